@@ -1,0 +1,82 @@
+//! The trait that the director drives: the real dataplane and the simulated one behind it.
+
+use std::net::IpAddr;
+
+use xvs_types::{
+    ConnectionListing, Op, OpError, RealServer, SyncDaemon, Timeouts, VirtualServer,
+    VirtualServerListing,
+};
+
+use crate::{Attachment, ConnectionFilter, DataplaneStatus, Mac, NeighbourKey, Prefix, Route};
+
+/// What happens to a list of ops when one is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Atomicity {
+    /// Nothing is applied; the result names the op that was refused.
+    AllOrNothing,
+    /// The others are applied, as `ipvsadm -R` does.
+    OneByOne,
+}
+
+/// A dataplane.
+///
+/// Everything is called from one thread, and nothing waits: no call takes longer than its work.
+pub trait Dataplane: Send {
+    /// Applies ops in order. The answer has one result an op; with [`Atomicity::AllOrNothing`] and a
+    /// refused op it ends with that op's error and nothing was changed.
+    fn apply(&mut self, ops: &[Op], atomicity: Atomicity) -> Vec<Result<(), OpError>>;
+
+    /// The rules in the order in which they were added (real servers too: oldest first).
+    fn rules(&self) -> Vec<(VirtualServer, Vec<RealServer>)>;
+
+    /// Virtual and real servers with counts, in the order in which virtual servers were added.
+    fn virtual_servers(&mut self) -> Vec<VirtualServerListing>;
+
+    /// Calls `visit` for each connection that `filter` matches, until it answers `false`.
+    fn connections(
+        &mut self,
+        filter: &ConnectionFilter,
+        visit: &mut dyn FnMut(ConnectionListing) -> bool,
+    );
+
+    /// Ends the connections that `filter` matches: the next packet is as if they had never been.
+    /// Answers how many.
+    fn kill(&mut self, filter: &ConnectionFilter) -> u64;
+
+    /// The timeouts in force.
+    fn timeouts(&self) -> Timeouts;
+
+    /// The sync daemons that were asked for.
+    fn sync_daemons(&self) -> Vec<SyncDaemon>;
+
+    /// Makes `wanted` the links that carry the datapath. Answers what could not be attached or
+    /// detached, a line each, naming the link; what can be done is done.
+    fn attach(&mut self, wanted: &[Attachment]) -> Vec<String>;
+
+    /// Says which addresses are local to this host: only they open connections, unless a virtual
+    /// server is `anywhere`.
+    fn set_local_prefixes(&mut self, prefixes: &[Prefix]);
+
+    /// Addresses whose routes the dataplane needs: real servers.
+    fn destinations(&self) -> Vec<IpAddr>;
+
+    /// Says how the kernel routes to `destination`; none when it does not.
+    fn set_route(&mut self, destination: IpAddr, route: Option<Route>);
+
+    /// Neighbours whose link-layer addresses the dataplane needs: on-link real servers and gateways,
+    /// and those of clients that connections were opened for.
+    fn neighbours(&mut self) -> Vec<NeighbourKey>;
+
+    /// Says the link-layer address of a neighbour, with that of the link that frames to it leave by:
+    /// (source, destination); none while it is unresolved.
+    fn set_neighbour(&mut self, neighbour: NeighbourKey, resolved: Option<(Mac, Mac)>);
+
+    /// Says that routes changed: what the datapath learned about the way to clients is learned anew.
+    fn forget_client_routes(&mut self);
+
+    /// What must be done about every second: the heartbeat, expiry, folding counters, rates.
+    fn housekeep(&mut self);
+
+    /// What the dataplane says of itself.
+    fn status(&mut self) -> DataplaneStatus;
+}

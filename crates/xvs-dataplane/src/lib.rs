@@ -1,0 +1,15 @@
+//! The dataplane: the loaded datapath and everything that changes or reads its maps.
+//!
+//! It owns loading, attaching, pinning and adopting the eBPF programs, the way from an
+//! [`Op`](xvs_types::Op) to map values, expiry, listings, statistics and next hops. It does not read
+//! netlink (the director tells it about links, routes and neighbours), argv or configuration text.
+
+mod dataplane;
+mod filter;
+mod host;
+mod status;
+
+pub use dataplane::{Atomicity, Dataplane};
+pub use filter::ConnectionFilter;
+pub use host::{Attachment, Hook, Mac, NeighbourKey, Prefix, Route};
+pub use status::{AttachmentStatus, DataplaneStatus, TableStatus};
