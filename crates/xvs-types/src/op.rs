@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, RealServer, SyncDaemon, SyncRole, Timeouts, VirtualServer, VirtualServerId};
+use crate::{
+    Endpoint, RealServer, SyncDaemon, SyncRole, Thresholds, Timeouts, VirtualServer,
+    VirtualServerId,
+};
 
 /// One change of the rules. A list of them is applied all or nothing unless its caller asks for one
 /// by one.
@@ -90,6 +93,12 @@ pub enum OpError {
         /// How many there may be.
         limit: u64,
     },
+    /// The interface of a sync daemon does not exist.
+    #[error("no interface is named `{interface}`")]
+    InterfaceMissing {
+        /// Its name.
+        interface: String,
+    },
     /// The settings contradict each other.
     #[error("{reason}")]
     Invalid {
@@ -125,6 +134,18 @@ pub enum OpError {
     System {
         /// What failed, on what.
         reason: String,
+    },
+    /// The lower threshold of a real server is above its upper one.
+    #[error(
+        "the lower threshold {} of real server `{endpoint}` is above its upper threshold {}",
+        .thresholds.lower,
+        .thresholds.upper
+    )]
+    ThresholdsReversed {
+        /// Which one.
+        endpoint: Endpoint,
+        /// The thresholds.
+        thresholds: Thresholds,
     },
     /// The virtual server exists.
     #[error("virtual server `{id}` exists already")]
