@@ -1,13 +1,12 @@
 //! Every recorded command of ipvsadm 1.31, run against a rule base in memory: standard output,
 //! standard error, exit status and the table after must be the recorded ones.
 
-mod support;
-
 use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::Deserialize;
-use support::{Answer, Files, Host, call};
 use xvs_ipvsadm::BackendError;
+
+use crate::support::{Answer, Files, Host, call};
 
 /// One recorded command.
 #[derive(Deserialize)]
