@@ -216,7 +216,7 @@ impl<'a> Session<'a> {
                 return Ok(Outcome::DONE);
             }
         };
-        streams.stdout.write_all(text.as_bytes())?;
+        streams.stdout.write_all(text?.as_bytes())?;
         Ok(Outcome::DONE)
     }
 
@@ -232,9 +232,12 @@ fn end(result: Result<Outcome, Trouble>, streams: &mut Streams<'_>) -> io::Resul
     match result {
         Ok(outcome) => Ok(outcome),
         Err(Trouble::Stream(error)) => Err(error),
-        Err(Trouble::Backend(error)) => {
-            writeln!(streams.stderr, "{error}")?;
-            Ok(Outcome::exit(USAGE))
-        }
+        Err(Trouble::Backend(error)) => out_of_reach(&error, streams),
     }
+}
+
+/// Says that the dataplane could not be asked; nothing more can be done.
+pub(crate) fn out_of_reach(error: &BackendError, streams: &mut Streams<'_>) -> io::Result<Outcome> {
+    writeln!(streams.stderr, "{error}")?;
+    Ok(Outcome::exit(USAGE))
 }

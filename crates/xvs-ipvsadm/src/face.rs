@@ -1,11 +1,12 @@
 //! The three programs: `ipvsadm`, and what Debian ships as shell scripts around it.
 
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
 
 use xvs_types::Op;
 
 use crate::{
     backend::{Backend, BackendError},
+    command::Command,
     execute::{Outcome, Session},
     names::Names,
     parse::{self, Refusal, USAGE},
@@ -56,8 +57,16 @@ pub fn run(
         Face::Restore => restore_script(arguments, backend, names, streams),
         Face::Save => save_script(program, arguments, backend, names, streams),
     };
-    // What cannot be written cannot be reported either: the status has to do.
-    outcome.map_or(1, |outcome| outcome.status)
+    match outcome {
+        Ok(outcome) => outcome.status,
+        Err(error) => {
+            // A reader that left wants to hear no more; whether standard error works is unknown.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                let _unheard = writeln!(streams.stderr, "{program}: {error}");
+            }
+            1
+        }
+    }
 }
 
 fn ipvsadm(
@@ -66,7 +75,7 @@ fn ipvsadm(
     backend: &mut dyn Backend,
     names: &dyn Names,
     streams: &mut Streams<'_>,
-) -> std::io::Result<Outcome> {
+) -> io::Result<Outcome> {
     let opened = backend.open(parse::instance(arguments));
     if let Err(error @ BackendError::PermissionDenied) = &opened {
         return cannot_initialize(error, streams);
@@ -89,7 +98,7 @@ fn save_script(
     backend: &mut dyn Backend,
     names: &dyn Names,
     streams: &mut Streams<'_>,
-) -> std::io::Result<Outcome> {
+) -> io::Result<Outcome> {
     let mut line = vec!["-S".to_owned()];
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
@@ -120,7 +129,7 @@ fn restore_script(
     backend: &mut dyn Backend,
     names: &dyn Names,
     streams: &mut Streams<'_>,
-) -> std::io::Result<Outcome> {
+) -> io::Result<Outcome> {
     let opened = backend.open(parse::instance(arguments));
     if let Err(error @ BackendError::PermissionDenied) = &opened {
         return cannot_initialize(error, streams);
@@ -135,7 +144,7 @@ fn restore_script(
             streams,
         );
     }
-    let cleared = session.run(crate::command::Command::Apply(Op::Flush), streams)?;
+    let cleared = session.run(Command::Apply(Op::Flush), streams)?;
     if cleared.stops {
         return Ok(cleared);
     }
@@ -143,7 +152,7 @@ fn restore_script(
 }
 
 /// Writes why a command line is none.
-pub(crate) fn report(refusal: &Refusal, streams: &mut Streams<'_>) -> std::io::Result<Outcome> {
+pub(crate) fn report(refusal: &Refusal, streams: &mut Streams<'_>) -> io::Result<Outcome> {
     writeln!(streams.stderr, "{}", refusal.message)?;
     Ok(Outcome {
         status: refusal.status,
@@ -151,7 +160,7 @@ pub(crate) fn report(refusal: &Refusal, streams: &mut Streams<'_>) -> std::io::R
     })
 }
 
-fn cannot_initialize(error: &BackendError, streams: &mut Streams<'_>) -> std::io::Result<Outcome> {
+fn cannot_initialize(error: &BackendError, streams: &mut Streams<'_>) -> io::Result<Outcome> {
     writeln!(
         streams.stderr,
         "Can't initialize ipvs: {error}\nAre you sure that IP Virtual Server is built in the kernel or as module?"

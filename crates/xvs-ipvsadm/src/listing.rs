@@ -9,6 +9,8 @@ mod servers;
 mod text;
 mod timeouts;
 
+use std::io;
+
 use serde::Serialize;
 use xvs_types::VirtualServerListing;
 
@@ -24,7 +26,7 @@ pub(crate) fn all(
     mut virtual_servers: Vec<VirtualServerListing>,
     style: Style,
     names: &dyn Names,
-) -> String {
+) -> io::Result<String> {
     if !style.nosort {
         order::sort(&mut virtual_servers);
     }
@@ -36,7 +38,7 @@ pub(crate) fn all(
     for virtual_server in &virtual_servers {
         servers::entry(virtual_server, style, names, &mut table);
     }
-    table
+    Ok(table)
 }
 
 /// `-L` of one virtual server: no banner.
@@ -44,7 +46,7 @@ pub(crate) fn one(
     mut virtual_server: VirtualServerListing,
     style: Style,
     names: &dyn Names,
-) -> String {
+) -> io::Result<String> {
     if !style.nosort {
         order::sort_real_servers(&mut virtual_server.real_servers);
     }
@@ -54,13 +56,12 @@ pub(crate) fn one(
     let mut table = String::new();
     servers::title(style.columns, &mut table);
     servers::entry(&virtual_server, style, names, &mut table);
-    table
+    Ok(table)
 }
 
 /// The listing as one line of JSON.
-fn json<T: Serialize + ?Sized>(listing: &T) -> String {
-    // Plain data with string keys: there is nothing that JSON could not say.
-    let mut text = serde_json::to_string(listing).unwrap_or_default();
+fn json<T: Serialize + ?Sized>(listing: &T) -> io::Result<String> {
+    let mut text = serde_json::to_string(listing)?;
     text.push('\n');
-    text
+    Ok(text)
 }

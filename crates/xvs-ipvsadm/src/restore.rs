@@ -4,13 +4,13 @@
 //! wrong command line ends it all. The exit status is the last line's. Changes are handed on in
 //! batches, as many lines as come before one that needs an answer.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 use xvs_types::{Op, Timeouts};
 
 use crate::{
     command::Command,
-    execute::{Outcome, Session},
+    execute::{Outcome, Session, out_of_reach},
     face::{Streams, report},
     message,
     parse::{self, REFUSED, Refusal, USAGE},
@@ -18,6 +18,9 @@ use crate::{
 
 /// Lines after which a batch is handed on at the latest.
 const BATCH: usize = 4096;
+
+/// The length at which a line is no rule but an attack, in bytes.
+const LONGEST_LINE: u64 = 65_536;
 
 /// Whether a line is read at all.
 pub(crate) type Filter = fn(&str) -> bool;
@@ -40,7 +43,17 @@ pub(crate) fn line_by_line(
 ) -> io::Result<Outcome> {
     let mut outcome = Outcome::DONE;
     let mut batch: Vec<Op> = Vec::new();
-    while let Some(line) = next_line(streams.stdin)? {
+    let mut input = Ok(());
+    loop {
+        let line = match next_line(streams.stdin) {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            // The lines before it count all the same.
+            Err(error) => {
+                input = Err(error);
+                break;
+            }
+        };
         let arguments = words(&line);
         if !filter(&line) || arguments.is_empty() {
             continue;
@@ -74,7 +87,7 @@ pub(crate) fn line_by_line(
     if !batch.is_empty() {
         outcome = session.apply_each(&batch, streams)?;
     }
-    Ok(outcome)
+    input.map(|()| outcome)
 }
 
 /// Restores all lines or none, after `first`; the one message names the line at fault.
@@ -102,7 +115,7 @@ pub(crate) fn atomic(
                     Some(timeouts) => timeouts,
                     None => match session.timeouts() {
                         Ok(timeouts) => timeouts,
-                        Err(error) => return unreachable_backend(&error, streams),
+                        Err(error) => return out_of_reach(&error, streams),
                     },
                 };
                 let set = Timeouts {
@@ -137,7 +150,7 @@ pub(crate) fn atomic(
                 .map_or_else(|| error.to_string(), |op| message::refusal(op, &error));
             nothing_changed(line, &reason, REFUSED, streams)
         }
-        Err(error) => unreachable_backend(&error, streams),
+        Err(error) => out_of_reach(&error, streams),
     }
 }
 
@@ -151,18 +164,16 @@ fn nothing_changed(
     Ok(Outcome::exit(status))
 }
 
-fn unreachable_backend(
-    error: &crate::backend::BackendError,
-    streams: &mut Streams<'_>,
-) -> io::Result<Outcome> {
-    writeln!(streams.stderr, "{error}")?;
-    Ok(Outcome::exit(USAGE))
-}
-
 /// The next line, whatever its bytes; none at the end.
 fn next_line(stdin: &mut dyn BufRead) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
-    let read = stdin.read_until(b'\n', &mut bytes)?;
+    let read = Read::take(&mut *stdin, LONGEST_LINE).read_until(b'\n', &mut bytes)?;
+    if u64::try_from(read).is_ok_and(|read| read >= LONGEST_LINE) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a line of standard input is longer than {LONGEST_LINE} bytes"),
+        ));
+    }
     Ok((read > 0).then(|| String::from_utf8_lossy(&bytes).into_owned()))
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write,
+    io,
     net::{IpAddr, Ipv4Addr},
 };
 
@@ -19,7 +20,7 @@ const MAX_LENGTH_V4: u16 = 1500 - 20 - 8;
 const MAX_LENGTH_V6: u16 = 1500 - 40 - 8;
 
 /// A line for each daemon, the master first.
-pub(crate) fn daemons(daemons: &[SyncDaemon], style: Style) -> String {
+pub(crate) fn daemons(daemons: &[SyncDaemon], style: Style) -> io::Result<String> {
     if style.json {
         return json(daemons);
     }
@@ -43,5 +44,5 @@ pub(crate) fn daemons(daemons: &[SyncDaemon], style: Style) -> String {
             );
         }
     }
-    out
+    Ok(out)
 }

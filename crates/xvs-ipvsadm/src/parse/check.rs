@@ -16,9 +16,8 @@ const TUNNEL_OPTIONS: &[Opt] = &[
 
 /// The options of a command: what it demands, what is none of its own, what excludes what.
 pub(super) fn options_of_command(word: Word, given: &OptionSet) -> Result<(), Refusal> {
-    let options = OPTIONS.iter().map(|(option, _)| *option);
     check(
-        options,
+        OPTIONS,
         &word.demands(),
         given,
         &format!("'{}' command", word.name()),
@@ -51,18 +50,22 @@ pub(super) fn options_of_tunnel(kind: TunnelKind, given: &OptionSet) -> Result<(
         optional: TYPE,
         exclusive,
     };
-    let options = TUNNEL_OPTIONS.iter().copied();
-    check(options, &demands, given, &format!("'{name}' tunnel type"))
+    check(
+        TUNNEL_OPTIONS,
+        &demands,
+        given,
+        &format!("'{name}' tunnel type"),
+    )
 }
 
 fn check(
-    options: impl Iterator<Item = Opt>,
+    options: &[Opt],
     demands: &Demands,
     given: &OptionSet,
     whose: &str,
 ) -> Result<(), Refusal> {
     let mut exclusive = None;
-    for option in options {
+    for &option in options {
         let name = option.name();
         let required = demands.required.contains(&option);
         if !given.contains(option) {

@@ -56,7 +56,9 @@ fn fullnat_has_local_addresses_and_survives_save_and_restore() {
     let mut other = Host::new();
     call(&mut other, &NumericNames, &["ipvsadm", "-R"], &saved);
     assert_eq!(other.rules, host.rules);
-    assert!(done(&mut host, "ipvsadm -Ln").contains("  -> 10.9.1.1:8000                FullNat 2 "));
+    assert!(
+        done(&mut host, "ipvsadm -Ln").contains("  -> 10.9.1.1:8000                FullNat 2 ")
+    );
 }
 
 #[test]
@@ -345,4 +347,17 @@ fn ten_thousand_virtual_servers_come_back() {
     assert_eq!(done(&mut host, "ipvsadm -Ln").lines().count(), 110_003);
     done(&mut host, "ipvsadm -C");
     assert_eq!(host.rules.rules(), []);
+}
+
+#[test]
+fn a_line_without_end_is_refused_and_the_lines_before_it_count() {
+    let mut host = Host::new();
+    let text = format!("-C\n-A -t 10.9.0.1:80\n{}", "x".repeat(1 << 20));
+    let answer = call(&mut host, &NumericNames, &["ipvsadm", "-R"], &text);
+    assert_eq!(answer.status, 1);
+    assert_eq!(
+        answer.stderr,
+        "ipvsadm: a line of standard input is longer than 65536 bytes\n"
+    );
+    assert_eq!(host.rules.rules().len(), 1);
 }
