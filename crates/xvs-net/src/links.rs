@@ -90,6 +90,7 @@ fn link(message: &RouteNetlinkMessage) -> Option<LinkInfo> {
         lower: None,
     };
     let mut mtu_v6 = None;
+    let mut lower_elsewhere = false;
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
@@ -99,10 +100,14 @@ fn link(message: &RouteNetlinkMessage) -> Option<LinkInfo> {
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Controller(index) => link.master = Some(*index),
             LinkAttribute::Link(index) => link.lower = Some(*index),
+            LinkAttribute::LinkNetNsId(_) => lower_elsewhere = true,
             LinkAttribute::LinkInfo(details) => link.kind = details.iter().find_map(kind),
             LinkAttribute::AfSpecUnspec(specs) => mtu_v6 = specs.iter().find_map(ipv6_mtu),
             _ => {}
         }
+    }
+    if lower_elsewhere {
+        link.lower = None;
     }
     link.mtu_v6 = mtu_v6.map_or(link.mtu, |mtu| mtu.min(link.mtu));
     Some(link)

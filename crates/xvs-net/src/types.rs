@@ -52,8 +52,8 @@ pub struct LinkInfo {
     pub kind: Option<String>,
     /// The index of the bridge, bond, team or VRF that it is a port of.
     pub master: Option<u32>,
-    /// The index of the link under it (VLAN, macvlan) or of its peer (veth); it may lie in another
-    /// network namespace.
+    /// The index of the link under it (VLAN, macvlan) or of its peer (veth); none when that lies in
+    /// another network namespace.
     pub lower: Option<u32>,
 }
 
