@@ -6,6 +6,7 @@
 //! the dataplane.
 
 mod addresses;
+mod announce;
 mod carry;
 mod changes;
 mod command;
@@ -23,6 +24,7 @@ mod types;
 mod watch;
 
 pub use addresses::{AddressScope, AddressSpec, Change};
+pub use announce::{AnnounceError, Announcement, Announcer};
 pub use carry::{CarryChoice, CarryReason, Surroundings, Wanted, links_to_carry};
 pub use changes::{ChangedNeighbours, Changes};
 pub use command::CommandError;

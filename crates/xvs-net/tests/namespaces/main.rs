@@ -6,6 +6,8 @@
     reason = "tests say why they are skipped, and helpers of tests panic like tests"
 )]
 
+mod announce;
+mod firewall;
 mod host;
 mod settings;
 mod support;
