@@ -174,6 +174,45 @@ impl Host {
         }
     }
 
+    /// Has the kernel ask the neighbour again now, even where it was confirmed not long ago; what is
+    /// known of it stays in use until it answers or fails to.
+    ///
+    /// The kernel by itself notices a neighbour that changed its Ethernet address without a word
+    /// only after `base_reachable_time_ms` and its probes: about a minute unless
+    /// [`quick_detection`](crate::quick_detection) is set. A static entry is left alone; an entry
+    /// without an Ethernet address is resolved.
+    ///
+    /// # Errors
+    ///
+    /// Netlink fails, or there is no such link.
+    pub async fn confirm_neighbour(&self, ifindex: u32, address: IpAddr) -> Result<(), HostError> {
+        let (managed, mac) = match self.neighbour(ifindex, address).await? {
+            Some(found) if found.state.is_static() => return Ok(()),
+            Some(Neighbour {
+                managed,
+                mac: Some(mac),
+                ..
+            }) => (managed, mac),
+            _ => return self.probe_neighbour(ifindex, address).await,
+        };
+        let mut request = entry(ifindex, address);
+        request.header.state = KernelState::Probe;
+        request
+            .attributes
+            .push(NeighbourAttribute::LinkLocalAddress(mac.0.to_vec()));
+        self.request(
+            &format!("confirm the neighbour {address} on link {ifindex}"),
+            RouteNetlinkMessage::NewNeighbour(request),
+            NLM_F_REPLACE,
+        )
+        .await?;
+        if managed {
+            // The kernel takes a new state only without the flag, so the flag is set again.
+            self.manage_neighbour(ifindex, address).await?;
+        }
+        Ok(())
+    }
+
     async fn use_neighbour(
         &self,
         ifindex: u32,

@@ -6,6 +6,7 @@
 use std::{fmt, fs, io, ops::RangeInclusive, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
+use xvs_types::Family;
 
 /// Where the settings are.
 const FOLDER: &str = "/proc/sys/net";
@@ -90,6 +91,21 @@ impl Sysctl {
     #[must_use]
     pub fn ipv6_link(link: &str, setting: &str) -> Option<Self> {
         Self::of_link("ipv6", link, setting)
+    }
+
+    /// `net.ipv4.neigh.LINK.SETTING` or `net.ipv6.neigh.LINK.SETTING`.
+    ///
+    /// None when either name cannot be one.
+    #[must_use]
+    pub fn neighbour(family: Family, link: &str, setting: &str) -> Option<Self> {
+        if link.contains('/') || setting.contains('/') {
+            return None;
+        }
+        let family = match family {
+            Family::V4 => "ipv4",
+            Family::V6 => "ipv6",
+        };
+        Self::new(&format!("{family}/neigh/{link}/{setting}"))
     }
 
     fn of_link(family: &str, link: &str, setting: &str) -> Option<Self> {
