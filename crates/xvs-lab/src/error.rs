@@ -27,7 +27,7 @@ pub enum LabError {
         command: String,
         /// How it ended.
         status: String,
-        /// The last line it wrote to stderr, or to stdout.
+        /// The line of what it wrote that says why.
         message: String,
     },
     /// A file of the lab.

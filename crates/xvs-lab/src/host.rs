@@ -181,10 +181,17 @@ impl Host {
     ///
     /// The program is not there, or the log cannot be made.
     pub fn spawn(&self, command: &mut Command, log: &str) -> Result<Running, LabError> {
-        let path = self.folder.join(log);
-        let file = File::create(&path).map_err(LabError::file("make", &path))?;
         self.namespace.place(command);
-        let running = Running::start(command, file, path)?;
+        self.spawn_outside(command, log)
+    }
+
+    /// As [`Host::spawn`], for a program that enters the namespace by itself.
+    pub(crate) fn spawn_outside(
+        &self,
+        command: &mut Command,
+        log: &str,
+    ) -> Result<Running, LabError> {
+        let running = Running::start(command, self.folder.join(log))?;
         if let Some(shared) = &self.shared {
             let process = running.process;
             shared
@@ -237,10 +244,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts `command` in a session of its own: a terminal's Ctrl-C is not for it.
-    pub(crate) fn start(command: &mut Command, file: File, log: PathBuf) -> Result<Self, LabError> {
+    /// Starts `command` in a process group of its own: a terminal's Ctrl-C is not for it.
+    fn start(command: &mut Command, log: PathBuf) -> Result<Self, LabError> {
         use std::os::unix::process::CommandExt;
 
+        let file = File::create(&log).map_err(LabError::file("make", &log))?;
         let for_stderr = file.try_clone().map_err(LabError::file("open", &log))?;
         command
             .stdin(Stdio::null())
@@ -351,7 +359,7 @@ pub(crate) fn failure(command: &Command, output: &Output) -> LabError {
     LabError::CommandFailed {
         command: line(command),
         status: output.status.to_string(),
-        message: last_line(said),
+        message: first_line(said),
     }
 }
 
@@ -376,6 +384,13 @@ fn line(command: &Command) -> String {
     line
 }
 
+/// What a command complains of comes first; advice may follow.
+fn first_line(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.trim_start().lines().next().unwrap_or("").to_owned()
+}
+
+/// What a daemon died of comes last; its log may precede it.
 fn last_line(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.trim_end().lines().last().unwrap_or("").to_owned()

@@ -14,7 +14,11 @@ use std::{
 use nix::{
     errno::Errno,
     mount::{MntFlags, umount2},
-    sys::signal::Signal,
+    sys::{
+        signal::Signal,
+        wait::{WaitPidFlag, waitpid},
+    },
+    unistd::Pid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +115,8 @@ impl Ledger {
         let mut ledgers = Vec::new();
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with('.') {
+            if let Some(unnamed) = name.strip_prefix('.') {
+                remove_if_abandoned(&entry.path(), unnamed)?;
                 continue;
             }
             // Another process may take a topology down while this one looks.
@@ -199,14 +204,34 @@ pub fn folder(name: &str) -> PathBuf {
     base().join(name)
 }
 
+/// Removes a folder that its maker, whose process id its name ends with, could not rename any more.
+fn remove_if_abandoned(path: &Path, name: &str) -> Result<(), LabError> {
+    let maker = name.rsplit('.').next().and_then(|pid| pid.parse().ok());
+    if maker.is_some_and(|pid| ProcessId::of(pid).is_some()) {
+        return Ok(());
+    }
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(LabError::file("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn base() -> PathBuf {
     env::var_os("XVS_LAB_DIR").map_or_else(|| FOLDER.into(), PathBuf::from)
 }
 
 fn end(process: ProcessId, signal: Signal) -> Result<(), LabError> {
+    let what = format!("end process {}", process.pid);
     process
         .end(signal, PATIENCE)
-        .map_err(LabError::system(format!("end process {}", process.pid)))
+        .map_err(LabError::system(&what))?;
+    // A child of ours is not left as a zombie; whose child it is else takes its status.
+    match waitpid(Pid::from_raw(process.pid), Some(WaitPidFlag::WNOHANG)) {
+        Ok(_) | Err(Errno::ECHILD) => Ok(()),
+        Err(error) => Err(LabError::system(what)(error)),
+    }
 }
 
 /// Removes what a daemon that was killed left of its instance: the bpffs with its pins, and the
