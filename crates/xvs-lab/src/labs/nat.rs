@@ -49,7 +49,7 @@ pub(super) fn plan(family: Family) -> Plan {
         steps: vec![
             gateway("web1"),
             gateway("web2"),
-            Step::director(vip).seed("echo 1 > /proc/sys/net/ipv4/ip_forward"),
+            Step::director(&family.on_link(vip)).seed("echo 1 > /proc/sys/net/ipv4/ip_forward"),
             Step::ipvsadm("-C".to_owned()),
             Step::ipvsadm(format!("-At {service} -s rr"))
                 .seed(format!("ipvsadm -At {} -s rr", bare(vip)))

@@ -188,10 +188,11 @@ impl Step {
         Self::new(host, action)
     }
 
+    /// Gives the director its VIP, with a length where that is not a host's, and lets it forward.
     pub(crate) fn director(vip: &str) -> Self {
         let action = Action::Xvs {
-            up: format!("director up --vip {vip}"),
-            down: format!("director down --vip {vip}"),
+            up: format!("director up --vip {vip} --interface eth0"),
+            down: format!("director down --vip {vip} --interface eth0"),
         };
         Self::new(DIRECTOR, action)
     }
