@@ -8,13 +8,14 @@
 use std::{
     collections::BTreeMap,
     io, mem,
+    net::{Ipv4Addr, UdpSocket},
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant, SystemTime},
 };
 
 use nix::{
@@ -27,6 +28,8 @@ use crate::{Frame, Host, LabError};
 
 /// How long the watcher may take to notice that it shall end.
 const NAP_MS: u16 = 20;
+/// How long the kernel may take to begin to stamp frames.
+const STAMP_LIMIT: Duration = Duration::from_secs(5);
 /// Bytes kept of a frame: all headers of a SYN in a tunnel.
 const KEPT: usize = 256;
 
@@ -67,6 +70,9 @@ impl Capture {
     /// The kernel refuses a packet socket.
     pub fn start(hosts: &[Host]) -> Result<Self, LabError> {
         let taps = hosts.iter().map(Tap::open).collect::<Result<Vec<_>, _>>()?;
+        if let (Some(host), Some(tap)) = (hosts.first(), taps.first()) {
+            wait_for_stamps(host, tap)?;
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);
         Ok(Self {
@@ -141,6 +147,40 @@ impl Tap {
         }
         Ok(())
     }
+}
+
+/// Waits until the kernel stamps frames when they pass: it begins to some time after the first
+/// socket asks for it (`net_enable_timestamp` leaves that to a work queue), and until then a frame
+/// has the time at which it is read, which would mix up the hops.
+fn wait_for_stamps(host: &Host, tap: &Tap) -> Result<(), LabError> {
+    let what = format!("stamp frames in `{}`", host.name());
+    let deadline = Instant::now() + STAMP_LIMIT;
+    while !host
+        .namespace()
+        .enter(|| stamps_when_passing(tap))?
+        .map_err(LabError::system(&what))?
+    {
+        if Instant::now() > deadline {
+            return Err(LabError::TimedOut {
+                what: "timestamps of captured frames".to_owned(),
+                limit: STAMP_LIMIT,
+                hint: String::new(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a frame on the loopback link has the time at which it passed.
+fn stamps_when_passing(tap: &Tap) -> io::Result<bool> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    while receive(&tap.socket)?.is_some() {}
+    socket.send_to(&[0], socket.local_addr()?)?;
+    thread::sleep(Duration::from_millis(2));
+    let before_reading = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_err(io::Error::other)?;
+    Ok(receive(&tap.socket)?.is_some_and(|frame| frame.time < before_reading))
 }
 
 fn watch(taps: &[Tap], stop: &AtomicBool) -> Result<Vec<Sighting>, LabError> {

@@ -1,6 +1,10 @@
 //! Runs one lab: builds its hosts, configures them, sends the requests and gathers what they show.
 
-use std::{collections::BTreeMap, env};
+use std::{
+    collections::BTreeMap,
+    env,
+    io::{self, IsTerminal, Write},
+};
 
 use crate::{
     Capture, Host, LabError, RunArgs, Running, Topology, Walk, WebServer, curl, interrupt,
@@ -15,7 +19,9 @@ pub(crate) fn conduct(method: Method, run: &RunArgs) -> Result<Report, LabError>
     require_tools(run)?;
     let family = if run.ipv6 { Family::V6 } else { Family::V4 };
     let plan = plan(method, family);
+    progress(method, "building its hosts");
     let lab = Lab::build(plan, run)?;
+    progress(method, &format!("sending {} requests", run.requests));
     let mut report = lab.experiment(run)?;
     let left = if run.keep {
         lab.topology.keep()
@@ -214,6 +220,15 @@ fn host<'h>(hosts: &'h BTreeMap<&'static str, Host>, name: &str) -> Result<&'h H
         host: name.to_owned(),
         hosts: hosts.keys().copied().collect::<Vec<_>>().join(" "),
     })
+}
+
+/// Says on a terminal what takes its time.
+fn progress(method: Method, what: &str) {
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() {
+        // Progress that cannot be shown changes nothing.
+        let _ = writeln!(stderr, "xvs lab {}: {what}", method.name());
+    }
 }
 
 fn require_tools(run: &RunArgs) -> Result<(), LabError> {

@@ -5,7 +5,9 @@
 //! hosts (configuration, logs, web roots).
 
 use std::{
-    env, fs, io,
+    env,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -30,6 +32,8 @@ use crate::{
 /// Where ledgers are, unless `XVS_LAB_DIR` names another folder.
 const FOLDER: &str = "/run/xvs-lab";
 const FILE: &str = "ledger.json";
+/// Locked by whoever settles the ledger.
+const LOCK: &str = "settling";
 /// How long a process may take to end before it is killed: the daemon removes its pins meanwhile.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -138,8 +142,26 @@ impl Ledger {
 
     /// Undoes everything, and removes the ledger once no process and no namespace is left.
     ///
-    /// What fails does not keep the rest from being undone; the first failure is the answer.
+    /// What fails does not keep the rest from being undone; the first failure is the answer. Of
+    /// several that settle one ledger at once, one does and the others wait for it.
     pub(crate) fn settle(&self) -> Result<(), LabError> {
+        let path = folder(&self.name).join(LOCK);
+        let lock = match File::create(&path) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(LabError::file("make", path)(error)),
+        };
+        lock.lock().map_err(LabError::file("lock", &path))?;
+        match Self::read(&self.name) {
+            // A topology that was made since under the same name is not this one.
+            Ok(ledger) if ledger.owner == self.owner => ledger.undo_everything(),
+            Ok(_) => Ok(()),
+            Err(_) if !path.exists() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn undo_everything(&self) -> Result<(), LabError> {
         let undone = self.undo.iter().rev().map(Undo::run).collect::<Vec<_>>();
         let mut left = Vec::new();
         for process in self.processes.iter().rev() {

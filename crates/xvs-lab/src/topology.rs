@@ -198,11 +198,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn sweep() -> Result<(), LabError> {
     for ledger in Ledger::all()? {
         if ledger.swept && !ledger.owner.is_alive() {
-            match ledger.settle() {
-                // Another test may have swept the same one meanwhile.
-                Err(LabError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-                result => result?,
-            }
+            ledger.settle()?;
         }
     }
     Ok(())

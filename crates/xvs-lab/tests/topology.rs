@@ -2,10 +2,17 @@
 
 mod common;
 
-use std::{fs, net::IpAddr, process::Command, time::Duration};
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    net::IpAddr,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use common::ready;
-use xvs_lab::{Capture, Host, LabError, Topology, Walk, WebServer, curl, folder};
+use xvs_lab::{Capture, Host, LabError, ProcessId, Topology, Walk, WebServer, curl, folder};
 
 /// client - router - switch - web1, web2.
 struct Net {
@@ -188,4 +195,45 @@ fn root_a_command_that_does_not_end_is_killed() {
         "{result:?}"
     );
     assert_eq!(host.processes(), []);
+}
+
+/// The environment variable that makes the next test the maker that is killed.
+const MAKER: &str = "XVS_TEST_MAKER";
+
+#[test]
+fn root_what_a_killed_maker_left_is_swept_by_the_next() {
+    if !ready(&["ip"]) {
+        return;
+    }
+    if env::var_os(MAKER).is_some() {
+        let topology = Topology::new("killed").unwrap();
+        let host = topology.host("one").unwrap();
+        let mut command = Command::new("sleep");
+        let sleeper = host.spawn(command.arg("600"), "sleep.log").unwrap();
+        println!("made {} {}", topology.name(), sleeper.process().pid);
+        thread::sleep(Duration::from_secs(600));
+    }
+    let mut maker = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "--nocapture"])
+        .arg("root_what_a_killed_maker_left_is_swept_by_the_next")
+        .env(MAKER, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(maker.stdout.take().unwrap()).lines();
+    let made = lines
+        .map(Result::unwrap)
+        .find_map(|line| Some(line.split_once("made ")?.1.to_owned()))
+        .unwrap();
+    let (name, pid) = made.split_once(' ').unwrap();
+    let sleeper = ProcessId::of(pid.parse().unwrap()).unwrap();
+    assert!(folder(name).exists());
+    maker.kill().unwrap();
+    maker.wait().unwrap();
+    assert!(sleeper.is_alive());
+
+    let _next = Topology::new("next").unwrap();
+    assert!(!sleeper.is_alive());
+    assert!(!folder(name).exists());
+    assert!(!fs::exists(format!("/run/netns/xvs-{name}-one")).unwrap());
 }
