@@ -9,7 +9,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     LabError, ProcessId,
+    host::{failure, output},
     namespace::{delete, processes},
 };
 
@@ -50,8 +51,8 @@ pub(crate) struct Ledger {
     pub(crate) namespaces: Vec<String>,
     /// Processes, in the order in which they were started; they are ended from the last to the first.
     pub(crate) processes: Vec<ProcessId>,
-    /// Instances of the daemon.
-    pub(crate) instances: Vec<String>,
+    /// The runtime folders of daemons.
+    pub(crate) instances: Vec<PathBuf>,
     /// Commands that undo what outlives namespaces and processes; run from the last to the first.
     pub(crate) undo: Vec<Undo>,
 }
@@ -199,24 +200,15 @@ impl Ledger {
 
 impl Undo {
     fn run(&self) -> Result<(), LabError> {
-        let command = format!("{} {}", self.program.display(), self.arguments.join(" "));
-        let output = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(&self.arguments)
-            .envs(self.environment.iter().cloned())
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|source| LabError::Command {
-                command: command.clone(),
-                source,
-            })?;
+            .envs(self.environment.iter().cloned());
+        let output = output(&mut command, PATIENCE)?;
         if output.status.success() {
             return Ok(());
         }
-        Err(LabError::CommandFailed {
-            command,
-            status: output.status.to_string(),
-            message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        })
+        Err(failure(&command, &output))
     }
 }
 
@@ -258,9 +250,7 @@ fn end(process: ProcessId, signal: Signal) -> Result<(), LabError> {
 
 /// Removes what a daemon that was killed left of its instance: the bpffs with its pins, and the
 /// folder around it. The links are gone with their namespaces by then.
-fn remove_instance(instance: &str) -> Result<(), LabError> {
-    let runtime = env::var_os("XVS_RUNTIME_DIR").map_or_else(|| "/run/xvs".into(), PathBuf::from);
-    let folder = runtime.join(instance);
+fn remove_instance(folder: &Path) -> Result<(), LabError> {
     let pins = folder.join("bpf");
     match umount2(&pins, MntFlags::MNT_DETACH) {
         Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
@@ -270,7 +260,7 @@ fn remove_instance(instance: &str) -> Result<(), LabError> {
             ));
         }
     }
-    match fs::remove_dir_all(&folder) {
+    match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(LabError::file("remove", folder)(error))
         }

@@ -25,6 +25,8 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Xvs {
     program: PathBuf,
     instance: String,
+    /// The folder with one folder an instance.
+    runtime: PathBuf,
 }
 
 impl Xvs {
@@ -37,6 +39,9 @@ impl Xvs {
         Ok(Self {
             program,
             instance: instance.to_owned(),
+            runtime: env::var_os("XVS_RUNTIME_DIR")
+                .filter(|folder| !folder.is_empty())
+                .map_or_else(|| "/run/xvs".into(), PathBuf::from),
         })
     }
 
@@ -47,7 +52,7 @@ impl Xvs {
         host: &Host,
         hook: &str,
     ) -> Result<Running, LabError> {
-        topology.note(|ledger| ledger.instances.push(self.instance.clone()))?;
+        topology.note(|ledger| ledger.instances.push(self.runtime.join(&self.instance)))?;
         let mut command = Command::new(&self.program);
         command
             .args(self.run_line(host, hook).split(' '))
@@ -98,7 +103,13 @@ impl Xvs {
                 let undo = Undo {
                     program: self.program.clone(),
                     arguments: in_host(down),
-                    environment: vec![("XVS_INSTANCE".to_owned(), self.instance.clone())],
+                    environment: vec![
+                        ("XVS_INSTANCE".to_owned(), self.instance.clone()),
+                        (
+                            "XVS_RUNTIME_DIR".to_owned(),
+                            self.runtime.to_string_lossy().into_owned(),
+                        ),
+                    ],
                 };
                 topology.note(|ledger| ledger.undo.push(undo))?;
                 self.run(&in_host(up)).map(|_| ())
