@@ -1,0 +1,13 @@
+//! Bytes of the wire: layouts, field constants and checksums.
+//!
+//! This crate owns what stands at which offset and how Internet checksums are computed and updated.
+//! It allocates nothing and decides nothing; it builds for the host and for BPF.
+#![cfg_attr(not(test), no_std)]
+
+pub mod checksum;
+pub mod ethernet;
+pub mod icmp;
+pub mod ipv4;
+pub mod ipv6;
+pub mod tcp;
+pub mod udp;
