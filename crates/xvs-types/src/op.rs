@@ -1,5 +1,7 @@
 //! The one order that changes a dataplane.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -104,6 +106,12 @@ pub enum OpError {
     Invalid {
         /// What is wrong and what to do.
         reason: String,
+    },
+    /// The address of a real server is no host's: unspecified, multicast, broadcast or the like.
+    #[error("real server address `{address}` is not a unicast address of a host")]
+    NotUnicast {
+        /// The address.
+        address: IpAddr,
     },
     /// The port of an all-ports virtual server without persistence.
     #[error("virtual server `{id}` has port 0, which needs persistence (`-p`)")]

@@ -98,9 +98,7 @@ pub(super) fn unicast(address: IpAddr) -> Result<(), OpError> {
     if fine {
         Ok(())
     } else {
-        Err(invalid(format!(
-            "real server address `{address}` is not a unicast address of a host"
-        )))
+        Err(OpError::NotUnicast { address })
     }
 }
 

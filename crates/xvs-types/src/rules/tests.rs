@@ -158,7 +158,7 @@ fn faults_are_reported_in_the_kernels_order() {
     let multicast = server("224.0.0.1", 80, ForwardingMethod::Nat);
     assert!(matches!(
         rules.apply(&add_server(vip(80), multicast)),
-        Err(OpError::Invalid { .. })
+        Err(OpError::NotUnicast { .. })
     ));
 }
 
