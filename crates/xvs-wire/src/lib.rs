@@ -1,5 +1,12 @@
-//! The bytes of the wire: headers that a director reads or writes, and their checksums.
+//! Bytes of the wire: layouts, field constants and checksums.
 //!
-//! It builds for BPF too, so it knows neither `alloc` nor `std`.
+//! This crate owns what stands at which offset and how Internet checksums are computed and updated.
+//! It allocates nothing and decides nothing; it builds for the host and for BPF.
+#![cfg_attr(not(test), no_std)]
 
-#![no_std]
+pub mod arp;
+pub mod checksum;
+pub mod ethernet;
+pub mod ipv4;
+pub mod ndisc;
+pub mod vrrp;
