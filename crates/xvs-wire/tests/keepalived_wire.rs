@@ -3,6 +3,8 @@
 //! The captures are of Debian's keepalived 2.2.7; each file is named after its configuration:
 //! VRID 51, priority 150, addresses .100 and .101.
 
+#![expect(clippy::unwrap_used, reason = "a test says what fails by its line")]
+
 use std::net::Ipv6Addr;
 
 use hmac::{Hmac, KeyInit, Mac};
