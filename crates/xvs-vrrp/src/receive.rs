@@ -3,7 +3,10 @@
 //! The order of the checks is keepalived's. An advertisement that fails one has no effect on the
 //! election: it does not count as a sign of life either.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use xvs_wire::vrrp::{
     Addresses, Authentication, Checksum, Envelope, GROUP_V4, GROUP_V6, PRIORITY_OWNER, Packet,
@@ -107,7 +110,7 @@ impl<'a> Opened<'a> {
         }
     }
 
-    fn to_group(&self) -> bool {
+    fn is_to_group(&self) -> bool {
         match self.path {
             Path::V4 { destination, .. } => destination == GROUP_V4,
             Path::V6 { destination, .. } => destination == GROUP_V6,
@@ -137,8 +140,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) config: &'a RouterConfig,
     /// The own address.
     pub(crate) own: Option<IpAddr>,
-    /// The greatest sequence number of an authentication header that was sent or accepted.
-    pub(crate) sequence: u32,
+    /// The last sequence number of an authentication header from each sender.
+    pub(crate) sequences: &'a BTreeMap<IpAddr, u32>,
 }
 
 impl Judge<'_> {
@@ -191,9 +194,9 @@ impl Judge<'_> {
         match &self.config.transport {
             // RFC 5798 7.1: the TTL must be 255, so that no router can have passed it on.
             Transport::Multicast if opened.ttl != TTL => Err(Reject::Ttl),
-            Transport::Multicast if !opened.to_group() => Err(Reject::Destination),
+            Transport::Multicast if !opened.is_to_group() => Err(Reject::Destination),
             Transport::Multicast => Ok(()),
-            Transport::Unicast { .. } if opened.to_group() => Err(Reject::Destination),
+            Transport::Unicast { .. } if opened.is_to_group() => Err(Reject::Destination),
             Transport::Unicast {
                 peers,
                 check_source,
@@ -242,21 +245,20 @@ impl Judge<'_> {
         }
     }
 
-    /// The check value is right, and the sequence number new.
+    /// The check value is right, and the sequence number is new from this sender.
     ///
-    /// keepalived counts what it sends and what it receives in one number, and so does this: a router
-    /// that comes back learns the number from the others before it is master.
+    /// keepalived compares with the greatest number sent or received by anybody, and only as backup.
+    /// As master that would let two masters in step reject each other for ever.
     fn check_seal(&self, key: [u8; 8], opened: &Opened<'_>) -> Result<(), Reject> {
         let header = opened.authentication.ok_or(Reject::AuthenticationHeader)?;
-        let unicast = !opened.to_group();
+        let unicast = !opened.is_to_group();
         match check_value(key, opened.datagram, unicast) {
             Some(value) if same(&value, &header.check_value) => {}
             _ => return Err(Reject::CheckValue),
         }
-        if header.sequence > self.sequence {
-            Ok(())
-        } else {
-            Err(Reject::Replayed)
+        match self.sequences.get(&opened.source()) {
+            Some(last) if header.sequence <= *last => Err(Reject::Replayed),
+            _ => Ok(()),
         }
     }
 

@@ -7,7 +7,7 @@
 mod transition;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     time::{Duration, Instant},
 };
@@ -100,6 +100,8 @@ pub(crate) struct VirtualRouter {
     /// Rounds of the announcement that [`Timer::AnnounceAgain`] brings.
     again_rounds: u8,
     pub(crate) sender: Sender,
+    /// The last sequence number of an authentication header from each sender that has the key.
+    sequences: BTreeMap<IpAddr, u32>,
     pub(crate) timers: Timers,
     pub(crate) counters: RouterCounters,
     told: BTreeSet<Told>,
@@ -131,6 +133,7 @@ impl VirtualRouter {
             restore_quiet_until: None,
             again_rounds: 0,
             sender: Sender::default(),
+            sequences: BTreeMap::new(),
             timers: Timers::default(),
             counters: RouterCounters::default(),
             told: BTreeSet::new(),
@@ -152,7 +155,7 @@ impl VirtualRouter {
         let judge = Judge {
             config: &self.config,
             own: self.source,
-            sequence: self.sender.sequence,
+            sequences: &self.sequences,
         };
         let advert = match judge.check(opened) {
             Ok(advert) => advert,
@@ -313,6 +316,8 @@ impl VirtualRouter {
     /// Takes from an advertisement what matters in every state.
     fn learn(&mut self, advert: &Advert, out: &mut Outbox) {
         if let Some(sequence) = advert.sequence {
+            self.sequences.insert(advert.source, sequence);
+            // keepalived refuses as backup what is not above everything that it heard.
             self.sender.sequence = self.sender.sequence.max(sequence);
         }
         let source = advert.source;
@@ -324,8 +329,8 @@ impl VirtualRouter {
             self.log(Event::OldUnicastChecksum { source }, out);
         }
         let same_master = self.master.is_some_and(|master| master.address == source);
-        if !same_master {
-            self.told.clear();
+        if !same_master && advert.priority >= self.priority.get() {
+            self.told.clear(); // a new master: its troubles are news
         }
         if let Some(received) = advert.other_addresses
             && !(self.config.skip_check_adv_addr && same_master)

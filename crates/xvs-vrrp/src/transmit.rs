@@ -55,6 +55,12 @@ impl Sender {
         source: IpAddr,
         priority: u8,
     ) -> Result<Vec<Transmit>, TransmitError> {
+        // One number for all peers of one advertisement, as keepalived counts.
+        self.identification = self.identification.checked_add(1).unwrap_or(1);
+        if matches!(config.authentication, AuthenticationConfig::Header(_)) {
+            // One advertisement a second reaches the end of the counter after 136 years.
+            self.sequence = self.sequence.saturating_add(1);
+        }
         let group = if config.addresses.is_v4() {
             IpAddr::from(GROUP_V4)
         } else {
@@ -70,7 +76,7 @@ impl Sender {
     }
 
     fn build_one(
-        &mut self,
+        &self,
         config: &RouterConfig,
         source: IpAddr,
         destination: IpAddr,
@@ -98,22 +104,17 @@ impl Sender {
     }
 
     fn build_v4(
-        &mut self,
+        &self,
         config: &RouterConfig,
         repr: &Repr<'_>,
         source: Ipv4Addr,
         destination: Ipv4Addr,
         ttl: u8,
     ) -> Result<Transmit, TransmitError> {
-        self.identification = self.identification.checked_add(1).unwrap_or(1);
         let key = match config.authentication {
             AuthenticationConfig::Header(key) => Some(key),
             AuthenticationConfig::None | AuthenticationConfig::Password(_) => None,
         };
-        if key.is_some() {
-            // One advertisement a second reaches the end of the counter after 136 years.
-            self.sequence = self.sequence.saturating_add(1);
-        }
         let envelope = Envelope {
             source,
             destination,

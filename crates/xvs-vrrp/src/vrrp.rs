@@ -85,8 +85,8 @@ struct ResumeWindow {
     sequence: u32,
 }
 
-/// More than a predecessor can have sent after its last note: at one advertisement a second (version
-/// 2 has no shorter interval) to 255 peers this is the work of four minutes.
+/// More than a predecessor can have sent after its last note: version 2 advertises once a second at
+/// most, so this is the work of 18 hours.
 const SEQUENCE_RESERVE: u32 = 0x1_0000;
 
 /// How a unit or one of its members stands.
