@@ -1,6 +1,40 @@
-//! The datapath: from a packet to a verdict, generic over where it runs.
+//! The datapath: from a packet to a verdict.
 //!
-//! The same source is compiled to eBPF and natively, and both builds give the same bytes. It knows
-//! neither `alloc` nor `std`, does not panic and has no unbounded loop.
+//! This crate owns the map layouts (the ABI), the flow table, the schedulers, the states, the
+//! rewriting of packets and the order in which all this happens. It is written once, generic over
+//! [`Packet`] and [`Env`], and compiled twice: to eBPF by `ebpf/`, and natively for tests,
+//! simulation and fuzzing. It reads no clock and no configuration, never allocates and never panics.
+//!
+//! Start reading at [`fast`], then [`slow`].
+#![cfg_attr(not(any(test, feature = "native")), no_std)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
-#![no_std]
+pub mod abi;
+mod admission;
+mod answer;
+mod env;
+pub mod fast;
+mod flow;
+mod hash;
+pub mod memory;
+#[cfg(any(test, feature = "native"))]
+pub mod native;
+mod next_hop;
+mod open;
+mod packet;
+mod parse;
+mod persistence;
+mod port;
+mod rewrite;
+pub mod scheduler;
+mod service;
+pub mod slow;
+pub mod state;
+pub mod table;
+mod verdict;
+
+pub use env::{Env, Visitor};
+pub use flow::Flow;
+pub use hash::{address_bit, bucket};
+pub use packet::{Fib, FibAnswer, Packet};
+pub use verdict::Verdict;

@@ -7,6 +7,10 @@
 pub mod arp;
 pub mod checksum;
 pub mod ethernet;
+pub mod icmp;
 pub mod ipv4;
+pub mod ipv6;
 pub mod ndisc;
+pub mod tcp;
+pub mod udp;
 pub mod vrrp;

@@ -1,0 +1,75 @@
+# What people type. Everything longer than a line is in scripts/, `cargo xtask` or oracle/.
+
+PREFIX ?= /usr/local
+export PREFIX DESTDIR FORCE
+
+# what `make demo` adds to the lab, as in `make demo ARGS="--hook xdp"`
+ARGS ?=
+# seconds that `make fuzz` gives to each target
+FUZZ_SECONDS ?= 30
+
+EBPF_CLIPPY_TARGET := x86_64-unknown-linux-gnu
+# the paths below are those of an ordinary build
+unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo build test install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing (Debian 12), start nothing
+	@scripts/setup
+
+demo: setup build ## the main job in a lab: NAT, DR, TUN and FULLNAT with real nginx and curl
+	target/release/xvs lab all $(ARGS)
+
+build: ## the release binary, target/release/xvs; as root also what the verifier makes of it
+	cargo build --release --locked -p xvs -p xtask
+	@if [ "$$(id -u)" = 0 ]; then target/release/xtask budget --print || echo "budget: not measured here"; fi
+
+test: setup ## every test; those that need root want to be run as root
+	cargo test --workspace --locked --no-fail-fast
+
+install: ## binary and its other names under PREFIX (/usr/local), DESTDIR respected
+	@scripts/install install
+
+uninstall: ## remove what install put there
+	@scripts/install uninstall
+
+fmt: ## format all workspaces
+	cargo fmt
+	cd ebpf && cargo fmt
+	cd fuzz && cargo fmt
+
+fmt-check:
+	cargo fmt --check
+	cd ebpf && cargo fmt --check
+	cd fuzz && cargo fmt --check
+
+clippy: ## lints of both builds, warnings are errors
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cd ebpf && RUSTC=$$(rustup which rustc) cargo clippy --locked --target $(EBPF_CLIPPY_TARGET) -- -D warnings
+
+docs: ## the documentation, warnings are errors
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
+
+floors: ## check that every crate imports only from lower floors
+	cargo xtask floors
+
+budget: ## print what the verifier makes of each program, and compare (root)
+	cargo xtask budget
+
+fuzz: ## run each fuzz target for FUZZ_SECONDS
+	scripts/fuzz $(FUZZ_SECONDS)
+
+fuzz-check:
+	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="--cfg fuzzing" cargo check --locked
+
+oracle: ## boot Linux 6.1 and 6.12 in virtual machines and load the programs there
+	oracle/load-check.sh target/release/xvs
+
+clean: ## remove what was built, except the tools that setup put into target/tools
+	rm -rf ebpf/target fuzz/target
+	if [ -d target ]; then find target -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +; fi

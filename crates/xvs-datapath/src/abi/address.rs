@@ -1,0 +1,50 @@
+//! Addresses as keys.
+
+/// An address as it lies in a packet; IPv4 in word 0, the other words 0.
+pub type Address = [u32; 4];
+
+/// Key of the map from what packets are addressed to, to the index of a virtual server.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ServiceKey {
+    /// The VIP; zero for a firewall mark.
+    pub address: Address,
+    /// The firewall mark, else 0.
+    pub mark: u32,
+    /// The port as in a packet; 0 for every port and for a mark.
+    pub port: u16,
+    /// IANA protocol number; 0 for a mark.
+    pub protocol: u8,
+    /// 4 or 6.
+    pub family: u8,
+}
+
+const _: () = assert!(size_of::<ServiceKey>() == 24);
+
+/// Key of the set of link-layer addresses whose frames may open connections.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LinkMac {
+    /// The link that the frame came in by.
+    pub ifindex: u32,
+    /// Its own address or that of a VMAC on it.
+    pub mac: [u8; 6],
+    /// Zero.
+    pub zero: u16,
+}
+
+const _: () = assert!(size_of::<LinkMac>() == 12);
+
+/// Words of [`AddressFilter`].
+pub const FILTER_WORDS: usize = 1024;
+
+/// A bitmap that says at once of most packets that they are not ours: bits of the VIPs as
+/// destination, of real servers as source. See [`address_bit`](crate::address_bit).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct AddressFilter {
+    /// 65,536 bits.
+    pub words: [u64; FILTER_WORDS],
+}
+
+const _: () = assert!(size_of::<AddressFilter>() == 8192);

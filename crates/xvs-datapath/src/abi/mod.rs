@@ -1,0 +1,30 @@
+//! Map keys and values: what the programs and the daemon must agree on to the bit.
+//!
+//! Addresses and ports stand as they do in packets (network byte order, loaded as they lie in
+//! memory); everything else is in the host's order. Every type is `repr(C)`, has no hidden padding,
+//! no `bool`, `enum` or `Option`, and its size is asserted. A change of any layout raises
+//! [`VERSION`].
+
+mod address;
+mod convert;
+mod counter;
+mod flow;
+mod next_hop;
+mod server;
+mod settings;
+
+pub use address::{Address, AddressFilter, FILTER_WORDS, LinkMac, ServiceKey};
+pub use convert::{high32, index, join, low16, low32, low8, upper16, wide};
+pub use counter::{Counter, DROPS};
+pub(crate) use flow::{halves, whole};
+pub use flow::{
+    Cold, Direction, Entry4, Entry6, Key4, Key6, Method, NONE, OverflowKey, Slot, Tag, Tuple, WAYS,
+};
+pub use next_hop::{HopKey, HopKind, NextHop};
+pub use server::{
+    BLOCK, Block, LocalAddress, RealServer, VirtualServer, real_server_flag, virtual_server_flag,
+};
+pub use settings::{Seed, Settings, setting_flag};
+
+/// Version of every layout in this module; pinned maps of another version are not adopted.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,59 @@
+//! What the daemon sets and the programs read.
+
+/// Flags of [`Settings`].
+pub mod setting_flag {
+    /// Any segment opens a TCP connection.
+    pub const SLOPPY_TCP: u32 = 1;
+    /// Connections of a deleted or quiesced real server end at once.
+    pub const EXPIRE_NODEST_CONN: u32 = 1 << 1;
+    /// Templates of a quiesced real server are not used.
+    pub const EXPIRE_QUIESCENT_TEMPLATE: u32 = 1 << 2;
+    /// `secure_tcp` is in force.
+    pub const SECURE_TCP: u32 = 1 << 3;
+}
+
+/// The secret of the flow table's hash.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seed {
+    /// Added to the words of the key.
+    pub words: [u32; 10],
+    /// Odd.
+    pub multiplier1: u64,
+    /// Odd.
+    pub multiplier2: u64,
+}
+
+const _: () = assert!(size_of::<Seed>() == 56);
+
+/// One value for all programs.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// Jiffies when the daemon last ran.
+    pub heartbeat: u32,
+    /// After this many jiffies without a heartbeat, next hops are asked of the kernel.
+    pub patience: u32,
+    /// Flags of [`setting_flag`].
+    pub flags: u32,
+    /// `conn_reuse_mode`.
+    pub reuse_mode: u32,
+    /// Jiffies a second.
+    pub hz: u32,
+    /// Version of the layouts, [`VERSION`](super::VERSION).
+    pub version: u32,
+    /// Timeouts in jiffies of the states of TCP.
+    pub tcp_timeouts: [u32; 16],
+    /// Timeouts in jiffies of the states of UDP.
+    pub udp_timeouts: [u32; 4],
+    /// Timeouts in jiffies of the states of SCTP.
+    pub sctp_timeouts: [u32; 16],
+    /// Seed of the hash, as the loaded programs have it.
+    pub seed: Seed,
+    /// Jiffies, written by the clock program.
+    pub jiffies: u64,
+    /// Zero.
+    pub spare: [u64; 5],
+}
+
+const _: () = assert!(size_of::<Settings>() == 320);

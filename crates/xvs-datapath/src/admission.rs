@@ -1,0 +1,46 @@
+//! Which packets may open a connection.
+//!
+//! IPVS sits where packets for this host arrive; the hooks here see flooded frames, frames of a
+//! promiscuous link and transit traffic as well. So a packet opens a connection only if its frame is
+//! addressed to the link's own address (or that of a VMAC on it) and its destination is an address
+//! of this host, or the virtual server takes packets from anywhere.
+
+use crate::{
+    Env, Packet,
+    abi::{Counter, LinkMac, VirtualServer, virtual_server_flag},
+    memory::{load16, load32},
+};
+
+/// Whether the packet may open a connection to this virtual server.
+///
+/// # Safety
+/// `service` must be a valid map value.
+#[inline(always)]
+pub(crate) unsafe fn admits<P: Packet, E: Env>(
+    packet: &P,
+    env: &E,
+    service: *const VirtualServer,
+) -> bool {
+    // SAFETY: the caller vouches for the virtual server.
+    if unsafe { (*service).flags } & virtual_server_flag::OPEN == 0 {
+        env.count(Counter::NotLocal);
+        return false;
+    }
+    let (start, end) = packet.bounds();
+    if start + 14 > end {
+        return false;
+    }
+    // SAFETY: the Ethernet header was compared with the end.
+    let (first, last) = unsafe { (load32(start), load16(start + 4)) };
+    let [a, b, c, d] = first.to_ne_bytes();
+    let [e, f] = last.to_ne_bytes();
+    let ours = env.is_our_mac(&LinkMac {
+        ifindex: packet.ingress(),
+        mac: [a, b, c, d, e, f],
+        zero: 0,
+    });
+    if !ours {
+        env.count(Counter::NotOurMac);
+    }
+    ours
+}

@@ -1,0 +1,271 @@
+//! ICMP errors to the sender of a packet (RFC 792, RFC 1191, RFC 4443), as the kernel builds them:
+//! from the address that the packet was sent to, type of service 0xc0.
+
+use xvs_wire::{checksum, ethernet, icmp, ipv4, ipv6, tcp, udp};
+
+use crate::{
+    Env, Flow, Packet, Verdict,
+    abi::{Counter, low16},
+    memory::{load16, load32, store16, store32, store64},
+};
+
+/// What an ICMP error says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Message {
+    kind_v4: u8,
+    code_v4: u8,
+    kind_v6: u8,
+    code_v6: u8,
+    /// The MTU, else 0.
+    value: u32,
+}
+
+/// The port is unreachable.
+pub(crate) const PORT_UNREACHABLE: Message = Message {
+    kind_v4: icmp::V4_UNREACHABLE,
+    code_v4: icmp::V4_PORT,
+    kind_v6: icmp::V6_UNREACHABLE,
+    code_v6: icmp::V6_PORT,
+    value: 0,
+};
+
+/// The time to live was exceeded.
+pub(crate) const TIME_EXCEEDED: Message = Message {
+    kind_v4: icmp::V4_TIME_EXCEEDED,
+    code_v4: 0,
+    kind_v6: icmp::V6_TIME_EXCEEDED,
+    code_v6: 0,
+    value: 0,
+};
+
+/// The packet is larger than `mtu`.
+pub(crate) const fn too_big(mtu: u32) -> Message {
+    Message {
+        kind_v4: icmp::V4_UNREACHABLE,
+        code_v4: icmp::V4_FRAGMENTATION_NEEDED,
+        kind_v6: icmp::V6_PACKET_TOO_BIG,
+        code_v6: 0,
+        value: mtu,
+    }
+}
+
+const CHUNK: u32 = 512;
+const TOS: u32 = 0xc0;
+
+/// Turns the packet into an ICMP error about itself and sends it back; drops it where that cannot be
+/// done (a packet that stands for several).
+#[inline(always)]
+pub(crate) fn send<P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+    message: Message,
+) -> Verdict {
+    if packet.segment_payload() != 0 || !build(packet, flow, message) {
+        return Verdict::DROP;
+    }
+    env.count(Counter::IcmpSent);
+    Verdict::REPLY
+}
+
+#[inline(always)]
+fn build<P: Packet>(packet: &mut P, flow: &Flow, message: Message) -> bool {
+    let ip_header: u32 = if flow.ipv6 { 40 } else { 20 };
+    let most = if flow.ipv6 { 1232 } else { 548 };
+    let embedded = if flow.length < most { flow.length } else { most };
+    // The sum goes by four bytes: zeros behind the last odd ones do not change it.
+    let padded = (embedded + 3) & !3;
+    let Some(partial) = partial_checksum(packet, flow) else {
+        return false;
+    };
+    if !packet.resize(14 + embedded) || (padded != embedded && !packet.resize(14 + padded)) {
+        return false;
+    }
+    let mut sum = 0_u32;
+    if partial.left {
+        // The device will complete the embedded checksum over the rest of the packet, which then
+        // sums to the complement of what the field holds now.
+        sum += sum_of(packet, ip_header) + u32::from(!partial.field);
+    } else {
+        sum += sum_of(packet, padded);
+    }
+    if padded != embedded && !packet.resize(14 + embedded) {
+        return false;
+    }
+    let (start, end) = packet.bounds();
+    if start + ethernet::HEADER > end {
+        return false;
+    }
+    // SAFETY: the Ethernet header was compared with the end.
+    let (destination, source) = unsafe {
+        (
+            (load32(start), load16(start + 4)),
+            (load16(start + 6), load32(start + 8)),
+        )
+    };
+    if !packet.push_front(ip_header + 8, flow.ipv6) {
+        return false;
+    }
+    let (start, end) = packet.bounds();
+    let ip = start + ethernet::HEADER;
+    let header = if flow.ipv6 {
+        ipv6::HEADER
+    } else {
+        ipv4::HEADER
+    };
+    let error = ip + header;
+    if error + icmp::HEADER > end {
+        return false;
+    }
+    let length = ip_header + 8 + embedded;
+    // SAFETY: all headers were compared with the end.
+    unsafe {
+        store16(start, source.0);
+        store32(start + 2, source.1);
+        store32(start + 6, destination.0);
+        store16(start + 10, destination.1);
+        if flow.ipv6 {
+            store16(start + ethernet::TYPE, ethernet::TYPE_IPV6.to_be());
+            write_v6(ip, flow, length - 40);
+            sum += pseudo_v6(flow, length - 40);
+        } else {
+            store16(start + ethernet::TYPE, ethernet::TYPE_IPV4.to_be());
+            write_v4(ip, flow, length);
+        }
+        let (kind, code) = if flow.ipv6 {
+            (message.kind_v6, message.code_v6)
+        } else {
+            (message.kind_v4, message.code_v4)
+        };
+        let head = u32::from_ne_bytes([kind, code, 0, 0]);
+        let value = message.value.to_be();
+        store32(error, head);
+        store32(error + 4, value);
+        let sum = checksum::fold(sum + checksum::sum32(head) + checksum::sum32(value));
+        store16(error + 2, !sum);
+    }
+    true
+}
+
+/// Whether the L4 checksum was left to the device, and what its field holds.
+struct Partial {
+    left: bool,
+    field: u16,
+}
+
+/// A checksum left to the device holds the sum of the pseudo-header alone; there is no other sign of
+/// it. One packet in 65,536 holds this by chance.
+#[inline(always)]
+fn partial_checksum<P: Packet>(packet: &P, flow: &Flow) -> Option<Partial> {
+    let (start, end) = packet.bounds();
+    let header = if flow.ipv6 {
+        ipv6::HEADER
+    } else {
+        ipv4::HEADER
+    };
+    let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
+    let field = if is_tcp { tcp::CHECKSUM } else { udp::CHECKSUM };
+    let at = start + ethernet::HEADER + header + field;
+    if at + 2 > end {
+        return None;
+    }
+    // SAFETY: the field was compared with the end.
+    let field = unsafe { load16(at) };
+    if P::DIRECT {
+        return Some(Partial { left: false, field });
+    }
+    let ip_header = if flow.ipv6 { 40 } else { 20 };
+    let length = flow.length.wrapping_sub(ip_header);
+    let tuple = &flow.tuple;
+    let mut sum = u32::from(u16::from(flow.protocol).to_be())
+        + u32::from(low16(length).to_be())
+        + checksum::sum32(tuple.source[0])
+        + checksum::sum32(tuple.destination[0]);
+    if flow.ipv6 {
+        sum += checksum::sum32(tuple.source[1])
+            + checksum::sum32(tuple.source[2])
+            + checksum::sum32(tuple.source[3])
+            + checksum::sum32(tuple.destination[1])
+            + checksum::sum32(tuple.destination[2])
+            + checksum::sum32(tuple.destination[3]);
+    }
+    Some(Partial {
+        left: checksum::fold(sum) == field,
+        field,
+    })
+}
+
+/// The sum of `length` bytes behind the Ethernet header, at most 1,232.
+#[inline(always)]
+fn sum_of<P: Packet>(packet: &mut P, length: u32) -> u32 {
+    let mut total = 0_u32;
+    let mut done = 0;
+    let mut chunks = 0;
+    while chunks < 3 {
+        let left = length.wrapping_sub(done);
+        if left == 0 || left > 1280 {
+            break;
+        }
+        let part = if left < CHUNK { left } else { CHUNK };
+        total += u32::from(checksum::fold(packet.sum(14 + done, part)));
+        done += part;
+        chunks += 1;
+    }
+    total
+}
+
+/// # Safety
+/// An IPv4 header at `ip` must be writable.
+#[inline(always)]
+unsafe fn write_v4(ip: usize, flow: &Flow, length: u32) {
+    let first = (0x4500_0000 | TOS << 16 | length).to_be();
+    let third = (64 << 24 | u32::from(ipv4::PROTOCOL_ICMP) << 16).to_be();
+    let (from, to) = (flow.tuple.destination[0], flow.tuple.source[0]);
+    let sum = checksum::sum32(first)
+        + checksum::sum32(third)
+        + checksum::sum32(from)
+        + checksum::sum32(to);
+    // SAFETY: the caller vouches for the header.
+    unsafe {
+        store32(ip, first);
+        store32(ip + 4, 0);
+        store32(ip + 8, third);
+        store16(ip + ipv4::CHECKSUM, !checksum::fold(sum));
+        store32(ip + ipv4::SOURCE, from);
+        store32(ip + ipv4::DESTINATION, to);
+    }
+}
+
+/// # Safety
+/// An IPv6 header at `ip` must be writable.
+#[inline(always)]
+unsafe fn write_v6(ip: usize, flow: &Flow, payload: u32) {
+    let rest = payload << 16 | u32::from(ipv4::PROTOCOL_ICMPV6) << 8 | 64;
+    let (from, to) = (&flow.tuple.destination, &flow.tuple.source);
+    // SAFETY: the caller vouches for the header.
+    unsafe {
+        store32(ip, (6_u32 << 28).to_be());
+        store32(ip + ipv6::PAYLOAD_LENGTH, rest.to_be());
+        store64(ip + 8, crate::abi::join(from[0], from[1]));
+        store64(ip + 16, crate::abi::join(from[2], from[3]));
+        store64(ip + 24, crate::abi::join(to[0], to[1]));
+        store64(ip + 32, crate::abi::join(to[2], to[3]));
+    }
+}
+
+/// The pseudo-header of ICMPv6 (RFC 8200 section 8.1).
+#[inline(always)]
+fn pseudo_v6(flow: &Flow, payload: u32) -> u32 {
+    let mut sum = checksum::sum32(payload.to_be())
+        + checksum::sum32(u32::from(ipv4::PROTOCOL_ICMPV6).to_be());
+    let tuple = &flow.tuple;
+    sum += checksum::sum32(tuple.source[0])
+        + checksum::sum32(tuple.source[1])
+        + checksum::sum32(tuple.source[2])
+        + checksum::sum32(tuple.source[3]);
+    sum + checksum::sum32(tuple.destination[0])
+        + checksum::sum32(tuple.destination[1])
+        + checksum::sum32(tuple.destination[2])
+        + checksum::sum32(tuple.destination[3])
+}
+

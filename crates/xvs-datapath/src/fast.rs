@@ -1,0 +1,204 @@
+//! The fast path: packets of connections that are known, in a settled state, to a known next hop.
+//!
+//! Whatever is not so, [`slow`](crate::slow) does, from the packet on.
+
+use xvs_wire::{ipv4, tcp};
+
+use crate::{
+    Env, Flow, Packet, Verdict,
+    abi::{Address, AddressFilter, Counter, Method, Slot, Tag},
+    hash::address_bit,
+    memory::{opaque, read_shared},
+    next_hop::{self, HOP_KNOWN, Hop},
+    parse,
+    rewrite::{self, Outer},
+    state::{tcp as tcp_state, udp as udp_state},
+    table::{Family, Fields, V4, V6, locate},
+};
+
+/// Decides a packet. [`Verdict::SLOW`] when the slow path must; the packet is then as it came.
+#[inline(always)]
+pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
+    let (start, end) = packet.bounds();
+    let mut flow = Flow::default();
+    if !parse::parse(start, end, &mut flow) || !may_be_ours(env, &flow) {
+        return Verdict::PASS;
+    }
+    if flow.ipv6 {
+        established::<V6, P, E>(packet, env, &flow)
+    } else {
+        established::<V4, P, E>(packet, env, &flow)
+    }
+}
+
+/// Whether the destination may be a VIP or a local address, or the source a real server.
+#[inline(always)]
+fn may_be_ours<E: Env>(env: &E, flow: &Flow) -> bool {
+    let filter = env.filter();
+    if filter.is_null() {
+        return false;
+    }
+    let filter = opaque(filter.cast_mut()).cast_const();
+    has(filter, &flow.tuple.destination, flow.ipv6, false)
+        || has(filter, &flow.tuple.source, flow.ipv6, true)
+}
+
+#[inline(always)]
+fn has(filter: *const AddressFilter, address: &Address, ipv6: bool, source: bool) -> bool {
+    let folded = if ipv6 {
+        address[0] ^ address[1] ^ address[2] ^ address[3]
+    } else {
+        address[0]
+    };
+    let (word, mask) = address_bit(folded, source);
+    // SAFETY: the filter is a valid map value; a word is below 1,024.
+    unsafe { (*filter).words[word & 1023] & mask != 0 }
+}
+
+#[inline(always)]
+fn established<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+) -> Verdict {
+    let key = F::Key::from(&flow.tuple);
+    let (entry, tag, _) = locate::<F, E>(env, &key, u32::from(flow.protocol) << 8);
+    if entry.is_null() {
+        return Verdict::SLOW;
+    }
+    let now = env.now();
+    // SAFETY: entries in the table are valid for ever.
+    let (fields, recipe, deltas) =
+        unsafe { (F::fields(entry), F::recipe(entry), F::entry_deltas(entry)) };
+    // SAFETY: as above.
+    let index = unsafe { *fields.next_hop };
+    // The entry may have been evicted and used anew while it was read.
+    // SAFETY: as above.
+    if (unsafe { read_shared(fields.tag) } ^ tag) & !(Tag::STATE | Slot::MASK) != 0 {
+        env.count(Counter::DropTorn);
+        return Verdict::DROP;
+    }
+    let tag = Tag(tag);
+    let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
+    if unsettled(tag, flow, is_tcp) || tag.crossing() {
+        return Verdict::SLOW;
+    }
+    if tag.method() == Method::LOCAL {
+        // SAFETY: as above.
+        unsafe { touch(&fields, packet, flow, now) };
+        return Verdict::PASS;
+    }
+    let settings = env.settings();
+    let found = next_hop::known(env, index);
+    if settings.is_null() || found.is_null() || !next_hop::trusted(opaque(settings), now) {
+        return Verdict::SLOW;
+    }
+    // SAFETY: next hops are valid map values.
+    let hop = unsafe {
+        Hop {
+            code: HOP_KNOWN,
+            ifindex: (*found).ifindex,
+            mac0: (*found).mac0,
+            mac1: (*found).mac1,
+            mtu: (*found).mtu,
+            neighbour: [0; 4],
+            family: 0,
+        }
+    };
+    if flow.ttl <= 1 || exceeds::<F, P>(packet, flow, outer_header(tag, F::V6), hop.mtu) {
+        return Verdict::SLOW;
+    }
+    // SAFETY: as above.
+    unsafe { touch(&fields, packet, flow, now) };
+    let done = match tag.method() {
+        Method::DIRECT => rewrite::forward::<F, P>(packet, &hop),
+        Method::TUNNEL => {
+            let outer = Outer {
+                addresses: recipe,
+                ipv6: F::V6,
+                identification: crate::abi::low16(now),
+            };
+            rewrite::encapsulate::<F, P>(packet, &outer, flow.length, &hop)
+        }
+        _ => rewrite::translate::<F, P>(packet, &recipe, deltas, is_tcp, &hop),
+    };
+    if !done {
+        env.count(Counter::DropHeadroom);
+        return Verdict::DROP;
+    }
+    Verdict::redirect(hop.ifindex)
+}
+
+/// Whether the packet changes the connection's state, or a SYN might carry an option.
+#[inline(always)]
+fn unsettled(tag: Tag, flow: &Flow, is_tcp: bool) -> bool {
+    if !is_tcp {
+        return tag.state() == udp_state::ONE_WAY;
+    }
+    if flow.flags & (tcp::SYN | tcp::FIN | tcp::RST) == 0
+        && flow.flags & tcp::ACK != 0
+        && tag.state() == tcp_state::ESTABLISHED
+    {
+        return false;
+    }
+    flow.flags & tcp::SYN != 0
+        || tcp_state::next(direction(tag), flow.flags, tag.state()) != tag.state()
+}
+
+/// The row of the state table for packets of an entry.
+#[inline(always)]
+pub(crate) fn direction(tag: Tag) -> u32 {
+    if tag.reverse() {
+        tcp_state::OUTPUT
+    } else if Method::two_way(tag.method()) {
+        tcp_state::INPUT
+    } else {
+        tcp_state::INPUT_ONLY
+    }
+}
+
+/// Bytes that a tunnel adds to packets of an entry.
+#[inline(always)]
+pub(crate) fn outer_header(tag: Tag, ipv6: bool) -> u32 {
+    if tag.method() == Method::TUNNEL {
+        rewrite::overhead(ipv6)
+    } else {
+        0
+    }
+}
+
+/// Whether the packet with an outer header of `outer` bytes is larger than `mtu`; 0 is no limit.
+#[inline(always)]
+pub(crate) fn exceeds<F: Family, P: Packet>(
+    packet: &P,
+    flow: &Flow,
+    outer: u32,
+    mtu: u32,
+) -> bool {
+    if mtu == 0 {
+        return false;
+    }
+    let segment = packet.segment_payload();
+    if segment != 0 {
+        // Segments of a tunnelled packet are cut anew to fit.
+        let header = if F::V6 { 40 } else { 20 };
+        return outer == 0 && segment + header + flow.l4_header > mtu;
+    }
+    flow.length + outer > mtu
+}
+
+/// Notes a packet in its entry.
+///
+/// # Safety
+/// `fields` must be those of a valid entry.
+#[inline(always)]
+pub(crate) unsafe fn touch<P: Packet>(fields: &Fields, packet: &P, flow: &Flow, now: u32) {
+    // Two CPUs may lose a packet between them here; an atomic add would cost every packet.
+    // SAFETY: the caller vouches for the fields.
+    unsafe {
+        *fields.stamp = now;
+        *fields.packets = (*fields.packets).wrapping_add(packet.segments());
+        *fields.bytes = (*fields.bytes).wrapping_add(u64::from(flow.length));
+    }
+}
+

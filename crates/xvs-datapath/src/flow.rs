@@ -1,0 +1,22 @@
+//! A packet's flow: what the parser found.
+
+use crate::abi::Tuple;
+
+/// A TCP or UDP packet over IPv4 or IPv6, as far as the datapath reads it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Addresses and ports.
+    pub tuple: Tuple,
+    /// IANA protocol number.
+    pub protocol: u8,
+    /// TCP flags; 0 for UDP.
+    pub flags: u8,
+    /// Whether it is IPv6.
+    pub ipv6: bool,
+    /// Time to live or hop limit.
+    pub ttl: u8,
+    /// Length of the L4 header in bytes.
+    pub l4_header: u32,
+    /// Length of the IP packet in bytes, header included.
+    pub length: u32,
+}

@@ -1,0 +1,2 @@
+//! A dataplane in the memory of a process: for tests, simulation and fuzzing.
+

@@ -1,0 +1,189 @@
+//! Where a packet goes next.
+//!
+//! The hot path uses the next hop that the entry names. This module answers when that one is not
+//! known: it takes the one that user space keeps for the real server, else asks the kernel's routing
+//! table, and notes what it learned in the entry.
+
+use crate::{
+    Env, Fib, Packet,
+    abi::{
+        Address, Counter, HopKey, HopKind, Method, NextHop, RealServer, Settings, Tag, Tuple,
+    },
+    memory::opaque,
+    packet::FibAnswer,
+    table::Family,
+};
+
+/// Redirect with known addresses.
+pub(crate) const HOP_KNOWN: u32 = 0;
+/// Route known, neighbour not.
+pub(crate) const HOP_NEIGHBOUR: u32 = 1;
+/// The destination is this host.
+pub(crate) const HOP_LOCAL: u32 = 2;
+/// No way; counted.
+pub(crate) const HOP_NONE: u32 = 3;
+
+/// A next hop, copied.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hop {
+    pub(crate) code: u32,
+    pub(crate) ifindex: u32,
+    pub(crate) mac0: u64,
+    pub(crate) mac1: u32,
+    /// Bytes of the largest IP packet; 0 when not known.
+    pub(crate) mtu: u32,
+    /// The neighbour, for [`HOP_NEIGHBOUR`].
+    pub(crate) neighbour: Address,
+    /// 4 or 6: the neighbour's family.
+    pub(crate) family: u8,
+}
+
+/// Whether the daemon gave a sign of life of late: only then what user space wrote is believed.
+#[inline(always)]
+pub(crate) fn trusted(settings: *const Settings, now: u32) -> bool {
+    if settings.is_null() {
+        return false;
+    }
+    // SAFETY: the settings are a valid map value.
+    unsafe { now.wrapping_sub((*settings).heartbeat) <= (*settings).patience }
+}
+
+/// The next hop of `index` if it may be used at once; null otherwise.
+#[inline(always)]
+pub(crate) fn known<E: Env>(env: &E, index: u16) -> *const NextHop {
+    if index == 0 {
+        return core::ptr::null();
+    }
+    let hop = env.next_hop(u32::from(index));
+    if hop.is_null() {
+        return core::ptr::null();
+    }
+    let hop = opaque(hop.cast_mut()).cast_const();
+    // SAFETY: next hops are valid map values.
+    if unsafe { (*hop).kind } == HopKind::KNOWN {
+        hop
+    } else {
+        core::ptr::null()
+    }
+}
+
+/// Finds the next hop of an entry's packets, and notes its index in the entry.
+///
+/// # Safety
+/// `entry` and `server` must be valid.
+#[inline(always)]
+pub(crate) unsafe fn resolve<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    entry: *mut F::Entry,
+    tag: u64,
+    server: *const RealServer,
+    now: u32,
+    hop: &mut Hop,
+) {
+    let fresh = trusted(opaque_settings(env), now);
+    // SAFETY: the caller vouches for both.
+    let (fields, recipe) = unsafe { (F::fields(entry), F::recipe(entry)) };
+    if fresh {
+        // SAFETY: as above.
+        let mut index = unsafe { *fields.next_hop };
+        let mut found = known(env, index);
+        if found.is_null() && !Tag(tag).reverse() {
+            // SAFETY: as above.
+            index = unsafe { (*server).next_hop };
+            found = known(env, index);
+        }
+        if !found.is_null() {
+            // SAFETY: next hops are valid map values; the index is written whole.
+            unsafe {
+                *fields.next_hop = index;
+                hop.code = HOP_KNOWN;
+                hop.ifindex = (*found).ifindex;
+                hop.mac0 = (*found).mac0;
+                hop.mac1 = (*found).mac1;
+                hop.mtu = (*found).mtu;
+            }
+            return;
+        }
+    }
+    // SAFETY: as above.
+    unsafe { ask::<F, P, E>(packet, env, &recipe, tag, server, hop) };
+    if hop.code > HOP_NEIGHBOUR {
+        return;
+    }
+    let key = HopKey {
+        address: hop.neighbour,
+        ifindex: hop.ifindex,
+        family: u32::from(hop.family),
+    };
+    let mut index = env.next_hop_index(&key);
+    if index == 0 && fresh {
+        index = env.next_hop_learn(&key);
+    }
+    if index != 0 {
+        let slot = env.next_hop(u32::from(index));
+        if !slot.is_null() {
+            // SAFETY: next hops are valid map values.
+            unsafe {
+                hop.mtu = (*opaque(slot.cast_mut())).mtu;
+                *fields.next_hop = index;
+            }
+        }
+    }
+}
+
+/// Asks the kernel.
+///
+/// # Safety
+/// `server` must be valid.
+#[inline(always)]
+unsafe fn ask<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    recipe: &Tuple,
+    tag: u64,
+    server: *const RealServer,
+    hop: &mut Hop,
+) {
+    env.count(Counter::AskedRoute);
+    let mut query = Fib {
+        source: [0; 4],
+        destination: recipe.destination,
+        family: if F::V6 { 6 } else { 4 },
+        protocol: Tag(tag).protocol(),
+    };
+    let tag = Tag(tag);
+    if !tag.reverse() && !Method::two_way(tag.method()) {
+        // DR and TUN: the way to the real server, not to what the packet is addressed to.
+        // SAFETY: the caller vouches for the server.
+        unsafe {
+            query.destination = (*server).address;
+            query.family = (*server).family;
+        }
+    }
+    let answer = packet.fib(&mut query);
+    hop.ifindex = answer.ifindex;
+    hop.mac0 = answer.mac0;
+    hop.mac1 = answer.mac1;
+    hop.mtu = 0;
+    hop.neighbour = query.destination;
+    hop.family = query.family;
+    hop.code = match answer.code {
+        FibAnswer::KNOWN => HOP_KNOWN,
+        FibAnswer::NO_NEIGHBOUR => HOP_NEIGHBOUR,
+        FibAnswer::LOCAL => HOP_LOCAL,
+        _ => {
+            env.count(Counter::DropNoRoute);
+            HOP_NONE
+        }
+    };
+}
+
+#[inline(always)]
+fn opaque_settings<E: Env>(env: &E) -> *const Settings {
+    let settings = env.settings();
+    if settings.is_null() {
+        return core::ptr::null();
+    }
+    opaque(settings).cast_const()
+}

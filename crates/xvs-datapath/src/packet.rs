@@ -1,0 +1,92 @@
+//! What the datapath needs of a packet.
+
+use crate::{Verdict, abi::Address};
+
+/// A question to the kernel's routing table.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fib {
+    /// Source of the packet.
+    pub source: Address,
+    /// Where it goes; in the answer the neighbour's address.
+    pub destination: Address,
+    /// 4 or 6; in the answer the neighbour's family.
+    pub family: u8,
+    /// IANA protocol number.
+    pub protocol: u8,
+}
+
+/// The kernel's answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FibAnswer {
+    /// 0 when addresses are known, else one of `BPF_FIB_LKUP_RET_*`.
+    pub code: u32,
+    /// The link.
+    pub ifindex: u32,
+    /// Destination address, then the first two bytes of the source address, as in a frame.
+    pub mac0: u64,
+    /// The last four bytes of the source address.
+    pub mac1: u32,
+}
+
+impl FibAnswer {
+    /// Addresses are known.
+    pub const KNOWN: u32 = 0;
+    /// `BPF_FIB_LKUP_RET_NOT_FWDED`: the destination is this host.
+    pub const LOCAL: u32 = 4;
+    /// `BPF_FIB_LKUP_RET_NO_NEIGH`: route known, neighbour not resolved.
+    pub const NO_NEIGHBOUR: u32 = 7;
+}
+
+/// A packet under one of the hooks.
+///
+/// Every method that changes the packet invalidates addresses got from [`Packet::bounds`] before.
+pub trait Packet {
+    /// Whether L4 checksums are in the packet (XDP) or may be left to the device (tcx), where
+    /// [`Packet::adjust_l4`] must be used.
+    const DIRECT: bool;
+
+    /// Address of the first byte and past the last byte that can be read directly.
+    fn bounds(&self) -> (usize, usize);
+
+    /// The link that the packet came in by.
+    fn ingress(&self) -> u32;
+
+    /// Bytes of L4 payload a segment when the packet stands for several; 0 when it is one.
+    fn segment_payload(&self) -> u32;
+
+    /// How many packets it stands for, at least 1.
+    fn segments(&self) -> u32;
+
+    /// Adjusts the L4 checksum at `offset` by the delta of the addresses and by `rest`, the delta of
+    /// all else. Only called where [`Packet::DIRECT`] is false.
+    fn adjust_l4(&mut self, offset: u32, addresses: u16, rest: u16, udp: bool);
+
+    /// Makes room of `length` bytes between Ethernet and IP header for an outer IP header.
+    fn push_outer(&mut self, length: u32, ipv6: bool) -> bool;
+
+    /// Makes the packet `length` bytes long in all, longer or shorter.
+    fn resize(&mut self, length: u32) -> bool;
+
+    /// Makes room of `length` bytes at the front: a new Ethernet header, then bytes to be written.
+    fn push_front(&mut self, length: u32, ipv6: bool) -> bool;
+
+    /// Bytes of the whole packet.
+    fn length(&self) -> u32;
+
+    /// Makes the first `length` bytes directly readable, as far as the packet is that long.
+    fn pull(&mut self, length: u32);
+
+    /// The partial sum (32 bits, not folded) of the `length` bytes at `offset`, at most 512 and a
+    /// multiple of 4.
+    fn sum(&mut self, offset: u32, length: u32) -> u32;
+
+    /// Asks the kernel's routing table; the answer's neighbour replaces `query.destination`.
+    fn fib(&mut self, query: &mut Fib) -> FibAnswer;
+
+    /// Lets the kernel resolve the neighbour and send the packet; [`Verdict::PASS`] where the hook
+    /// cannot (the packet then must be as it came).
+    fn send_to_neighbour(&mut self, ifindex: u32, ipv6: bool, neighbour: &Address) -> Verdict;
+
+    /// Whether [`Packet::send_to_neighbour`] works at this hook.
+    const RESOLVES: bool;
+}

@@ -1,0 +1,95 @@
+//! From bytes to a [`Flow`].
+//!
+//! Recognised are TCP and UDP right behind an IPv4 header without options or an IPv6 header without
+//! extensions, not fragmented. Everything else is left to the kernel.
+
+use xvs_wire::{ethernet, ipv4, ipv6, tcp, udp};
+
+use crate::{
+    Flow,
+    abi::{Address, Tuple},
+    memory::{load8, load16, load32},
+};
+
+/// Bytes that must be directly readable for the longest header the parser reads: Ethernet, IPv6, TCP.
+pub(crate) const PULL: u32 = 74;
+
+/// Finds the flow of the packet between `start` and `end`; `false` when it is not one of ours.
+#[inline(always)]
+pub(crate) fn parse(start: usize, end: usize, flow: &mut Flow) -> bool {
+    if start + ethernet::HEADER + ipv4::HEADER + udp::HEADER > end {
+        return false;
+    }
+    // SAFETY: 42 bytes were compared with the end above.
+    let kind = u16::from_be(unsafe { load16(start + ethernet::TYPE) });
+    let ip = start + ethernet::HEADER;
+    if kind == ethernet::TYPE_IPV4 {
+        // SAFETY: as above: Ethernet, IPv4 and 8 more bytes are readable.
+        unsafe {
+            if load8(ip) != ipv4::VERSION_IHL_PLAIN
+                || u16::from_be(load16(ip + ipv4::FRAGMENT)) & ipv4::FRAGMENT_MASK != 0
+            {
+                return false;
+            }
+            flow.ipv6 = false;
+            flow.protocol = load8(ip + ipv4::PROTOCOL);
+            flow.ttl = load8(ip + ipv4::TTL);
+            flow.length = u32::from(u16::from_be(load16(ip + ipv4::TOTAL_LENGTH)));
+            flow.tuple = Tuple {
+                source: [load32(ip + ipv4::SOURCE), 0, 0, 0],
+                destination: [load32(ip + ipv4::DESTINATION), 0, 0, 0],
+                ports: load32(ip + ipv4::HEADER),
+            };
+        }
+        return l4(ip + ipv4::HEADER, end, flow);
+    }
+    if kind != ethernet::TYPE_IPV6 || ip + ipv6::HEADER + udp::HEADER > end {
+        return false;
+    }
+    // SAFETY: Ethernet, IPv6 and 8 more bytes were compared with the end.
+    unsafe {
+        flow.ipv6 = true;
+        flow.protocol = load8(ip + ipv6::NEXT_HEADER);
+        flow.ttl = load8(ip + ipv6::HOP_LIMIT);
+        flow.length = u32::from(u16::from_be(load16(ip + ipv6::PAYLOAD_LENGTH))) + 40;
+        flow.tuple = Tuple {
+            source: address(ip + ipv6::SOURCE),
+            destination: address(ip + ipv6::DESTINATION),
+            ports: load32(ip + ipv6::HEADER),
+        };
+    }
+    l4(ip + ipv6::HEADER, end, flow)
+}
+
+#[inline(always)]
+fn l4(l4: usize, end: usize, flow: &mut Flow) -> bool {
+    if flow.protocol == ipv4::PROTOCOL_TCP {
+        if l4 + tcp::HEADER > end {
+            return false;
+        }
+        // SAFETY: 20 bytes were compared with the end.
+        unsafe {
+            flow.flags = load8(l4 + tcp::FLAGS);
+            flow.l4_header = u32::from(load8(l4 + tcp::DATA_OFFSET) >> 4) << 2;
+        }
+        return true;
+    }
+    flow.flags = 0;
+    flow.l4_header = 8;
+    flow.protocol == ipv4::PROTOCOL_UDP
+}
+
+/// # Safety
+/// 16 bytes at `at` must be readable.
+#[inline(always)]
+unsafe fn address(at: usize) -> Address {
+    // SAFETY: the caller vouches for 16 bytes.
+    unsafe {
+        [
+            load32(at),
+            load32(at + 4),
+            load32(at + 8),
+            load32(at + 12),
+        ]
+    }
+}

@@ -1,0 +1,15 @@
+//! Rewriting packets by a recipe: one file a kind.
+//!
+//! Each function gets a packet whose headers are directly readable, and answers whether it could do
+//! its work. TTL and hop limit are the caller's to check; they are decremented here.
+
+mod direct;
+mod link;
+mod nat;
+pub(crate) mod toa;
+mod tunnel;
+
+pub(crate) use direct::forward;
+pub(crate) use link::address;
+pub(crate) use nat::translate;
+pub(crate) use tunnel::{Outer, encapsulate, overhead};

@@ -1,0 +1,176 @@
+//! Weighted round robin (kernel `ip_vs_wrr.c`).
+//!
+//! The kernel keeps a current server and a current weight. It scans on for a server whose weight is
+//! at least the current weight; at the end of the list the current weight falls by the divisor, and
+//! from the lowest it goes back to the greatest. A level at which no server can be found is skipped
+//! here by arithmetic instead of by walking the list once a level: weights reach 2^31 - 1.
+
+use crate::{
+    Env, Visitor,
+    abi::{NONE, RealServer, high32, join, low32},
+    scheduler::{Members, Service},
+};
+
+/// Finds the first server from a position on whose weight reaches `least`, and on its way the
+/// greatest weight it met.
+struct Reaching {
+    least: u32,
+    end: u32,
+    chosen: u32,
+    position: u32,
+    greatest: u32,
+}
+
+impl Visitor for Reaching {
+    #[inline(always)]
+    fn visit(&mut self, position: u32, index: u32, server: &RealServer) -> bool {
+        if server.overloaded != 0 || server.weight == 0 {
+            return false;
+        }
+        if server.weight > self.greatest {
+            self.greatest = server.weight;
+        }
+        if server.weight >= self.least && position < self.end {
+            self.chosen = index;
+            self.position = position;
+            return true;
+        }
+        false
+    }
+}
+
+#[inline(always)]
+pub(super) fn pick<E: Env>(env: &E, service: Service, members: Members) -> u32 {
+    let mut tries = 0;
+    loop {
+        // SAFETY: the service is a valid map value; `weighted` is shared by atomics alone, the others
+        // are written by the daemon alone.
+        let (state, greatest, divisor) = unsafe {
+            (
+                (&raw const (*service).weighted).read_volatile(),
+                (*service).greatest,
+                (*service).divisor,
+            )
+        };
+        if greatest == 0 {
+            return NONE;
+        }
+        let start = low32(state);
+        let level = high32(state);
+        let level = if level == 0 { greatest } else { level };
+        // On from the current server to the end of the list, at the current level.
+        let mut on = Reaching {
+            least: level,
+            end: members.count,
+            chosen: NONE,
+            position: 0,
+            greatest: 0,
+        };
+        if start < members.count {
+            env.walk(members.list, start, members.count - start, &mut on);
+        }
+        let mut next_level = level;
+        if on.chosen == NONE {
+            // What is the greatest weight that can be reached at all?
+            let mut all = Reaching {
+                least: u32::MAX,
+                end: 0,
+                chosen: NONE,
+                position: 0,
+                greatest: 0,
+            };
+            env.walk(members.list, 0, members.count, &mut all);
+            if all.greatest == 0 {
+                return NONE;
+            }
+            next_level = fall(level, divisor, greatest, all.greatest);
+            on.least = next_level;
+            env.walk(members.list, 0, members.count, &mut on);
+            if on.chosen == NONE {
+                return NONE;
+            }
+        }
+        let next = join(on.position + 1, next_level);
+        // SAFETY: as above.
+        let seen = unsafe { env.compare_exchange(&raw mut (*service).weighted, state, next) };
+        tries += 1;
+        if seen == state || tries >= 4 {
+            return on.chosen;
+        }
+    }
+}
+
+/// The next level below `level`, or the greatest after the lowest, that a weight of `reachable` or
+/// less can meet.
+#[inline(always)]
+fn fall(level: u32, divisor: u32, greatest: u32, reachable: u32) -> u32 {
+    let divisor = if divisor == 0 { 1 } else { divisor };
+    let next = if level > divisor {
+        level - divisor
+    } else {
+        greatest
+    };
+    if next <= reachable {
+        return next;
+    }
+    let steps = (next - reachable).div_ceil(divisor);
+    let down = steps.wrapping_mul(divisor);
+    if next > down { next - down } else { 1 }
+}
+
+/// What the daemon keeps of a virtual server's weights: (greatest less (divisor - 1), divisor).
+#[must_use]
+pub fn parameters(weights: impl Iterator<Item = u32>) -> (u32, u32) {
+    let (mut greatest, mut divisor) = (0, 0);
+    for weight in weights.filter(|weight| *weight > 0) {
+        greatest = greatest.max(weight);
+        divisor = common_divisor(divisor, weight);
+    }
+    let divisor = divisor.max(1);
+    (if greatest == 0 { 0 } else { greatest - (divisor - 1) }, divisor)
+}
+
+/// The state after the list or a weight changed: the scan begins at the head, the level is kept as
+/// far as it still is one (kernel `ip_vs_wrr_dest_changed`).
+#[must_use]
+pub fn after_change(state: u64, greatest: u32, divisor: u32) -> u64 {
+    let level = high32(state);
+    let level = if level == 0 || level > greatest {
+        greatest
+    } else if divisor > 1 {
+        (level / divisor) * divisor + 1
+    } else {
+        level
+    };
+    join(0, level)
+}
+
+fn common_divisor(a: u32, b: u32) -> u32 {
+    if a == 0 { b } else { common_divisor(b % a, a) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameters_are_the_divisor_and_the_greatest_weight_less_one_step() {
+        assert_eq!(parameters([4, 2, 0].into_iter()), (3, 2));
+        assert_eq!(parameters([4, 3, 2].into_iter()), (4, 1));
+        assert_eq!(parameters([0, 0].into_iter()), (0, 1));
+    }
+
+    #[test]
+    fn a_level_that_no_server_reaches_is_skipped() {
+        assert_eq!(fall(2_000_000_000, 1, 2_000_000_000, 3), 3);
+        assert_eq!(fall(3, 2, 3, 4), 1);
+        assert_eq!(fall(1, 2, 3, 4), 3);
+    }
+
+    #[test]
+    fn a_change_begins_at_the_head_and_keeps_the_level() {
+        assert_eq!(after_change(join(2, 3), 4, 1), join(0, 3));
+        assert_eq!(after_change(join(2, 9), 4, 1), join(0, 4));
+        assert_eq!(after_change(join(2, 4), 5, 2), join(0, 5));
+    }
+}

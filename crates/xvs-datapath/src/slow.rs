@@ -1,0 +1,275 @@
+//! The slow path: everything that the fast path leaves, from the packet on.
+//!
+//! It finds or opens the connection, steps its state, resolves the next hop, answers with ICMP what
+//! cannot go on, and forwards the rest.
+
+use xvs_wire::{ipv4, tcp};
+
+use crate::{
+    Env, Flow, Packet, Verdict,
+    abi::{Counter, Method, RealServer, Tag, low16, low32},
+    answer,
+    fast::{direction, exceeds, outer_header, touch},
+    memory::{opaque, read_shared},
+    next_hop::{self, HOP_KNOWN, HOP_LOCAL, HOP_NEIGHBOUR, Hop},
+    open::{self, OPEN_AGAIN, OPEN_DROP, OPEN_PASS, OPEN_REFUSE},
+    parse,
+    rewrite::{self, Outer},
+    state::{self, tcp as tcp_state, udp as udp_state},
+    table::{self, FOUND_OVERFLOW, FORWARD, Family, V4, V6, at, overflow_key},
+};
+
+/// Decides a packet that the fast path left, of the IPv4 family.
+#[inline(always)]
+pub fn run_v4<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
+    run::<V4, P, E>(packet, env)
+}
+
+/// Decides a packet that the fast path left, of the IPv6 family.
+#[inline(always)]
+pub fn run_v6<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
+    run::<V6, P, E>(packet, env)
+}
+
+#[inline(always)]
+fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
+    packet.pull(parse::PULL);
+    let (start, end) = packet.bounds();
+    let mut flow = Flow::default();
+    if !parse::parse(start, end, &mut flow) || flow.ipv6 != F::V6 {
+        return Verdict::PASS;
+    }
+    let scratch = env.scratch();
+    if scratch.is_null() {
+        return Verdict::PASS;
+    }
+    let identity = u32::from(flow.protocol) << 8;
+    // SAFETY: the scratch is this CPU's alone while the program runs.
+    unsafe {
+        let draft = (*opaque(scratch)).draft_mut(FORWARD);
+        draft.tuple = flow.tuple;
+        draft.identity = identity;
+    }
+    let mut place = env.find_call(F::V6, FORWARD);
+    if place < 0 && place != FOUND_OVERFLOW {
+        place = open::open::<F, P, E>(packet, env, &flow);
+        match place {
+            OPEN_PASS => return Verdict::PASS,
+            OPEN_DROP => return Verdict::DROP,
+            OPEN_REFUSE => return answer::send(packet, env, &flow, answer::PORT_UNREACHABLE),
+            OPEN_AGAIN => {
+                // The other packet's connection may not be complete yet; the client sends again.
+                env.count(Counter::DropRace);
+                return Verdict::DROP;
+            }
+            _ => {}
+        }
+    }
+    let entry = if place >= 0 {
+        at::<F, E>(env, low32(place.unsigned_abs()))
+    } else {
+        F::overflow(env, &overflow_key(&flow.tuple, identity))
+    };
+    if entry.is_null() {
+        env.count(Counter::DropInternal);
+        return Verdict::DROP;
+    }
+    // SAFETY: `entry` is a valid map value.
+    unsafe { carry::<F, P, E>(packet, env, &flow, opaque(entry)) }
+}
+
+/// Carries a packet of a known connection.
+///
+/// # Safety
+/// `entry` must be a valid map value.
+#[inline(always)]
+unsafe fn carry<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+    entry: *mut F::Entry,
+) -> Verdict {
+    // SAFETY: the caller vouches for the entry.
+    let fields = unsafe { F::fields(entry) };
+    // SAFETY: as above.
+    let (tag, real_server) = unsafe { (read_shared(fields.tag), *fields.real_server) };
+    let server = env.real_server(real_server);
+    if server.is_null() {
+        env.count(Counter::DropInternal);
+        return Verdict::DROP;
+    }
+    let server = opaque(server);
+    // SAFETY: the server is a valid map value.
+    if !Tag(tag).reverse() && !unsafe { table::available(server) } {
+        env.count(Counter::DropRealServerGone);
+        return Verdict::DROP;
+    }
+    // SAFETY: the caller vouches for the entry.
+    unsafe { advance::<F, E>(env, entry, tag, flow) };
+    let now = env.now();
+    if Tag(tag).method() == Method::LOCAL {
+        // SAFETY: as above.
+        unsafe { touch(&fields, packet, flow, now) };
+        return Verdict::PASS;
+    }
+    if flow.ttl <= 1 {
+        env.count(Counter::DropTtl);
+        return answer::send(packet, env, flow, answer::TIME_EXCEEDED);
+    }
+    let mut hop = Hop::default();
+    // SAFETY: as above.
+    unsafe { next_hop::resolve::<F, P, E>(packet, env, entry, tag, server, now, &mut hop) };
+    if hop.code == HOP_NEIGHBOUR && !P::RESOLVES {
+        // The companion at the other hook lets the kernel resolve it.
+        return Verdict::PASS;
+    }
+    if hop.code != HOP_KNOWN && hop.code != HOP_NEIGHBOUR && hop.code != HOP_LOCAL {
+        return Verdict::DROP;
+    }
+    // SAFETY: the server is a valid map value.
+    let outer = outer_header(Tag(tag), unsafe { (*server).family } == 6);
+    if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
+        env.count(Counter::DropTooBig);
+        return answer::send(packet, env, flow, answer::too_big(hop.mtu - outer));
+    }
+    // SAFETY: as above.
+    unsafe { touch(&fields, packet, flow, now) };
+    if Tag(tag).method() == Method::FULLNAT
+        && !Tag(tag).reverse()
+        && flow.protocol == ipv4::PROTOCOL_TCP
+        && flow.flags & (tcp::SYN | tcp::ACK) == tcp::SYN
+    {
+        let added = rewrite::toa::add::<F, P>(packet, flow);
+        env.count(if added {
+            Counter::ToaAdded
+        } else {
+            Counter::ToaAbsent
+        });
+    }
+    // SAFETY: as above.
+    if !unsafe { transform::<F, P, E>(packet, env, flow, entry, tag, server, &hop) } {
+        env.count(Counter::DropHeadroom);
+        return Verdict::DROP;
+    }
+    match hop.code {
+        HOP_KNOWN => Verdict::redirect(hop.ifindex),
+        HOP_NEIGHBOUR => packet.send_to_neighbour(hop.ifindex, hop.family == 6, &hop.neighbour),
+        _ => Verdict::PASS,
+    }
+}
+
+/// Rewrites the packet by the entry's recipe.
+///
+/// # Safety
+/// `entry` and `server` must be valid map values.
+#[inline(always)]
+unsafe fn transform<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+    entry: *mut F::Entry,
+    tag: u64,
+    server: *const RealServer,
+    hop: &Hop,
+) -> bool {
+    match Tag(tag).method() {
+        Method::DIRECT => rewrite::forward::<F, P>(packet, hop),
+        Method::TUNNEL => {
+            // SAFETY: the caller vouches for the server.
+            let outer = unsafe {
+                Outer {
+                    addresses: crate::abi::Tuple {
+                        source: (*server).tunnel_source,
+                        destination: (*server).address,
+                        ports: 0,
+                    },
+                    ipv6: (*server).family == 6,
+                    identification: low16(env.random()),
+                }
+            };
+            rewrite::encapsulate::<F, P>(packet, &outer, flow.length, hop)
+        }
+        _ => {
+            // SAFETY: the caller vouches for the entry.
+            let (recipe, deltas) = unsafe { (F::recipe(entry), F::entry_deltas(entry)) };
+            let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
+            rewrite::translate::<F, P>(packet, &recipe, deltas, is_tcp, hop)
+        }
+    }
+}
+
+/// Steps the state of a connection by a packet, and moves it between the real server's active and
+/// inactive connections.
+///
+/// The truth is in the forward entry; who wins its compare-exchange adjusts the counts. The reverse
+/// entry has a copy, so that the fast path need not look at the other.
+///
+/// # Safety
+/// `entry` must be a valid map value.
+#[inline(always)]
+unsafe fn advance<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64, flow: &Flow) {
+    // SAFETY: the caller vouches for the entry.
+    let other = unsafe { table::partner::<F, E>(env, entry, tag) };
+    let (master, copy) = if Tag(tag).reverse() {
+        if other.is_null() {
+            return;
+        }
+        (opaque(other), entry)
+    } else {
+        (entry, other)
+    };
+    // SAFETY: both are valid map values.
+    let master_fields = unsafe { F::fields(master) };
+    // SAFETY: as above.
+    let master_tag = unsafe { read_shared(master_fields.tag) };
+    let old = Tag(master_tag).state();
+    let new = if flow.protocol == ipv4::PROTOCOL_TCP {
+        tcp_state::next(direction(Tag(tag)), flow.flags, old)
+    } else {
+        // SAFETY: as above.
+        let first = !Tag(tag).reverse() && unsafe { *master_fields.packets } == 0;
+        if first { old } else { udp_state::ASSURED }
+    };
+    if new != old {
+        let stepped = Tag(master_tag).with_state(new);
+        // SAFETY: tags are shared by atomics alone.
+        if unsafe { env.compare_exchange(master_fields.tag, master_tag, stepped.0) } != master_tag {
+            return;
+        }
+        // SAFETY: the entry is a valid map value.
+        unsafe { recount::<F, E>(env, master, Tag(master_tag), stepped) };
+    }
+    if copy.is_null() {
+        return;
+    }
+    // SAFETY: as above.
+    unsafe {
+        let word = F::fields(opaque(copy)).tag;
+        let seen = read_shared(word);
+        if Tag(seen).reverse() && Tag(seen).state() != new {
+            env.compare_exchange(word, seen, Tag(seen).with_state(new).0);
+        }
+    }
+}
+
+/// # Safety
+/// `entry` must be a valid map value.
+#[inline(always)]
+unsafe fn recount<F: Family, E: Env>(env: &E, entry: *mut F::Entry, old: Tag, new: Tag) {
+    let (was, is) = (state::is_active(old), state::is_active(new));
+    if was == is {
+        return;
+    }
+    // SAFETY: the caller vouches for the entry.
+    let server = env.real_server(unsafe { *F::fields(entry).real_server });
+    if server.is_null() {
+        return;
+    }
+    let server = opaque(server);
+    let (up, down) = if is { (1, u32::MAX) } else { (u32::MAX, 1) };
+    // SAFETY: the server is a valid map value; counters are shared by atomics alone.
+    unsafe {
+        env.add32(&raw mut (*server).active, up);
+        env.add32(&raw mut (*server).inactive, down);
+    }
+}

@@ -1,0 +1,39 @@
+//! States of connections: one file a protocol.
+
+pub mod tcp;
+pub mod udp;
+
+use xvs_wire::ipv4;
+
+use crate::{
+    Env,
+    abi::{Tag, index},
+    memory::opaque,
+};
+
+/// Whether a connection in this state counts as active (kernel `tcp_state_active_table`).
+#[inline(always)]
+#[must_use]
+pub const fn is_active(tag: Tag) -> bool {
+    tag.protocol() == ipv4::PROTOCOL_TCP && tcp::is_active(tag.state())
+}
+
+/// The timeout in jiffies of a connection in this state; 0 for none.
+#[inline(always)]
+#[must_use]
+pub fn timeout<E: Env>(env: &E, tag: Tag) -> u32 {
+    let settings = env.settings();
+    if settings.is_null() {
+        return 0;
+    }
+    let settings = opaque(settings);
+    let state = u32::from(tag.state());
+    // SAFETY: the settings are a valid map value; indexes are masked to the arrays' lengths.
+    unsafe {
+        match tag.protocol() {
+            ipv4::PROTOCOL_TCP => (*settings).tcp_timeouts[index(state & 15)],
+            ipv4::PROTOCOL_UDP => (*settings).udp_timeouts[index(state & 3)],
+            _ => (*settings).sctp_timeouts[index(state & 15)],
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Inserting a connection: one entry, or two that name each other.
+
+use crate::{
+    Env,
+    abi::{Counter, NONE, Tag, Tuple, low32, wide},
+    memory::opaque,
+    table::{
+        CONFLICT_NONE, FORWARD, Family, REVERSE, alternate, at,
+        claim::{publish, release},
+        conflict::CONFLICT_UNDECIDED,
+        overflow_key, place,
+        probe::tag_identity,
+    },
+};
+
+/// Neither table nor overflow hash had room.
+pub const INSERT_FULL: i64 = -1;
+/// What [`insert`] answers for a connection in the overflow hash.
+pub(crate) const OVERFLOWED: i64 = -2;
+/// Somebody else inserted the same flow: look again.
+pub const INSERT_DUPLICATE: i64 = -3;
+/// The reply tuple belongs to another connection.
+pub const INSERT_COLLISION: i64 = -4;
+
+/// One direction of a connection, before it is an entry.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Draft {
+    /// Method, state, direction, template, crossing; identity once hashed.
+    pub tag: u64,
+    /// Key.
+    pub tuple: Tuple,
+    /// Recipe: new addresses and ports.
+    pub recipe: Tuple,
+    /// Protocol and template bit.
+    pub identity: u32,
+    /// Index of the real server.
+    pub real_server: u32,
+    /// Delta of the IP header's checksum.
+    pub ip_delta: u16,
+    /// Delta of the L4 checksum.
+    pub l4_delta: u16,
+    /// Index of the next hop.
+    pub next_hop: u16,
+    /// Index of the virtual server.
+    pub virtual_server: u16,
+}
+
+const _: () = assert!(size_of::<Draft>() == 96);
+
+/// What the slow functions hand each other: the BPF stack has 512 bytes, and a global function takes
+/// five numbers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scratch {
+    /// From the client.
+    pub forward: Draft,
+    /// To the client.
+    pub reverse: Draft,
+    /// The client's address for schedulers that hash it, and what else they read of the packet.
+    pub tuple: Tuple,
+    /// Zero.
+    pub spare: u32,
+}
+
+const _: () = assert!(size_of::<Scratch>() == 232);
+
+impl Scratch {
+    /// The draft that `which` names.
+    #[inline(always)]
+    #[must_use]
+    pub fn draft(&self, which: u32) -> &Draft {
+        if which == REVERSE {
+            &self.reverse
+        } else {
+            &self.forward
+        }
+    }
+
+    /// The draft that `which` names, to be changed.
+    #[inline(always)]
+    pub fn draft_mut(&mut self, which: u32) -> &mut Draft {
+        if which == REVERSE {
+            &mut self.reverse
+        } else {
+            &mut self.forward
+        }
+    }
+}
+
+/// Inserts the drafts of the scratch. Answers the index of the forward entry, [`OVERFLOWED`], or
+/// another negative number; then nothing was inserted.
+///
+/// The reverse entry is published first: a reply must not come before it is known, and whoever sees
+/// the forward entry may use both.
+#[inline(always)]
+pub fn insert<F: Family, E: Env>(env: &E, two_way: bool) -> i64 {
+    let scratch = env.scratch();
+    if scratch.is_null() {
+        return INSERT_FULL;
+    }
+    // SAFETY: the scratch is this CPU's alone while the program runs.
+    let scratch = unsafe { &mut *opaque(scratch) };
+    let now = env.now();
+    let forward = slot::<F, E>(env, scratch.draft_mut(FORWARD), FORWARD, 8);
+    if forward == INSERT_DUPLICATE {
+        return INSERT_DUPLICATE;
+    }
+    if forward < 0 {
+        return spill::<F, E>(env, &scratch.forward, &scratch.reverse, two_way, now);
+    }
+    let forward = low32(forward.unsigned_abs());
+    let mut peer = NONE;
+    if two_way {
+        let reverse = slot::<F, E>(env, scratch.draft_mut(REVERSE), REVERSE, 1);
+        if reverse == INSERT_DUPLICATE {
+            release::<F, E>(env, forward);
+            return INSERT_COLLISION;
+        }
+        if reverse < 0 {
+            let answer = overflow::<F, E>(env, &scratch.reverse, now);
+            if answer < 0 {
+                release::<F, E>(env, forward);
+                return answer;
+            }
+        } else {
+            peer = low32(reverse.unsigned_abs());
+            let entry = at::<F, E>(env, peer);
+            if entry.is_null() {
+                release::<F, E>(env, forward);
+                return INSERT_FULL;
+            }
+            // SAFETY: the slot was claimed above.
+            unsafe { F::fill(entry, &scratch.reverse, forward, now) };
+            clear_cold::<F, E>(env, peer);
+            publish::<F, E>(env, entry, scratch.reverse.tag);
+        }
+    }
+    let entry = at::<F, E>(env, forward);
+    if entry.is_null() {
+        return INSERT_FULL;
+    }
+    // SAFETY: the slot was claimed above.
+    unsafe { F::fill(entry, &scratch.forward, peer, now) };
+    clear_cold::<F, E>(env, forward);
+    publish::<F, E>(env, entry, scratch.forward.tag);
+    i64::from(forward)
+}
+
+/// Claims a slot for a draft and completes its tag.
+#[inline(always)]
+fn slot<F: Family, E: Env>(env: &E, draft: &mut Draft, which: u32, patience: u32) -> i64 {
+    let key = F::Key::from(&draft.tuple);
+    let (hash, fragment) = F::hash(&key, draft.identity, &env.seed());
+    let shift = F::shift(env);
+    let (set, way) = place(hash, shift);
+    let identity = wide(fragment) << 32 | tag_identity(draft.identity);
+    draft.tag = draft.tag & !Tag::IDENTITY | identity;
+    let mut mine = env.claim_call(F::V6, set, way, identity, false);
+    if mine < 0 {
+        mine = env.claim_call(F::V6, alternate(set, fragment, shift), way, identity, true);
+    }
+    if mine < 0 {
+        return INSERT_FULL;
+    }
+    let place = low32(mine.unsigned_abs());
+    let mut looks = 0;
+    let mut answer = CONFLICT_UNDECIDED;
+    while looks < 8 && answer == CONFLICT_UNDECIDED {
+        if looks >= patience {
+            break;
+        }
+        answer = env.conflict_call(F::V6, set, place, which);
+        looks += 1;
+    }
+    if answer != CONFLICT_NONE {
+        release::<F, E>(env, place);
+        return INSERT_DUPLICATE;
+    }
+    mine
+}
+
+/// Puts a connection into the overflow hash.
+#[inline(always)]
+fn spill<F: Family, E: Env>(
+    env: &E,
+    forward: &Draft,
+    reverse: &Draft,
+    two_way: bool,
+    now: u32,
+) -> i64 {
+    if two_way {
+        let answer = overflow::<F, E>(env, reverse, now);
+        if answer < 0 {
+            return answer;
+        }
+    }
+    let answer = overflow::<F, E>(env, forward, now);
+    if answer < 0 {
+        if two_way {
+            F::overflow_remove(env, &overflow_key(&reverse.tuple, reverse.identity));
+        }
+        return answer;
+    }
+    env.count(Counter::Overflowed);
+    OVERFLOWED
+}
+
+#[inline(always)]
+fn overflow<F: Family, E: Env>(env: &E, draft: &Draft, now: u32) -> i64 {
+    let key = overflow_key(&draft.tuple, draft.identity);
+    let mut entry = F::Entry::default();
+    // SAFETY: the entry is a local.
+    unsafe {
+        F::fill(&raw mut entry, draft, NONE, now);
+        *F::fields(&raw mut entry).tag = draft.tag | crate::abi::Slot::LIVE;
+    }
+    if F::overflow_insert(env, &key, &entry) {
+        0
+    } else if F::overflow(env, &key).is_null() {
+        INSERT_FULL
+    } else {
+        INSERT_COLLISION
+    }
+}
+
+#[inline(always)]
+fn clear_cold<F: Family, E: Env>(env: &E, index: u32) {
+    let set = F::cold(env, index >> 2);
+    if set.is_null() {
+        return;
+    }
+    // SAFETY: the set is a valid map value of four; the slot is the caller's.
+    unsafe {
+        *opaque(set)
+            .cast::<crate::abi::Cold>()
+            .add(crate::abi::index(index & 3)) = crate::abi::Cold::default();
+    }
+}

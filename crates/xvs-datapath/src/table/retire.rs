@@ -1,0 +1,176 @@
+//! When entries end, and what is settled then.
+
+use xvs_wire::ipv4;
+
+use crate::{
+    Env,
+    abi::{Counter, Method, NONE, Slot, Tag, Tuple, real_server_flag, wide},
+    memory::{opaque, read_shared},
+    state::{is_active, tcp, timeout, udp},
+    table::{Family, at, locate, overflow_key},
+};
+
+/// Whether a new connection may evict this entry: embryonic or closing, never established.
+#[inline(always)]
+#[must_use]
+pub fn evictable(tag: u64) -> bool {
+    let tag = Tag(tag);
+    if tag.slot() != Slot::LIVE || tag.template() {
+        return false;
+    }
+    match tag.protocol() {
+        ipv4::PROTOCOL_TCP => tcp::is_embryonic(tag.state()),
+        ipv4::PROTOCOL_UDP => tag.state() == udp::ONE_WAY,
+        _ => false,
+    }
+}
+
+/// Whether an entry of this age in jiffies is past its timeout. Templates are the sweeper's alone.
+#[inline(always)]
+#[must_use]
+pub fn expired<E: Env>(env: &E, tag: u64, age: u32) -> bool {
+    if Tag(tag).template() {
+        return false;
+    }
+    let timeout = timeout(env, Tag(tag));
+    timeout != 0 && age > timeout
+}
+
+/// Settles the counts of an entry that ends: its packets go to the real server's totals, and a
+/// forward entry gives its place among the real server's connections back.
+///
+/// # Safety
+/// `entry` must be claimed by the caller, and `tag` its tag before.
+#[inline(always)]
+pub unsafe fn retire<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64) {
+    // SAFETY: the caller vouches for the entry.
+    let fields = unsafe { F::fields(entry) };
+    // SAFETY: as above.
+    let server = env.real_server(unsafe { *fields.real_server });
+    if server.is_null() {
+        env.count(Counter::DropInternal);
+        return;
+    }
+    let server = opaque(server);
+    // SAFETY: the server is a valid map value, its counters are shared by atomics alone.
+    unsafe {
+        let (packets, bytes) = if Tag(tag).reverse() {
+            (&raw mut (*server).packets_out, &raw mut (*server).bytes_out)
+        } else {
+            (&raw mut (*server).packets_in, &raw mut (*server).bytes_in)
+        };
+        env.add64(packets, wide(*fields.packets));
+        env.add64(bytes, *fields.bytes);
+        if !Tag(tag).reverse() {
+            let count = if Tag(tag).template() {
+                &raw mut (*server).persistent
+            } else if is_active(Tag(tag)) {
+                &raw mut (*server).active
+            } else {
+                &raw mut (*server).inactive
+            };
+            env.add32(count, u32::MAX);
+            relieve(server);
+        }
+    }
+}
+
+/// Lifts the overload of a real server whose connections fell below its lower threshold.
+///
+/// # Safety
+/// `server` must be a valid map value.
+#[inline(always)]
+pub(crate) unsafe fn relieve(server: *mut crate::abi::RealServer) {
+    // SAFETY: the caller vouches for the server. The flag is a hint that both sides only ever set to
+    // what the counts say; a lost race is mended by the next connection.
+    unsafe {
+        if (*server).overloaded == 0 {
+            return;
+        }
+        let total = (*server).active.wrapping_add((*server).inactive);
+        let upper = (*server).upper;
+        let lower = (*server).lower;
+        let below = if lower != 0 {
+            total < lower
+        } else {
+            // Three quarters, as kernel `ip_vs_dest_totalconns` does without dividing.
+            u64::from(total) * 4 < u64::from(upper) * 3
+        };
+        if upper == 0 || below {
+            (*server).overloaded = 0;
+        }
+    }
+}
+
+/// Sets the overload of a real server whose connections reached its upper threshold.
+///
+/// # Safety
+/// `server` must be a valid map value.
+#[inline(always)]
+pub(crate) unsafe fn burden(server: *mut crate::abi::RealServer) {
+    // SAFETY: as in [`relieve`].
+    unsafe {
+        let upper = (*server).upper;
+        if upper != 0 && (*server).active.wrapping_add((*server).inactive) >= upper {
+            (*server).overloaded = 1;
+        }
+    }
+}
+
+/// Whether the real server is in the rules.
+///
+/// # Safety
+/// `server` must be a valid map value.
+#[inline(always)]
+pub(crate) unsafe fn available(server: *const crate::abi::RealServer) -> bool {
+    // SAFETY: the caller vouches for the server.
+    unsafe { (*server).flags & real_server_flag::AVAILABLE != 0 }
+}
+
+/// The other direction's entry of a NAT or FULLNAT connection; null when there is none.
+///
+/// The index in the entry is believed only if both name each other; else the entry is looked up,
+/// which also finds those in the overflow hash.
+///
+/// # Safety
+/// `entry` must be valid.
+#[inline(always)]
+#[must_use]
+pub unsafe fn partner<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64) -> *mut F::Entry {
+    if !Method::two_way(Tag(tag).method()) {
+        return core::ptr::null_mut();
+    }
+    // SAFETY: the caller vouches for the entry.
+    let (peer, wanted) = unsafe { (*F::fields(entry).peer, F::recipe(entry).swapped()) };
+    let key = F::Key::from(&wanted);
+    if peer != NONE {
+        let other = at::<F, E>(env, peer);
+        if !other.is_null() {
+            // SAFETY: entries in the table are valid for ever.
+            let (other_tag, same) =
+                unsafe { (read_shared(F::fields(other).tag), F::matches(other, &key)) };
+            if same
+                && Tag(other_tag).slot() >= Slot::LIVE
+                && Tag(other_tag).reverse() != Tag(tag).reverse()
+            {
+                return other;
+            }
+        }
+    }
+    let identity = u32::from(Tag(tag).protocol()) << 8;
+    find_tuple::<F, E>(env, &wanted, &key, identity)
+}
+
+#[inline(always)]
+fn find_tuple<F: Family, E: Env>(
+    env: &E,
+    tuple: &Tuple,
+    key: &F::Key,
+    identity: u32,
+) -> *mut F::Entry {
+    let (entry, _, _) = locate::<F, E>(env, key, identity);
+    if !entry.is_null() {
+        return entry;
+    }
+    F::overflow(env, &overflow_key(tuple, identity))
+}

@@ -1,0 +1,41 @@
+//! What becomes of a packet.
+
+/// A verdict: action in the low half, link in the high half, never 0.
+///
+/// One word, because an enum with a payload leaves registers undefined on some paths, which the
+/// verifier refuses.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Verdict(u64);
+
+impl Verdict {
+    /// To the kernel, as it is now.
+    pub const PASS: Self = Self(1);
+    /// Dropped; a counter has the reason.
+    pub const DROP: Self = Self(2);
+    /// The fast path cannot do it: run the slow path.
+    pub const SLOW: Self = Self(3);
+    /// Out by the link it came in by.
+    pub const REPLY: Self = Self(4);
+    /// The kernel resolves the neighbour and sends it; the packet has been told where.
+    pub const NEIGHBOUR: Self = Self(5);
+    const REDIRECT: u64 = 6;
+
+    /// Out by link `ifindex`.
+    #[inline(always)]
+    pub const fn redirect(ifindex: u32) -> Self {
+        Self(Self::REDIRECT | (ifindex as u64) << 32)
+    }
+
+    /// The link of a redirect; `None` for other verdicts.
+    #[inline(always)]
+    #[must_use]
+    pub const fn redirected(self) -> Option<core::num::NonZeroU32> {
+        if self.0 & 0xffff == Self::REDIRECT {
+            core::num::NonZeroU32::new(crate::abi::high32(self.0))
+        } else {
+            None
+        }
+    }
+}

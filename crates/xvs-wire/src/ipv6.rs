@@ -1,0 +1,30 @@
+//! IPv6, RFC 8200 section 3.
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! +-------+---------------+---------------------------------------+
+//! |Version| Traffic class |              Flow label               |
+//! +-------+---------------+-------+---------------+---------------+
+//! |        Payload length         |  Next header  |   Hop limit   |
+//! +-------------------------------+---------------+---------------+
+//! |                   Source address (16 bytes)                   |
+//! +---------------------------------------------------------------+
+//! |                Destination address (16 bytes)                 |
+//! +---------------------------------------------------------------+
+//! ```
+
+/// Length of the header.
+pub const HEADER: usize = 40;
+/// Offset of version, traffic class and flow label.
+pub const VERSION: usize = 0;
+/// Offset of the payload length.
+pub const PAYLOAD_LENGTH: usize = 4;
+/// Offset of the next header.
+pub const NEXT_HEADER: usize = 6;
+/// Offset of the hop limit.
+pub const HOP_LIMIT: usize = 7;
+/// Offset of the source address.
+pub const SOURCE: usize = 8;
+/// Offset of the destination address.
+pub const DESTINATION: usize = 24;
