@@ -381,13 +381,27 @@ impl Feed {
             placed = self.place_now();
             failures = self.try_to_attach(&placed).await?;
         }
-        for one in placed.iter().filter(|one| !self.placed.contains(one)) {
-            let Attachment { name, hook, .. } = &one.attachment;
-            info!(link = %name, %hook, reason = %one.reason, "the datapath runs");
-        }
+        self.log_moves(&placed);
         self.placed = placed;
         self.note_all("links", failures);
         Ok(())
+    }
+
+    /// Logs where the datapath comes and where it goes.
+    fn log_moves(&self, placed: &[Placed]) {
+        let runs = |list: &[Placed], one: &Placed| {
+            let (ifindex, hook) = (one.attachment.ifindex, one.attachment.hook);
+            list.iter()
+                .any(|other| (other.attachment.ifindex, other.attachment.hook) == (ifindex, hook))
+        };
+        for one in self.placed.iter().filter(|one| !runs(placed, one)) {
+            let Attachment { name, hook, .. } = &one.attachment;
+            info!(link = %name, %hook, "the datapath leaves");
+        }
+        for one in placed.iter().filter(|one| !runs(&self.placed, one)) {
+            let Attachment { name, hook, .. } = &one.attachment;
+            info!(link = %name, %hook, reason = %one.reason, "the datapath runs");
+        }
     }
 
     fn place_now(&self) -> Vec<Placed> {
