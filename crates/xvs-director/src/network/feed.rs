@@ -16,12 +16,16 @@ use super::{
     placement::{check, place},
     view::{View, mac, prefix, route},
 };
-use crate::worker::{Ended, Worker};
+use crate::{
+    firewall::Firewall,
+    worker::{Ended, Worker},
+};
 
 /// The dataplane's view of the host, and the means to keep it up to date.
 pub(super) struct Feed {
     host: Host,
     worker: Worker,
+    firewall: Firewall,
     placement: Placement,
     view: View,
     rules: Vec<Rule>,
@@ -49,6 +53,7 @@ impl Feed {
         Self {
             host,
             worker,
+            firewall: Firewall::start(),
             placement,
             view: View::default(),
             rules: Vec::new(),
@@ -98,6 +103,7 @@ impl Feed {
             })
             .await?;
         self.rules = rules;
+        self.firewall.watch(&self.rules);
         self.follow_destinations(&destinations).await?;
         self.follow_local_addresses().await?;
         self.neighbours(&ChangedNeighbours::default()).await?;
@@ -130,9 +136,11 @@ impl Feed {
 
     /// What is known, for the status.
     pub(super) fn report(&self) -> Report {
+        let mut warnings = self.firewall.warnings();
+        warnings.extend(self.warnings.values().flatten().cloned());
         Report {
             links: self.placed.clone(),
-            warnings: self.warnings.values().flatten().cloned().collect(),
+            warnings,
         }
     }
 
