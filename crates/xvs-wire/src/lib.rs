@@ -5,9 +5,11 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod checksum;
+pub mod ecn;
 pub mod ethernet;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
 pub mod tcp;
+pub mod toa;
 pub mod udp;
