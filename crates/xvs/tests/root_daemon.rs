@@ -322,3 +322,36 @@ fn root_saved_rules_are_restored_after_a_boot_and_not_after_a_restart() {
         "-A -t 192.0.2.1:80 -s rr\n"
     );
 }
+
+#[test]
+fn root_a_filter_rule_on_a_vip_is_named_in_the_status() {
+    if !can_run() {
+        return;
+    }
+    let place = Place::new();
+    if !place.has("nft") {
+        return;
+    }
+    place.run("nft", "add table inet guard");
+    place.run(
+        "nft",
+        "add chain inet guard in { type filter hook input priority 0 ; }",
+    );
+    place.run(
+        "nft",
+        "add rule inet guard in ip daddr 192.0.2.1 tcp dport 80 drop",
+    );
+    let daemon = place.daemon(&[]);
+    place.done(&["vs", "add", "192.0.2.1:80"]);
+    let warnings = || place.status()["warnings"].to_string();
+    wait_until("the warning", || {
+        warnings().contains("table `inet guard`, chain `in`: ")
+    });
+    place.done(&["vs", "del", "192.0.2.1:80"]);
+    wait_until("its end", || !warnings().contains("inet guard"));
+    let (_status, log) = daemon.terminate();
+    let told = log
+        .matches("a filter rule no longer sees balanced packets")
+        .count();
+    assert_eq!(told, 1, "{log}");
+}

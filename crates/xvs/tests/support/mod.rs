@@ -19,15 +19,22 @@ pub(crate) fn can_run() -> bool {
         missing.push("root");
     }
     for tool in ["unshare", "nsenter", "setpriv", "ip"] {
-        let found = env::var_os("PATH")
-            .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(tool).exists()));
-        if !found {
+        if !installed(tool) {
             missing.push(tool);
         }
     }
     if missing.is_empty() {
         return true;
     }
+    skip(&missing)
+}
+
+fn installed(tool: &str) -> bool {
+    env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(tool).exists()))
+}
+
+fn skip(missing: &[&str]) -> bool {
     assert_ne!(
         env::var("CI").as_deref(),
         Ok("true"),
@@ -73,14 +80,24 @@ impl Place {
         self.sleeper.id()
     }
 
+    /// Whether a tool that only one test needs is there; in CI it must be.
+    pub(crate) fn has(&self, tool: &str) -> bool {
+        installed(tool) || skip(&[tool])
+    }
+
     /// Runs `ip ARGUMENTS` in the namespace.
     pub(crate) fn ip(&self, arguments: &str) -> String {
+        self.run("ip", arguments)
+    }
+
+    /// Runs a tool in the namespace.
+    pub(crate) fn run(&self, tool: &str, arguments: &str) -> String {
         let output = self
-            .inside("ip")
+            .inside(tool)
             .args(arguments.split(' '))
             .output()
             .unwrap();
-        assert!(output.status.success(), "ip {arguments}: {output:?}");
+        assert!(output.status.success(), "{tool} {arguments}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
