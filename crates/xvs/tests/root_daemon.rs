@@ -150,9 +150,13 @@ fn root_a_clean_stop_takes_away_what_was_added() {
             .ip("addr show dev server")
             .contains("172.24.101.135/32")
     );
+    // And a setting by which the kernel finds a real server that moved.
+    let setting = "/proc/sys/net/ipv4/neigh/server/mcast_resolicit";
+    assert_eq!(place.run("cat", setting), "3\n");
     let (status, log) = daemon.terminate();
     assert_eq!(status, Some(0), "{log}");
     assert!(!place.ip("addr show").contains("172.24.101.135"), "{log}");
+    assert_eq!(place.run("cat", setting), "0\n", "{log}");
     assert!(!place.folder().join("control.sock").exists());
 
     // With --keep the datapath goes on, so its address stays.

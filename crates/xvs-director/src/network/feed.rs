@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use xvs_control::wire::{Code, HookChoice, Problem};
 use xvs_dataplane::{Attachment, Hook, Mac, NeighbourKey, Prefix, Route};
 use xvs_net::{AddressSpec, ChangedNeighbours, Changes, Host, HostError, Kept, Neighbour};
-use xvs_types::Rule;
+use xvs_types::{Family, Rule};
 
 use super::{
     Placed, Placement, Report, addresses,
@@ -33,6 +33,8 @@ pub(super) struct Feed {
     neighbours: BTreeMap<NeighbourKey, Known>,
     /// Links on which XDP was our choice and failed, by index: not tried again until told to.
     without_xdp: BTreeSet<u32>,
+    /// Links and families whose settings were seen to.
+    detecting: BTreeSet<(Family, String)>,
     drivers: BTreeMap<String, Option<String>>,
     placed: Vec<Placed>,
     /// What is not as it should be, by subject; a subject that is well again is overwritten.
@@ -60,6 +62,7 @@ impl Feed {
             routes: BTreeMap::new(),
             neighbours: BTreeMap::new(),
             without_xdp: BTreeSet::new(),
+            detecting: BTreeSet::new(),
             drivers: BTreeMap::new(),
             placed: Vec::new(),
             warnings: BTreeMap::new(),
@@ -211,7 +214,8 @@ impl Feed {
                     keeper.dataplane().set_neighbour(key, resolved);
                 }
             })
-            .await
+            .await?;
+        self.detect_moves().await
     }
 
     /// Asks again for the neighbours that the kernel does not keep resolved by itself.
@@ -230,8 +234,8 @@ impl Feed {
         }
     }
 
-    /// Takes off their links what xvs added.
-    pub(super) async fn remove_addresses(&mut self) -> Result<(), Ended> {
+    /// Takes off their links what xvs added, and gives back the settings that it changed.
+    pub(super) async fn undo(&mut self) -> Result<(), Ended> {
         let added = self
             .worker
             .call(|keeper| keeper.state().added_addresses.clone())
@@ -239,12 +243,36 @@ impl Feed {
         for one in added {
             self.remove(one).await?;
         }
-        Ok(())
+        self.restore_settings().await
+    }
+
+    /// The neighbours that are kept resolved.
+    pub(super) fn neighbour_keys(&self) -> impl Iterator<Item = &NeighbourKey> {
+        self.neighbours.keys()
+    }
+
+    /// What was last read of the host.
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The dataplane's thread.
+    pub(super) fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// Notes that the settings of a link and a family are seen to; answers whether they were not yet.
+    pub(super) fn note_detection(&mut self, family: Family, link: &str) -> bool {
+        self.detecting.insert((family, link.to_owned()))
     }
 
     async fn read(&mut self, changes: &Changes) -> Result<(), HostError> {
         if changes.links || self.view.links.is_empty() {
             self.view.links = self.host.links().await?;
+            // A link that went and came again has the kernel's defaults.
+            let links = &self.view.links;
+            self.detecting
+                .retain(|(_family, name)| links.iter().any(|link| link.name == *name));
             self.drivers = self
                 .view
                 .links
