@@ -15,14 +15,15 @@ impl Feed {
     /// Sets what is not set yet, for every link and family with a neighbour of the datapath.
     pub(super) async fn detect_moves(&mut self) -> Result<(), Ended> {
         let places: Vec<(Family, String)> = self
-            .neighbour_keys()
+            .neighbours
+            .keys()
             .filter_map(|key| {
-                let link = self.view().link(key.ifindex)?;
+                let link = self.view.link(key.ifindex)?;
                 Some((Family::of(key.address), link.name.clone()))
             })
             .collect();
         for (family, link) in places {
-            if !self.note_detection(family, &link) {
+            if !self.detecting.insert((family, link.clone())) {
                 continue;
             }
             for (sysctl, value) in quick_detection(family, &link).unwrap_or_default() {
@@ -44,7 +45,7 @@ impl Feed {
                     after,
                 };
                 let written = self
-                    .worker()
+                    .worker
                     .call(move |keeper| {
                         keeper.change_settings(|state| state.changed_settings.push(record))
                     })
@@ -65,7 +66,7 @@ impl Feed {
     /// Gives every setting back that nobody else set since.
     pub(super) async fn restore_settings(&mut self) -> Result<(), Ended> {
         let records = self
-            .worker()
+            .worker
             .call(|keeper| keeper.state().changed_settings.clone())
             .await?;
         let mut left = Vec::new();
@@ -82,7 +83,7 @@ impl Feed {
         }
         left.reverse();
         let written = self
-            .worker()
+            .worker
             .call(move |keeper| keeper.change_settings(|state| state.changed_settings = left))
             .await?;
         if let Err(error) = written {

@@ -15,6 +15,9 @@
 mod addresses;
 mod detection;
 mod feed;
+mod links;
+mod local_addresses;
+mod neighbours;
 mod placement;
 mod view;
 
