@@ -303,6 +303,23 @@ fn root_a_lab_that_is_asked_to_end_cleans_up() {
 }
 
 #[test]
+fn root_a_missing_tool_is_named_and_nothing_is_made() {
+    let Some(xvs) = Xvs::find() else {
+        return;
+    };
+    let mut command = xvs.command("nat");
+    let output = command.env("PATH", "/nonexistent").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("`ip` is not installed: `apt-get install iproute2`")
+            && stderr.lines().count() == 1,
+        "{stderr}"
+    );
+    nothing_is_left();
+}
+
+#[test]
 fn root_wrong_usage_is_told_apart() {
     let Some(xvs) = Xvs::find() else {
         return;
