@@ -17,7 +17,7 @@ use aya::{
     Ebpf, EbpfLoader, Pod,
     maps::{HashMap, Map, MapData, PerCpuArray},
     programs::{
-        CgroupAttachMode, CgroupSockAddr, SchedClassifier, TcAttachType,
+        CgroupAttachMode, CgroupSockAddr, ProgramError, SchedClassifier, TcAttachType,
         cgroup_sock_addr::CgroupSockAddrAttachType,
         links::{FdLink, LinkError, LinkOrder},
         tc::{TcAttachOptions, TcError, qdisc_add_clsact, qdisc_detach_program},
@@ -137,9 +137,7 @@ impl Programs {
     ) -> Result<(), SetupError> {
         let marker = self.filter_marker(program, ifindex);
         if marker.exists() {
-            qdisc_detach_program(link, TcAttachType::Ingress, program.name()).map_err(|error| {
-                SetupError::bpf(format!("remove the {program} filter from {link}"), error)
-            })?;
+            detach_filter(program, link)?;
             remove_file(&marker)?;
         }
         remove_file(&self.link_pin(program, ifindex))
@@ -301,17 +299,22 @@ impl Programs {
     ) -> Result<(), SetupError> {
         // the queueing discipline stays after `down`: others may have hung filters on it since
         match qdisc_add_clsact(link) {
-            Err(error) if !is_there_already(&error) => {
+            Err(error) if errno(&error) != Some(libc::EEXIST) => {
                 let action = format!("add a clsact qdisc to {link}");
                 return Err(SetupError::bpf(action, error));
             }
             _ => {}
         }
-        classifier
+        // what a command left that died before its marker
+        detach_filter(program, link)?;
+        let failed = |error: ProgramError| {
+            SetupError::bpf(format!("attach the {program} filter to {link}"), error)
+        };
+        let id = classifier
             .attach(link, TcAttachType::Ingress)
-            .map_err(|error| {
-                SetupError::bpf(format!("attach the {program} filter to {link}"), error)
-            })?;
+            .map_err(failed)?;
+        // dropped, it would take the filter with it; it holds nothing else
+        std::mem::forget(classifier.take_link(id).map_err(failed)?);
         let marker = self.filter_marker(program, ifindex);
         File::create(&marker).map_err(|source| SetupError::file("make", &marker, source))?;
         Ok(())
@@ -403,9 +406,26 @@ fn has_tcx() -> bool {
     KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 6, 0))
 }
 
-fn is_there_already(error: &TcError) -> bool {
-    matches!(error, TcError::AlreadyAttached)
-        || matches!(error, TcError::IoError(error) if error.kind() == io::ErrorKind::AlreadyExists)
+/// Removes the filters of a program from a link, if there are any.
+fn detach_filter(program: Ingress, link: &str) -> Result<(), SetupError> {
+    match qdisc_detach_program(link, TcAttachType::Ingress, program.name()) {
+        Err(error) if errno(&error) != Some(libc::ENOENT) => Err(SetupError::bpf(
+            format!("remove the {program} filter from {link}"),
+            error,
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What a kernel's refusal means, whichever way the error came.
+fn errno(error: &TcError) -> Option<i32> {
+    match error {
+        TcError::AlreadyAttached => Some(libc::EEXIST),
+        TcError::IoError(error) if error.kind() == io::ErrorKind::NotFound => Some(libc::ENOENT),
+        TcError::IoError(error) => error.raw_os_error(),
+        TcError::NetlinkError(error) => error.raw_os_error(),
+        _ => None,
+    }
 }
 
 fn remove_file(path: &Path) -> Result<(), SetupError> {
