@@ -398,3 +398,23 @@ fn root_a_failed_up_leaves_nothing_behind() {
     assert!(error.to_string().contains("`veth7`"));
     assert_same(&wire.snapshot(), &before);
 }
+
+#[test]
+fn root_a_mount_namespace_where_pins_would_die_is_refused() {
+    let Some(wire) = Wire::make("mount") else {
+        return;
+    };
+    let before = wire.snapshot();
+    let command = up_command(&wire, RealserverMethod::Fullnat, &[]);
+    let outcome = std::thread::spawn(move || {
+        // SAFETY: the call takes a number and moves this thread alone.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
+        realserver(&RealserverCommand::Up(command))
+    })
+    .join()
+    .unwrap();
+    assert!(matches!(outcome, Err(SetupError::ForeignMountNamespace)));
+    assert_same(&wire.snapshot(), &before);
+    let left = std::fs::read_dir(wire.runtime_directory().join("realserver.d")).unwrap();
+    assert_eq!(left.count(), 1, "the lock alone is left");
+}
