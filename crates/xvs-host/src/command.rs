@@ -32,14 +32,16 @@ impl Command<'_> {
             place.make()?;
             let mut record = load(place)?;
             let path = place.record_path();
-            let was_empty = record.changes.is_empty();
-            if plan.iter().any(needs_pins) {
-                // the folder is ours to clear once the record says so
-                record.save(&path)?;
-                place.mounted_pins()?;
+            let fresh = record.changes.is_empty();
+            // from here on the folder is ours to clear, also when this process dies
+            record.save(&path)?;
+            let outcome = if plan.iter().any(needs_pins) {
+                place.mount_pins()
+            } else {
+                Ok(())
             }
-            let outcome = engine::up(live, &mut record, &path, &plan);
-            if was_empty && record.changes.is_empty() {
+            .and_then(|()| engine::up(live, &mut record, &path, &plan));
+            if fresh && record.changes.is_empty() {
                 place.remove()?;
             }
             outcome?;

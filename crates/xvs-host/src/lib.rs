@@ -14,6 +14,7 @@
 
 mod args;
 mod cgroup;
+mod clsact;
 mod command;
 mod director;
 mod engine;

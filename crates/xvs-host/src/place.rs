@@ -85,12 +85,12 @@ impl Place {
         self.folder.join("bpf")
     }
 
-    /// The folder for pins, with a bpffs mounted on it.
-    pub(crate) fn mounted_pins(&self) -> Result<PathBuf, SetupError> {
+    /// Makes the folder for pins and mounts a bpffs on it.
+    pub(crate) fn mount_pins(&self) -> Result<(), SetupError> {
         let pins = self.pins();
         fs::create_dir_all(&pins).map_err(|source| SetupError::file("make", &pins, source))?;
         if is_bpffs(&pins) {
-            return Ok(pins);
+            return Ok(());
         }
         if !mount_namespace_outlives_us()? {
             return Err(SetupError::ForeignMountNamespace);
@@ -102,8 +102,7 @@ impl Place {
             MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
             Some("mode=0700"),
         )
-        .map_err(|errno| SetupError::file("mount a bpffs on", &pins, errno.into()))?;
-        Ok(pins)
+        .map_err(|errno| SetupError::file("mount a bpffs on", &pins, errno.into()))
     }
 
     /// Removes the folder with everything in it: the last trace.

@@ -20,13 +20,12 @@ use aya::{
         CgroupAttachMode, CgroupSockAddr, SchedClassifier, TcAttachType,
         cgroup_sock_addr::CgroupSockAddrAttachType,
         links::{FdLink, LinkError, LinkOrder},
-        tc::{TcAttachOptions, TcError, qdisc_add_clsact, qdisc_detach_program},
+        tc::TcAttachOptions,
     },
-    util::KernelVersion,
 };
 use xvs_objects::REALSERVER;
 
-use crate::{BpfError, Counts, Ingress, SetupError, cgroup};
+use crate::{BpfError, Counts, Ingress, SetupError, cgroup, clsact};
 
 /// Maps of the object that user space reads or writes.
 const VIPS: &str = "VIPS";
@@ -107,7 +106,7 @@ impl Programs {
         let pin = self.folder(program.set()).join(program.name());
         let mut classifier =
             SchedClassifier::from_pin(pin).map_err(|error| failed(error.into()))?;
-        if has_tcx() {
+        if clsact::kernel_has_tcx() {
             let id = classifier
                 .attach_with_options(
                     link,
@@ -125,7 +124,10 @@ impl Programs {
                 .map_err(|error| failed(error.into()))?;
             return Ok(());
         }
-        self.attach_filter(&mut classifier, program, link, ifindex)
+        clsact::attach(&mut classifier, program.name(), link)?;
+        let marker = self.filter_marker(program, ifindex);
+        File::create(&marker).map_err(|source| SetupError::file("make", &marker, source))?;
+        Ok(())
     }
 
     /// Ends what [`Self::attach`] began.
@@ -137,9 +139,7 @@ impl Programs {
     ) -> Result<(), SetupError> {
         let marker = self.filter_marker(program, ifindex);
         if marker.exists() {
-            qdisc_detach_program(link, TcAttachType::Ingress, program.name()).map_err(|error| {
-                SetupError::bpf(format!("remove the {program} filter from {link}"), error)
-            })?;
+            clsact::detach(program.name(), link)?;
             remove_file(&marker)?;
         }
         remove_file(&self.link_pin(program, ifindex))
@@ -292,31 +292,6 @@ impl Programs {
         pin_map(&object, COUNTERS, folder)
     }
 
-    fn attach_filter(
-        &self,
-        classifier: &mut SchedClassifier,
-        program: Ingress,
-        link: &str,
-        ifindex: u32,
-    ) -> Result<(), SetupError> {
-        // the queueing discipline stays after `down`: others may have hung filters on it since
-        match qdisc_add_clsact(link) {
-            Err(error) if !is_there_already(&error) => {
-                let action = format!("add a clsact qdisc to {link}");
-                return Err(SetupError::bpf(action, error));
-            }
-            _ => {}
-        }
-        classifier
-            .attach(link, TcAttachType::Ingress)
-            .map_err(|error| {
-                SetupError::bpf(format!("attach the {program} filter to {link}"), error)
-            })?;
-        let marker = self.filter_marker(program, ifindex);
-        File::create(&marker).map_err(|source| SetupError::file("make", &marker, source))?;
-        Ok(())
-    }
-
     fn vips(&self) -> Result<HashMap<MapData, Key, u8>, BpfError> {
         let data = MapData::from_pin(self.folder(Set::Tunnel).join(VIPS))?;
         Ok(HashMap::try_from(Map::HashMap(data))?)
@@ -396,16 +371,6 @@ fn load_peer_hook(object: &mut Ebpf, name: &'static str, folder: &Path) -> Resul
 fn pin_map(object: &Ebpf, name: &'static str, folder: &Path) -> Result<(), BpfError> {
     let map = object.map(name).ok_or(BpfError::Missing { name })?;
     Ok(map.pin(folder.join(name))?)
-}
-
-/// tcx came with Linux 6.6.
-fn has_tcx() -> bool {
-    KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 6, 0))
-}
-
-fn is_there_already(error: &TcError) -> bool {
-    matches!(error, TcError::AlreadyAttached)
-        || matches!(error, TcError::IoError(error) if error.kind() == io::ErrorKind::AlreadyExists)
 }
 
 fn remove_file(path: &Path) -> Result<(), SetupError> {

@@ -109,6 +109,46 @@ fn root_tunnels_of_every_family_end_at_the_server() {
 }
 
 #[test]
+fn root_the_kernels_devices_take_tunnels_where_they_exist() {
+    let Some(wire) = Wire::make("device") else {
+        return;
+    };
+    wire.peer("192.0.2.7");
+    wire.peer("2001:db8:c::7");
+    for (device, outer, client, vip) in [
+        ("tunl0", OUTER[0], "192.0.2.7:4000", "198.51.100.9"),
+        (
+            "ip6tnl0",
+            OUTER[1],
+            "[2001:db8:c::7]:4000",
+            "2001:db8:51::9",
+        ),
+    ] {
+        let mut command = up_command(&wire, RealserverMethod::Tun, &[vip]);
+        command.decapsulation = Decapsulation::Kernel;
+        let outcome = realserver(&RealserverCommand::Up(command));
+        if !wire.has_device(device) {
+            let error = outcome.unwrap_err();
+            assert!(error.to_string().contains(device), "{error}");
+            continue;
+        }
+        let report = outcome.unwrap();
+        assert!(report.as_wanted(), "{report}");
+        let server = SocketAddr::new(vip.parse().unwrap(), 8_000);
+        let seen = serve(&wire, server);
+        let client = Client::new(&wire, socket(client), server, |packet| {
+            tunnel(outer, 0, &packet)
+        });
+        assert_eq!(client.exchange(b"question").unwrap(), b"hello", "{device}");
+        assert_eq!(
+            seen.recv_timeout(PATIENCE).unwrap().accepted,
+            SocketAddr::from(client.local)
+        );
+        down(&wire);
+    }
+}
+
+#[test]
 fn root_a_tunnel_for_others_is_left_alone() {
     let Some(wire) = Wire::make("other") else {
         return;
@@ -357,4 +397,24 @@ fn root_a_failed_up_leaves_nothing_behind() {
     let error = realserver(&RealserverCommand::Up(command)).unwrap_err();
     assert!(error.to_string().contains("`veth7`"));
     assert_same(&wire.snapshot(), &before);
+}
+
+#[test]
+fn root_a_mount_namespace_where_pins_would_die_is_refused() {
+    let Some(wire) = Wire::make("mount") else {
+        return;
+    };
+    let before = wire.snapshot();
+    let command = up_command(&wire, RealserverMethod::Fullnat, &[]);
+    let outcome = std::thread::spawn(move || {
+        // SAFETY: the call takes a number and moves this thread alone.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
+        realserver(&RealserverCommand::Up(command))
+    })
+    .join()
+    .unwrap();
+    assert!(matches!(outcome, Err(SetupError::ForeignMountNamespace)));
+    assert_same(&wire.snapshot(), &before);
+    let left = std::fs::read_dir(wire.runtime_directory().join("realserver.d")).unwrap();
+    assert_eq!(left.count(), 1, "the lock alone is left");
 }

@@ -4,7 +4,11 @@
 //! peer; from then on it lives and dies with the socket (see `peer`). A SYN that names nobody
 //! clears what an earlier connection between the same ends left.
 
-use aya_ebpf::{macros::map, maps::LruHashMap, programs::TcContext};
+use aya_ebpf::{
+    macros::map,
+    maps::{LruHashMap, PerCpuArray},
+    programs::TcContext,
+};
 use xvs_wire::toa::{self, Client, OPTIONS_MAX, Options};
 
 use crate::{
@@ -29,6 +33,10 @@ pub struct Connection {
     /// The director's port, in network order.
     pub peer_port: [u8; 2],
 }
+
+/// Where a search stands; see `SynOptions::conceal`.
+#[map]
+static PLACE: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 /// Bytes of a TCP header without options.
 const TCP: usize = 20;
@@ -60,6 +68,7 @@ pub fn ingress(context: &TcContext) -> Option<()> {
         context,
         at: at + TCP,
         length: options_length(tcp[12] >> 4)?,
+        place: PLACE.get_ptr_mut(0)?,
     };
     match toa::find(&options) {
         Some(client) => {
@@ -88,6 +97,7 @@ struct SynOptions<'a> {
     context: &'a TcContext,
     at: usize,
     length: usize,
+    place: *mut u64,
 }
 
 impl Options for SynOptions<'_> {
@@ -99,5 +109,15 @@ impl Options for SynOptions<'_> {
     #[inline(always)]
     fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         self.context.load(self.at + at).ok()
+    }
+
+    /// What comes out of a map's value is unknown to every verifier.
+    #[inline(always)]
+    fn conceal(&self, at: usize) -> usize {
+        // SAFETY: the map's value is ours on this CPU, and programs of a hook do not nest.
+        unsafe {
+            self.place.write_volatile(at as u64);
+            self.place.read_volatile() as usize
+        }
     }
 }

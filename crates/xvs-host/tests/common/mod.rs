@@ -7,7 +7,13 @@
 pub(crate) mod frames;
 pub(crate) mod tcp;
 
-use std::{fs, path::PathBuf, process::Command, thread};
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use xvs_host::Common;
 
@@ -59,7 +65,23 @@ impl Wire {
         wire.run(&format!(
             "ip -n {s} addr add 2001:db8:9::5/64 dev veth0 nodad"
         ));
+        wire.settle();
         Some(wire)
+    }
+
+    /// Waits until the kernel has done what it does by itself when a link comes up.
+    fn settle(&self) {
+        let s = self.netns("s");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let link = output(&format!("ip -n {s} -o link show veth0"));
+            let addresses = output(&format!("ip -n {s} -o addr show veth0"));
+            if link.contains("state UP") && addresses.contains("fe80::") {
+                return;
+            }
+            assert!(Instant::now() < deadline, "veth0 does not come up: {link}");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The namespace of an end, `c` or `s`.
@@ -129,6 +151,12 @@ impl Wire {
             .unwrap();
         let s = self.netns("s");
         settings + &output(&format!("ip -n {s} -o addr")) + &output(&format!("ip -n {s} -o link"))
+    }
+
+    /// Whether the kernel gave `s` this device, which depends on its modules alone.
+    pub(crate) fn has_device(&self, name: &str) -> bool {
+        let links = output(&format!("ip -n {} -o link", self.netns("s")));
+        links.contains(&format!(": {name}@"))
     }
 
     /// Runs a command that must succeed.
