@@ -67,8 +67,10 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS
 fuzz-check:
 	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="--cfg fuzzing" cargo check --locked
 
-oracle: ## boot Linux 6.1 and 6.12 in virtual machines and load the programs there
-	oracle/load-check.sh target/release/xvs
+oracle: ## boot Linux 6.1 and 6.12 in virtual machines, load the programs and run the lab there
+	scripts/setup vm
+	oracle/budget
+	oracle/load-check.sh target/release/xvs lab all
 
 clean: ## remove what was built, except the tools that setup put into target/tools
 	rm -rf ebpf/target fuzz/target

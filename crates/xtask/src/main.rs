@@ -9,7 +9,7 @@ mod floors;
 mod lengths;
 mod project;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::Path, process::ExitCode};
 
 use anyhow::Context;
 
@@ -19,15 +19,18 @@ usage: cargo xtask <verb>
   floors            check that every crate imports only from lower floors, and file lengths
   budget            print verified instructions and sizes; fail on a jump of more than 10 %
   budget --print    only print
-  budget --write    the same, and put the figures of this kernel on record";
+  budget --write    the same, and put the figures of this kernel on record
+  budget ... FILE   with another record than ebpf/budget.json";
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let report = match arguments.as_slice() {
-        ["budget"] => budget::compare()?,
         ["budget", "--print"] => budget::print()?,
-        ["budget", "--write"] => budget::write()?,
+        ["budget", "--write"] => budget::write(&budget::record_of_project())?,
+        ["budget", "--write", file] => budget::write(Path::new(file))?,
+        ["budget"] => budget::compare(&budget::record_of_project())?,
+        ["budget", file] => budget::compare(Path::new(file))?,
         ["floors"] => floors_and_lengths()?,
         ["--help" | "-h" | "help"] => Report::fine(USAGE),
         _ => {

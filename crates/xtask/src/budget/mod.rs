@@ -7,7 +7,11 @@
 mod measure;
 mod record;
 
-use std::{fmt::Write, fs, io, path::PathBuf};
+use std::{
+    fmt::Write,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 
@@ -21,25 +25,40 @@ pub(crate) fn print() -> anyhow::Result<Report> {
 }
 
 /// Prints the figures of this kernel and fails on a jump.
-pub(crate) fn compare() -> anyhow::Result<Report> {
+pub(crate) fn compare(record: &Path) -> anyhow::Result<Report> {
     let measured = measure::all()?;
-    let complaints = read_record()?.complaints(&measured);
+    let complaints = read(record)?.complaints(&measured);
     report(&measured, &complaints)
 }
 
 /// Prints the figures of this kernel and puts them on record.
-pub(crate) fn write() -> anyhow::Result<Report> {
+pub(crate) fn write(file: &Path) -> anyhow::Result<Report> {
     let measured = measure::all()?;
-    let mut record = read_record()?;
+    let mut record = read(file)?;
     let mut text = table(&measured)?;
     record.update(measured);
     let json = serde_json::to_string_pretty(&record).context("write the record as JSON")?;
-    fs::write(path(), json + "\n").with_context(|| format!("write {}", path().display()))?;
-    writeln!(text, "budget: written to {}", path().display()).context("write the report")?;
+    fs::write(file, json + "\n").with_context(|| format!("write {}", file.display()))?;
+    writeln!(text, "budget: written to {}", file.display()).context("write the report")?;
     Ok(Report {
         text,
         failed: false,
     })
+}
+
+/// The record that is committed beside the programs.
+pub(crate) fn record_of_project() -> PathBuf {
+    project::root().join("ebpf/budget.json")
+}
+
+/// A record, which is empty before the first `--write`.
+fn read(file: &Path) -> anyhow::Result<Record> {
+    let json = match fs::read(file) {
+        Ok(json) => json,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Record::default()),
+        Err(error) => return Err(error).context(format!("read {}", file.display())),
+    };
+    serde_json::from_slice(&json).with_context(|| format!("parse {}", file.display()))
 }
 
 fn report(measured: &Measured, complaints: &[Complaint]) -> anyhow::Result<Report> {
@@ -51,20 +70,6 @@ fn report(measured: &Measured, complaints: &[Complaint]) -> anyhow::Result<Repor
         text,
         failed: !complaints.is_empty(),
     })
-}
-
-fn path() -> PathBuf {
-    project::root().join("ebpf/budget.json")
-}
-
-/// The record, which is empty before the first `--write`.
-fn read_record() -> anyhow::Result<Record> {
-    let json = match fs::read(path()) {
-        Ok(json) => json,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Record::default()),
-        Err(error) => return Err(error).context(format!("read {}", path().display())),
-    };
-    serde_json::from_slice(&json).with_context(|| format!("parse {}", path().display()))
 }
 
 fn table(measured: &Measured) -> anyhow::Result<String> {
@@ -89,7 +94,7 @@ fn table(measured: &Measured) -> anyhow::Result<String> {
 mod tests {
     use std::os::unix::fs::MetadataExt;
 
-    use super::{Complaint, measure, read_record, report};
+    use super::{Complaint, measure, read, record_of_project, report};
 
     #[test]
     fn root_verified_instruction_counts_stay_within_budget() {
@@ -101,7 +106,7 @@ mod tests {
             return;
         }
         let measured = measure::all().unwrap();
-        let complaints = read_record().unwrap().complaints(&measured);
+        let complaints = read(&record_of_project()).unwrap().complaints(&measured);
         if let ([Complaint::NoFigures { kernel }], false) = (complaints.as_slice(), required) {
             eprintln!("skipped: no figures of Linux {kernel} on record");
             return;

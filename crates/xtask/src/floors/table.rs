@@ -44,11 +44,12 @@ pub(super) const ROWS: &[Row] = &[
     row("xvs-slow", 2),
     limited("xvs-ebpf", 2, &["xvs-datapath", "xvs-wire"]),
     row("xvs-director", 3),
+    row("xvs-host", 3),
     row("xvs-lab", 3),
     Row {
         name: "xvs",
         floor: 3,
-        beside: &["xvs-director", "xvs-lab"],
+        beside: &["xvs-director", "xvs-host", "xvs-lab"],
         only: None,
     },
     row("xtask", 3),
@@ -57,7 +58,7 @@ pub(super) const ROWS: &[Row] = &[
 pub(super) const RESTRICTED: &[Restricted] = &[
     Restricted {
         name: "aya",
-        to: Allowed::To(&["xtask", "xvs-dataplane", "xvs-net"]),
+        to: Allowed::To(&["xtask", "xvs-dataplane", "xvs-host"]),
     },
     Restricted {
         name: "aya-ebpf",
