@@ -123,7 +123,7 @@ impl VirtualRouter {
             self.log(event, out);
             self.notify_event_for(
                 NotifyKind::MasterRxLowerPriority,
-                Reason::Preempts {
+                Reason::Conflict {
                     address: advert.source,
                     priority: advert.priority,
                 },
