@@ -1,26 +1,187 @@
-//! The director's object: one XDP entry and one tcx entry.
+//! The director's object: the fast path at XDP and tcx, the slow path behind tail calls, and the
+//! clock.
 //!
-//! It owns the entries and nothing else yet: both let every packet pass.
+//! It owns entries, map declarations and the adapters between them and `xvs-datapath`, which makes
+//! every decision.
 
 #![no_std]
 #![no_main]
+#![feature(core_intrinsics)]
+#![expect(
+    internal_features,
+    reason = "the atomics of the stable core do not build for BPF"
+)]
+
+mod calls;
+mod env;
+mod fib;
+mod maps;
+mod tcx;
+mod xdp;
 
 use aya_ebpf::{
-    bindings::{tcx_action_base::TCX_NEXT, xdp_action::XDP_PASS},
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
+use xvs_datapath::{
+    Env, Packet, Verdict, carry, fast,
+    memory::load16,
+    open,
+    table::{V4, V6},
+};
 
-/// The XDP entry.
-#[xdp(frags)]
-pub fn xvs_xdp(_context: XdpContext) -> u32 {
-    XDP_PASS
+use crate::{env::Maps, tcx::Buffer, xdp::Frame};
+
+/// Bytes that the fast path reads of a frame.
+const PULL: u32 = 74;
+
+macro_rules! xdp_program {
+    ($(#[$doc:meta])* $name:ident, $run:expr, $family:expr) => {
+        $(#[$doc])*
+        #[xdp(frags)]
+        pub fn $name(context: XdpContext) -> u32 {
+            let mut frame = Frame {
+                context: context.ctx,
+            };
+            let verdict = $run(&mut frame, &Maps);
+            if let Some(stage) = stage(verdict, &frame, $family) {
+                // SAFETY: the array holds programs of this type. Where the call fails, as before the
+                // daemon has filled the array, the packet passes.
+                unsafe {
+                    let _ = maps::STAGES_XDP.tail_call(&context, stage);
+                }
+            }
+            Frame::action(verdict)
+        }
+    };
 }
 
-/// The tcx entry, also attached as a clsact filter where the kernel has no tcx.
+macro_rules! tcx_program {
+    ($(#[$doc:meta])* $name:ident, $run:expr, $family:expr) => {
+        $(#[$doc])*
+        #[classifier]
+        pub fn $name(context: TcContext) -> i32 {
+            let mut buffer = Buffer {
+                context: context.skb.skb,
+            };
+            buffer.pull(PULL);
+            let verdict = $run(&mut buffer, &Maps);
+            if let Some(stage) = stage(verdict, &buffer, $family) {
+                // SAFETY: as at XDP.
+                unsafe {
+                    let _ = maps::STAGES_TCX.tail_call(&context, stage);
+                }
+            }
+            buffer.action(verdict)
+        }
+    };
+}
+
+xdp_program!(
+    /// The fast path at XDP.
+    xvs_xdp, fast::run, 0
+);
+xdp_program!(
+    /// Opens connections at XDP, IPv4.
+    xvs_xdp_open4, open::run::<V4, _, _>, 4
+);
+xdp_program!(
+    /// Opens connections at XDP, IPv6.
+    xvs_xdp_open6, open::run::<V6, _, _>, 6
+);
+xdp_program!(
+    /// Tells senders that there is no real server, at XDP.
+    xvs_xdp_refuse, open::refuse, 0
+);
+xdp_program!(
+    /// Carries known connections at XDP, IPv4.
+    xvs_xdp_carry4, carry::run::<V4, _, _>, 4
+);
+xdp_program!(
+    /// Carries known connections at XDP, IPv6.
+    xvs_xdp_carry6, carry::run::<V6, _, _>, 6
+);
+tcx_program!(
+    /// The fast path at tcx ingress.
+    xvs_tcx, fast::run, 0
+);
+tcx_program!(
+    /// Opens connections at tcx ingress, IPv4.
+    xvs_tcx_open4, open::run::<V4, _, _>, 4
+);
+tcx_program!(
+    /// Opens connections at tcx ingress, IPv6.
+    xvs_tcx_open6, open::run::<V6, _, _>, 6
+);
+tcx_program!(
+    /// Tells senders that there is no real server, at tcx ingress.
+    xvs_tcx_refuse, open::refuse, 0
+);
+tcx_program!(
+    /// Carries known connections at tcx ingress, IPv4.
+    xvs_tcx_carry4, carry::run::<V4, _, _>, 4
+);
+tcx_program!(
+    /// Carries known connections at tcx ingress, IPv6.
+    xvs_tcx_carry6, carry::run::<V6, _, _>, 6
+);
+
+/// Indexes of the programs behind the fast path.
+struct Stage;
+
+impl Stage {
+    /// Opens IPv4 connections; the next one IPv6.
+    const OPEN: u32 = 0;
+    /// Carries IPv4 connections; the next one IPv6.
+    const CARRY: u32 = 2;
+    /// Refuses packets of either family.
+    const REFUSE: u32 = 4;
+}
+
+/// The program that a verdict asks for. `family` is 4 or 6, or 0 where the frame must say.
+#[inline(always)]
+fn stage<P: Packet>(verdict: Verdict, packet: &P, family: u32) -> Option<u32> {
+    let ipv6 = match family {
+        0 => is_ipv6(packet),
+        4 => 0,
+        _ => 1,
+    };
+    match verdict {
+        Verdict::OPEN => Some(Stage::OPEN + ipv6),
+        Verdict::CARRY => Some(Stage::CARRY + ipv6),
+        Verdict::REFUSE => Some(Stage::REFUSE),
+        _ => None,
+    }
+}
+
+/// Writes jiffies into the settings; with a first byte that is not 0 they are a heartbeat too. User
+/// space runs it by `BPF_PROG_TEST_RUN`: the kernel tells its jiffies no other way.
 #[classifier]
-pub fn xvs_tcx(_context: TcContext) -> i32 {
-    TCX_NEXT
+pub fn xvs_clock(context: TcContext) -> i32 {
+    let settings = Maps.settings();
+    if !settings.is_null() {
+        let settings = xvs_datapath::memory::opaque(settings);
+        let beat = context.load::<u8>(0).unwrap_or(0) != 0;
+        // SAFETY: the settings are a valid map value; both words are written whole.
+        unsafe {
+            (*settings).jiffies = aya_ebpf::helpers::bpf_jiffies64();
+            if beat {
+                (*settings).heartbeat = Maps.now();
+            }
+        }
+    }
+    0
+}
+
+/// 1 for an IPv6 frame, else 0.
+#[inline(always)]
+fn is_ipv6<P: Packet>(packet: &P) -> u32 {
+    let (start, end) = packet.bounds();
+    if start + 14 > end {
+        return 0;
+    }
+    // SAFETY: the Ethernet header was compared with the end.
+    u32::from(unsafe { load16(start + 12) } == 0x86dd_u16.to_be())
 }
 
 #[panic_handler]

@@ -72,7 +72,11 @@ pub(crate) fn send<P: Packet, E: Env>(
 fn build<P: Packet>(packet: &mut P, flow: &Flow, message: Message) -> bool {
     let ip_header: u32 = if flow.ipv6 { 40 } else { 20 };
     let most = if flow.ipv6 { 1232 } else { 548 };
-    let embedded = if flow.length < most { flow.length } else { most };
+    let embedded = if flow.length < most {
+        flow.length
+    } else {
+        most
+    };
     // The sum goes by four bytes: zeros behind the last odd ones do not change it.
     let padded = (embedded + 3) & !3;
     let Some(partial) = partial_checksum(packet, flow) else {
@@ -268,4 +272,3 @@ fn pseudo_v6(flow: &Flow, payload: u32) -> u32 {
         + checksum::sum32(tuple.destination[2])
         + checksum::sum32(tuple.destination[3])
 }
-

@@ -1,6 +1,7 @@
 //! What the datapath needs around it: maps, atomics, time.
 
 use crate::{
+    Flow,
     abi::{
         AddressFilter, Block, Cold, Counter, Entry4, Entry6, HopKey, LinkMac, LocalAddress,
         NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
@@ -14,6 +15,13 @@ pub trait Visitor {
     fn visit(&mut self, position: u32, index: u32, server: &RealServer) -> bool;
 }
 
+/// A loop whose rounds the verifier looks at once. Implementations hold plain integers and what they
+/// were given by reference.
+pub trait Rounds {
+    /// Does one round; `true` ends the loop.
+    fn round(&mut self) -> bool;
+}
+
 /// The maps and helpers of the programs, or their like in a process.
 ///
 /// Pointers are null where there is nothing. The functions that end in `_call` run their namesakes
@@ -25,7 +33,7 @@ pub trait Env {
     /// A random number.
     fn random(&self) -> u32;
     /// The secret of the hash.
-    fn seed(&self) -> Seed;
+    fn seed(&self) -> &Seed;
     /// 64 less the binary logarithm of the number of IPv4 sets.
     fn shift4(&self) -> u32;
     /// 64 less the binary logarithm of the number of IPv6 sets.
@@ -37,6 +45,8 @@ pub trait Env {
     fn filter(&self) -> *const AddressFilter;
     /// Space of this CPU.
     fn scratch(&self) -> *mut Scratch;
+    /// Room of this CPU for the flow of the packet that a program behind the fast path has.
+    fn flow(&self) -> *mut Flow;
     /// A set of the IPv4 table.
     fn set4(&self, set: u32) -> *mut [Entry4; WAYS];
     /// A set of the IPv6 table.
@@ -50,9 +60,9 @@ pub trait Env {
     /// An entry of the IPv6 overflow hash.
     fn overflow6(&self, key: &OverflowKey) -> *mut Entry6;
     /// Adds to the IPv4 overflow hash what is not there yet; false when it is there or full.
-    fn overflow4_insert(&self, key: &OverflowKey, entry: &Entry4) -> bool;
+    fn overflow4_insert(&self, key: &OverflowKey, entry: *const Entry4) -> bool;
     /// Adds to the IPv6 overflow hash what is not there yet; false when it is there or full.
-    fn overflow6_insert(&self, key: &OverflowKey, entry: &Entry6) -> bool;
+    fn overflow6_insert(&self, key: &OverflowKey, entry: *const Entry6) -> bool;
     /// Removes from the IPv4 overflow hash.
     fn overflow4_remove(&self, key: &OverflowKey);
     /// Removes from the IPv6 overflow hash.
@@ -111,6 +121,9 @@ pub trait Env {
     /// visitor ends it.
     fn walk<V: Visitor>(&self, members: u64, start: u32, count: u32, visitor: &mut V);
 
+    /// Runs at most `count` rounds.
+    fn repeat<R: Rounds>(&self, count: u32, rounds: &mut R);
+
     /// [`crate::table::claim`].
     fn claim_call(&self, ipv6: bool, set: u32, way: u32, identity: u64, evict: bool) -> i64;
     /// [`crate::table::conflict`].
@@ -119,6 +132,10 @@ pub trait Env {
     fn find_call(&self, ipv6: bool, which: u32) -> i64;
     /// [`crate::table::insert`].
     fn insert_call(&self, ipv6: bool, two_way: bool) -> i64;
+    /// [`crate::open::choose`].
+    fn choose_call(&self, ipv6: bool, virtual_server: u32, protocol: u32) -> u64;
+    /// [`crate::open::connect`].
+    fn connect_call(&self, ipv6: bool, virtual_server: u32, real_server: u32, how: u32) -> i64;
     /// [`crate::scheduler::pick`].
     fn pick_call(&self, virtual_server: u32) -> u32;
 }

@@ -1,6 +1,7 @@
 //! The fast path: packets of connections that are known, in a settled state, to a known next hop.
 //!
-//! Whatever is not so, [`slow`](crate::slow) does, from the packet on.
+//! Packets of unknown connections go to [`open`](crate::open), the others that are not so to
+//! [`carry`](crate::carry), each from the packet on.
 
 use xvs_wire::{ipv4, tcp};
 
@@ -16,7 +17,7 @@ use crate::{
     table::{Family, Fields, V4, V6, locate},
 };
 
-/// Decides a packet. [`Verdict::SLOW`] when the slow path must; the packet is then as it came.
+/// Decides a packet. With [`Verdict::OPEN`] and [`Verdict::CARRY`] it is as it came.
 #[inline(always)]
 pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     let (start, end) = packet.bounds();
@@ -56,15 +57,11 @@ fn has(filter: *const AddressFilter, address: &Address, ipv6: bool, source: bool
 }
 
 #[inline(always)]
-fn established<F: Family, P: Packet, E: Env>(
-    packet: &mut P,
-    env: &E,
-    flow: &Flow,
-) -> Verdict {
+fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flow) -> Verdict {
     let key = F::Key::from(&flow.tuple);
     let (entry, tag, _) = locate::<F, E>(env, &key, u32::from(flow.protocol) << 8);
     if entry.is_null() {
-        return Verdict::SLOW;
+        return Verdict::OPEN;
     }
     let now = env.now();
     // SAFETY: entries in the table are valid for ever.
@@ -81,7 +78,7 @@ fn established<F: Family, P: Packet, E: Env>(
     let tag = Tag(tag);
     let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
     if unsettled(tag, flow, is_tcp) || tag.crossing() {
-        return Verdict::SLOW;
+        return Verdict::CARRY;
     }
     if tag.method() == Method::LOCAL {
         // SAFETY: as above.
@@ -91,7 +88,7 @@ fn established<F: Family, P: Packet, E: Env>(
     let settings = env.settings();
     let found = next_hop::known(env, index);
     if settings.is_null() || found.is_null() || !next_hop::trusted(opaque(settings), now) {
-        return Verdict::SLOW;
+        return Verdict::CARRY;
     }
     // SAFETY: next hops are valid map values.
     let hop = unsafe {
@@ -106,7 +103,7 @@ fn established<F: Family, P: Packet, E: Env>(
         }
     };
     if flow.ttl <= 1 || exceeds::<F, P>(packet, flow, outer_header(tag, F::V6), hop.mtu) {
-        return Verdict::SLOW;
+        return Verdict::CARRY;
     }
     // SAFETY: as above.
     unsafe { touch(&fields, packet, flow, now) };
@@ -114,7 +111,8 @@ fn established<F: Family, P: Packet, E: Env>(
         Method::DIRECT => rewrite::forward::<F, P>(packet, &hop),
         Method::TUNNEL => {
             let outer = Outer {
-                addresses: recipe,
+                source: &recipe.source,
+                destination: &recipe.destination,
                 ipv6: F::V6,
                 identification: crate::abi::low16(now),
             };
@@ -169,12 +167,7 @@ pub(crate) fn outer_header(tag: Tag, ipv6: bool) -> u32 {
 
 /// Whether the packet with an outer header of `outer` bytes is larger than `mtu`; 0 is no limit.
 #[inline(always)]
-pub(crate) fn exceeds<F: Family, P: Packet>(
-    packet: &P,
-    flow: &Flow,
-    outer: u32,
-    mtu: u32,
-) -> bool {
+pub(crate) fn exceeds<F: Family, P: Packet>(packet: &P, flow: &Flow, outer: u32, mtu: u32) -> bool {
     if mtu == 0 {
         return false;
     }
@@ -201,4 +194,3 @@ pub(crate) unsafe fn touch<P: Packet>(fields: &Fields, packet: &P, flow: &Flow, 
         *fields.bytes = (*fields.bytes).wrapping_add(u64::from(flow.length));
     }
 }
-

@@ -3,6 +3,7 @@
 use crate::abi::Tuple;
 
 /// A TCP or UDP packet over IPv4 or IPv6, as far as the datapath reads it.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flow {
     /// Addresses and ports.

@@ -5,13 +5,14 @@
 //! [`Packet`] and [`Env`], and compiled twice: to eBPF by `ebpf/`, and natively for tests,
 //! simulation and fuzzing. It reads no clock and no configuration, never allocates and never panics.
 //!
-//! Start reading at [`fast`], then [`slow`].
+//! Start reading at [`fast`], then [`open`] and [`carry`].
 #![cfg_attr(not(any(test, feature = "native")), no_std)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 pub mod abi;
 mod admission;
 mod answer;
+pub mod carry;
 mod env;
 pub mod fast;
 mod flow;
@@ -20,7 +21,7 @@ pub mod memory;
 #[cfg(any(test, feature = "native"))]
 pub mod native;
 mod next_hop;
-mod open;
+pub mod open;
 mod packet;
 mod parse;
 mod persistence;
@@ -28,12 +29,11 @@ mod port;
 mod rewrite;
 pub mod scheduler;
 mod service;
-pub mod slow;
 pub mod state;
 pub mod table;
 mod verdict;
 
-pub use env::{Env, Visitor};
+pub use env::{Env, Rounds, Visitor};
 pub use flow::Flow;
 pub use hash::{address_bit, bucket};
 pub use packet::{Fib, FibAnswer, Packet};

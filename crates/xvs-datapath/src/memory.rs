@@ -80,3 +80,18 @@ pub fn opaque<T>(pointer: *mut T) -> *mut T {
     #[cfg(not(target_arch = "bpf"))]
     pointer
 }
+
+/// A number that the compiler must not reason about: what is compared after it stays compared.
+#[inline(always)]
+#[must_use]
+pub fn opaque_number(number: u32) -> u32 {
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut held = u64::from(number);
+        // SAFETY: the assembly moves a register to itself.
+        unsafe { core::arch::asm!("{0} = {0}", inout(reg) held, options(nomem, nostack)) };
+        crate::abi::low32(held)
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    number
+}

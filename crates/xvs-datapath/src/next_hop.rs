@@ -6,9 +6,7 @@
 
 use crate::{
     Env, Fib, Packet,
-    abi::{
-        Address, Counter, HopKey, HopKind, Method, NextHop, RealServer, Settings, Tag, Tuple,
-    },
+    abi::{Address, Counter, HopKey, HopKind, Method, NextHop, RealServer, Settings, Tag, Tuple},
     memory::opaque,
     packet::FibAnswer,
     table::Family,
@@ -147,7 +145,6 @@ unsafe fn ask<F: Family, P: Packet, E: Env>(
 ) {
     env.count(Counter::AskedRoute);
     let mut query = Fib {
-        source: [0; 4],
         destination: recipe.destination,
         family: if F::V6 { 6 } else { 4 },
         protocol: Tag(tag).protocol(),
@@ -165,7 +162,7 @@ unsafe fn ask<F: Family, P: Packet, E: Env>(
     hop.ifindex = answer.ifindex;
     hop.mac0 = answer.mac0;
     hop.mac1 = answer.mac1;
-    hop.mtu = 0;
+    hop.mtu = answer.mtu;
     hop.neighbour = query.destination;
     hop.family = query.family;
     hop.code = match answer.code {

@@ -1,38 +1,88 @@
 //! Opening a connection: from a packet without one, to its entry.
 
-use xvs_wire::{checksum, ipv4, tcp};
+use xvs_wire::{ipv4, tcp};
 
 use crate::{
-    Env, Flow, Packet, admission,
+    Env, Flow, Packet, Verdict,
     abi::{
-        Counter, Direction, Method, NONE, RealServer, Tag, Tuple, VirtualServer, low16, low32,
-        setting_flag, upper16, virtual_server_flag,
+        Counter, Direction, Method, NONE, RealServer, Tag, VirtualServer, high32, join, low8,
+        low16, low32, setting_flag, virtual_server_flag, wide,
     },
+    admission, answer,
     memory::opaque,
-    persistence, port, service,
+    parse, persistence, port, service,
     state::{self, udp},
     table::{
-        self, Draft, FOUND_OVERFLOW, FORWARD, Family, INSERT_COLLISION, INSERT_DUPLICATE,
-        INSERT_FULL, OVERFLOWED, REVERSE, Scratch,
+        self, Draft, FOUND_OVERFLOW, Family, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL,
+        OVERFLOWED, REVERSE, Scratch,
     },
 };
 
 /// Not ours: to the kernel.
-pub(crate) const OPEN_PASS: i64 = -10;
+const OPEN_PASS: i64 = -10;
 /// Dropped and counted.
-pub(crate) const OPEN_DROP: i64 = -11;
+const OPEN_DROP: i64 = -11;
 /// No real server: the client is told that the port is unreachable.
-pub(crate) const OPEN_REFUSE: i64 = -12;
+const OPEN_REFUSE: i64 = -12;
 /// Somebody else opened it meanwhile: look it up.
-pub(crate) const OPEN_AGAIN: i64 = -13;
+const OPEN_AGAIN: i64 = -13;
 
 /// How many local ports a FULLNAT connection tries.
 const PORT_TRIES: u32 = 32;
 
+/// Decides a packet of the family that the fast path found no connection for: [`Verdict::CARRY`]
+/// when there is one now.
+#[inline(always)]
+pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
+    packet.pull(parse::PULL);
+    let (start, end) = packet.bounds();
+    let room = env.flow();
+    if room.is_null() {
+        return Verdict::PASS;
+    }
+    // SAFETY: the room is this CPU's alone while the program runs.
+    let flow = unsafe { &mut *opaque(room) };
+    if !parse::parse(start, end, flow) || flow.ipv6 != F::V6 {
+        return Verdict::PASS;
+    }
+    let place = table::find_flow::<F, E>(env, flow);
+    if place >= 0 || place == FOUND_OVERFLOW {
+        return Verdict::CARRY;
+    }
+    match open::<F, P, E>(packet, env, flow) {
+        OPEN_PASS => Verdict::PASS,
+        OPEN_DROP => Verdict::DROP,
+        OPEN_REFUSE => Verdict::REFUSE,
+        OPEN_AGAIN => {
+            // The other packet's connection may not be complete yet; the client sends again.
+            env.count(Counter::DropRace);
+            Verdict::DROP
+        }
+        _ => Verdict::CARRY,
+    }
+}
+
+/// Tells the sender of a packet that its port is unreachable (kernel `ip_vs_leave`).
+#[inline(always)]
+pub fn refuse<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
+    packet.pull(parse::PULL);
+    let (start, end) = packet.bounds();
+    let room = env.flow();
+    if room.is_null() {
+        return Verdict::PASS;
+    }
+    // SAFETY: the room is this CPU's alone while the program runs.
+    let flow = unsafe { &mut *opaque(room) };
+    if !parse::parse(start, end, flow) {
+        return Verdict::DROP;
+    }
+    answer::send(packet, env, flow, answer::PORT_UNREACHABLE)
+}
+
 /// Opens a connection for a flow that has none. Answers the index of its forward entry,
 /// [`OVERFLOWED`], or one of the constants above.
 #[inline(always)]
-pub(crate) fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
+fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
     if flow.protocol == ipv4::PROTOCOL_TCP && !opens(env, flow.flags) {
         return OPEN_PASS;
     }
@@ -55,35 +105,12 @@ pub(crate) fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flo
         return OPEN_DROP;
     }
     // SAFETY: the scratch is this CPU's alone while the program runs.
-    let scratch = unsafe { &mut *opaque(scratch) };
-    scratch.tuple = flow.tuple;
-    // SAFETY: the virtual server is a valid map value.
-    let persistent = unsafe { (*service).flags } & virtual_server_flag::PERSISTENT != 0;
-    let (mut chosen, mut template) = (NONE, NONE);
-    if persistent {
-        // SAFETY: as above.
-        (chosen, template) =
-            unsafe { persistence::remembered::<F, E>(env, &flow.tuple, flow.protocol, service) };
-    }
+    unsafe { (*opaque(scratch)).tuple = flow.tuple };
+    let choice = env.choose_call(F::V6, index, u32::from(flow.protocol));
+    let (chosen, template) = (low32(choice), high32(choice));
     if chosen == NONE {
-        chosen = env.pick_call(index);
-        if chosen == NONE {
-            env.count(Counter::DropNoRealServer);
-            return OPEN_REFUSE;
-        }
-        if persistent {
-            // SAFETY: as above.
-            template = unsafe {
-                persistence::remember::<F, E>(
-                    env,
-                    scratch,
-                    &flow.tuple,
-                    flow.protocol,
-                    service,
-                    (index, chosen),
-                )
-            };
-        }
+        env.count(Counter::DropNoRealServer);
+        return OPEN_REFUSE;
     }
     let server = env.real_server(chosen);
     if server.is_null() {
@@ -92,7 +119,12 @@ pub(crate) fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flo
     }
     let server = opaque(server);
     let state = first_state(env, flow, server);
-    let answer = connect::<F, E>(env, scratch, flow, service, server, (index, chosen, state));
+    let answer = env.connect_call(
+        F::V6,
+        index,
+        chosen,
+        u32::from(flow.protocol) << 8 | u32::from(state),
+    );
     if answer >= 0 || answer == OVERFLOWED {
         // SAFETY: both are valid map values, their counters shared by atomics alone.
         unsafe { account(env, service, server, flow.protocol, state) };
@@ -101,6 +133,26 @@ pub(crate) fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flo
         }
     }
     answer
+}
+
+/// The real server for the tuple in the scratch (low half) and the template that says so (high half);
+/// each [`NONE`] when there is none.
+#[inline(always)]
+pub fn choose<F: Family, E: Env>(env: &E, virtual_server: u32, protocol: u32) -> u64 {
+    let service = env.virtual_server(virtual_server);
+    let scratch = env.scratch();
+    if service.is_null() || scratch.is_null() {
+        return join(NONE, NONE);
+    }
+    let service = opaque(service);
+    // SAFETY: the virtual server is a valid map value.
+    if unsafe { (*service).flags } & virtual_server_flag::PERSISTENT == 0 {
+        return join(env.pick_call(virtual_server), NONE);
+    }
+    // SAFETY: the scratch is this CPU's alone while the program runs.
+    let scratch = unsafe { &mut *opaque(scratch) };
+    // SAFETY: the virtual server is a valid map value.
+    unsafe { persistence::choose::<F, E>(env, scratch, service, virtual_server, protocol) }
 }
 
 /// Whether a segment may open a connection (kernel `tcp_conn_schedule`): SYN without RST; with
@@ -132,83 +184,72 @@ fn first_state<E: Env>(_env: &E, flow: &Flow, server: *const RealServer) -> u8 {
     state::tcp::next(direction, flow.flags, state::tcp::NONE)
 }
 
-/// Drafts the entries and inserts them.
+/// Drafts the entries of a connection of the tuple in the scratch, and inserts them. `how` has the
+/// protocol in its second byte and the first state in its first.
 #[inline(always)]
-fn connect<F: Family, E: Env>(
-    env: &E,
-    scratch: &mut Scratch,
-    flow: &Flow,
-    service: *mut VirtualServer,
-    server: *const RealServer,
-    (virtual_server, real_server, state): (u32, u32, u8),
-) -> i64 {
+pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32, how: u32) -> i64 {
+    let scratch = env.scratch();
+    let service = env.virtual_server(virtual_server);
+    let server = env.real_server(real_server);
+    if scratch.is_null() || service.is_null() || server.is_null() {
+        env.count(Counter::DropInternal);
+        return OPEN_DROP;
+    }
+    // SAFETY: the scratch is this CPU's alone while the program runs.
+    let scratch = unsafe { &mut *opaque(scratch) };
+    let (service, server) = (opaque(service), opaque(server).cast_const());
     // SAFETY: the server is a valid map value.
     let (method, crosses) = unsafe { ((*server).method, ((*server).family == 6) != F::V6) };
-    let draft = scratch.draft_mut(FORWARD);
-    *draft = Draft {
-        tag: Tag::of(method, state) | Direction::FORWARD,
-        tuple: flow.tuple,
-        recipe: flow.tuple,
-        identity: u32::from(flow.protocol) << 8,
-        real_server,
-        ip_delta: 0,
-        l4_delta: 0,
-        // SAFETY: as above.
-        next_hop: unsafe { (*server).next_hop },
-        virtual_server: low16(virtual_server),
-    };
+    // Field by field: a draft built on the stack would take a fifth of it.
+    let draft = &mut scratch.forward;
+    draft.tag = Tag::of(method, low8(wide(how))) | Direction::FORWARD;
+    draft.tuple = scratch.tuple;
+    draft.recipe = scratch.tuple;
+    draft.identity = how & 0xff00;
+    draft.real_server = real_server;
+    draft.ip_delta = 0;
+    draft.l4_delta = 0;
+    // SAFETY: as above.
+    draft.next_hop = unsafe { (*server).next_hop };
+    draft.virtual_server = low16(virtual_server);
     match method {
         Method::NAT => {
             // SAFETY: as above.
-            draft.recipe = unsafe { to_server(&flow.tuple, server) };
+            unsafe { to_server(draft, server) };
             outcome(env, two_way::<F, E>(env, scratch))
         }
         // SAFETY: both are valid map values.
-        Method::FULLNAT => unsafe { full_nat::<F, E>(env, scratch, flow, service, server) },
+        Method::FULLNAT => unsafe { full_nat::<F, E>(env, scratch, service, server) },
         Method::TUNNEL if crosses => {
             draft.tag |= Tag::CROSSING;
             outcome(env, env.insert_call(F::V6, false))
         }
         Method::TUNNEL => {
             // SAFETY: as above.
-            draft.recipe = unsafe {
-                Tuple {
-                    source: (*server).tunnel_source,
-                    destination: (*server).address,
-                    ports: 0,
-                }
-            };
-            draft.ip_delta = outer_sum(&draft.recipe);
+            unsafe {
+                draft.recipe.source = (*server).tunnel_source;
+                draft.recipe.destination = (*server).address;
+            }
+            draft.recipe.ports = 0;
             outcome(env, env.insert_call(F::V6, false))
         }
         _ => outcome(env, env.insert_call(F::V6, false)),
     }
 }
 
-/// The tuple of packets on their way to a real server.
+/// Turns a draft's recipe to a real server.
 ///
 /// # Safety
 /// `server` must be a valid map value.
 #[inline(always)]
-unsafe fn to_server(tuple: &Tuple, server: *const RealServer) -> Tuple {
+unsafe fn to_server(draft: &mut Draft, server: *const RealServer) {
     // SAFETY: the caller vouches for the server.
-    let (address, port) = unsafe { ((*server).address, (*server).port) };
-    let port = if port == 0 { upper16(tuple.ports) } else { port };
-    Tuple {
-        source: tuple.source,
-        destination: address,
-        ports: tuple.ports & 0xffff | u32::from(port) << 16,
+    unsafe {
+        draft.recipe.destination = (*server).address;
+        if (*server).port != 0 {
+            draft.recipe.ports = draft.recipe.ports & 0xffff | u32::from((*server).port) << 16;
+        }
     }
-}
-
-/// Sum of an IPIP header's constant words, its addresses and what else does not change: version and
-/// protocol. Length, type of service, identification, flags and time to live come with each packet.
-#[inline(always)]
-fn outer_sum(recipe: &Tuple) -> u16 {
-    let constant = u32::from(ipv4::VERSION_IHL_PLAIN) + (u32::from(ipv4::PROTOCOL_IPIP) << 8);
-    checksum::fold(
-        constant + checksum::sum32(recipe.source[0]) + checksum::sum32(recipe.destination[0]),
-    )
 }
 
 /// Completes the forward draft's deltas, drafts the reverse entry, and inserts both.
@@ -217,23 +258,26 @@ fn two_way<F: Family, E: Env>(env: &E, scratch: &mut Scratch) -> i64 {
     let Scratch {
         forward, reverse, ..
     } = scratch;
-    (forward.ip_delta, forward.l4_delta) =
-        table::deltas(&forward.tuple, &forward.recipe, F::V6);
-    let back = forward.recipe.swapped();
-    let to_client = forward.tuple.swapped();
-    let (ip_delta, l4_delta) = table::deltas(&back, &to_client, F::V6);
-    *reverse = Draft {
-        tag: forward.tag & !Tag::IDENTITY | Direction::REVERSE,
-        tuple: back,
-        recipe: to_client,
-        identity: forward.identity,
-        real_server: forward.real_server,
-        ip_delta,
-        l4_delta,
-        next_hop: 0,
-        virtual_server: forward.virtual_server,
-    };
+    (forward.ip_delta, forward.l4_delta) = table::deltas(&forward.tuple, &forward.recipe, F::V6);
+    reverse.tag = forward.tag & !Tag::IDENTITY | Direction::REVERSE;
+    back(forward, reverse);
+    (reverse.ip_delta, reverse.l4_delta) = table::deltas(&reverse.tuple, &reverse.recipe, F::V6);
+    reverse.identity = forward.identity;
+    reverse.real_server = forward.real_server;
+    reverse.next_hop = 0;
+    reverse.virtual_server = forward.virtual_server;
     env.insert_call(F::V6, true)
+}
+
+/// The way back: what comes from the real server goes to the client.
+#[inline(always)]
+fn back(forward: &Draft, reverse: &mut Draft) {
+    reverse.tuple.source = forward.recipe.destination;
+    reverse.tuple.destination = forward.recipe.source;
+    reverse.tuple.ports = forward.recipe.ports.rotate_left(16);
+    reverse.recipe.source = forward.tuple.destination;
+    reverse.recipe.destination = forward.tuple.source;
+    reverse.recipe.ports = forward.tuple.ports.rotate_left(16);
 }
 
 /// Tries local ports until one is free towards this real server.
@@ -244,7 +288,6 @@ fn two_way<F: Family, E: Env>(env: &E, scratch: &mut Scratch) -> i64 {
 unsafe fn full_nat<F: Family, E: Env>(
     env: &E,
     scratch: &mut Scratch,
-    flow: &Flow,
     service: *mut VirtualServer,
     server: *const RealServer,
 ) -> i64 {
@@ -261,18 +304,17 @@ unsafe fn full_nat<F: Family, E: Env>(
     }
     let local = opaque(local);
     // SAFETY: the caller vouches for the server.
-    let recipe = unsafe { to_server(&flow.tuple, server) };
+    unsafe { to_server(&mut scratch.forward, server) };
+    // SAFETY: the local address is a valid map value.
+    scratch.forward.recipe.source = unsafe { (*local).address };
     let mut tries = 0;
     while tries < PORT_TRIES {
         tries += 1;
         // SAFETY: the local address is a valid map value.
-        let (address, port) = unsafe { ((*local).address, port::next_port(env, local)) };
-        scratch.forward.recipe = Tuple {
-            source: address,
-            destination: recipe.destination,
-            ports: recipe.ports & 0xffff_0000 | u32::from(port),
-        };
-        scratch.reverse.tuple = scratch.forward.recipe.swapped();
+        let port = unsafe { port::next_port(env, local) };
+        let forward = &mut scratch.forward;
+        forward.recipe.ports = forward.recipe.ports & 0xffff_0000 | u32::from(port);
+        back(&scratch.forward, &mut scratch.reverse);
         scratch.reverse.identity = scratch.forward.identity;
         let taken = env.find_call(F::V6, REVERSE);
         if taken >= 0 || taken == FOUND_OVERFLOW {

@@ -5,8 +5,6 @@ use crate::{Verdict, abi::Address};
 /// A question to the kernel's routing table.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fib {
-    /// Source of the packet.
-    pub source: Address,
     /// Where it goes; in the answer the neighbour's address.
     pub destination: Address,
     /// 4 or 6; in the answer the neighbour's family.
@@ -26,6 +24,8 @@ pub struct FibAnswer {
     pub mac0: u64,
     /// The last four bytes of the source address.
     pub mac1: u32,
+    /// Bytes of the largest IP packet; 0 when the kernel did not say.
+    pub mtu: u32,
 }
 
 impl FibAnswer {

@@ -84,12 +84,5 @@ fn l4(l4: usize, end: usize, flow: &mut Flow) -> bool {
 #[inline(always)]
 unsafe fn address(at: usize) -> Address {
     // SAFETY: the caller vouches for 16 bytes.
-    unsafe {
-        [
-            load32(at),
-            load32(at + 4),
-            load32(at + 8),
-            load32(at + 12),
-        ]
-    }
+    unsafe { [load32(at), load32(at + 4), load32(at + 8), load32(at + 12)] }
 }

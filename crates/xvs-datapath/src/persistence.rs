@@ -6,42 +6,84 @@
 
 use crate::{
     Env,
-    abi::{
-        Direction, NONE, Tag, Tuple, VirtualServer, index, low16, low32, setting_flag,
-    },
+    abi::{Direction, NONE, Tag, VirtualServer, index, join, low16, low32, setting_flag},
     memory::opaque,
-    table::{FORWARD, Family, Scratch, at, locate},
+    table::{FORWARD, Family, OVERFLOWED, Scratch, at},
 };
 
 /// Bits of the draft's identity that make it a template.
 const TEMPLATE: u32 = low32(Tag::TEMPLATE);
 
-/// The real server that a template of the flow in the scratch names, and the template's index:
-/// ([`NONE`], [`NONE`]) when there is no valid one.
+/// The real server that the client of the scratch's tuple stays with (low half), and its template
+/// (high half), which is made where there is none. The template is [`NONE`] when it is in the
+/// overflow hash or could not be made: the connection then goes without.
 ///
 /// # Safety
-/// `service` must be a valid map value.
+/// `service` must be a valid map value; the scratch's forward draft is overwritten.
 #[inline(always)]
-pub(crate) unsafe fn remembered<F: Family, E: Env>(
+pub(crate) unsafe fn choose<F: Family, E: Env>(
     env: &E,
-    tuple: &Tuple,
-    protocol: u8,
+    scratch: &mut Scratch,
     service: *const VirtualServer,
-) -> (u32, u32) {
+    virtual_server: u32,
+    protocol: u32,
+) -> u64 {
     // SAFETY: the caller vouches for the virtual server.
-    let key = F::Key::from(&unsafe { template_tuple(tuple, service) });
-    let identity = u32::from(protocol) << 8 | TEMPLATE;
-    let (entry, _, place) = locate::<F, E>(env, &key, identity);
+    unsafe { draft::<F>(scratch, service) };
+    scratch.forward.identity = protocol << 8 | TEMPLATE;
+    scratch.forward.virtual_server = low16(virtual_server);
+    let place = env.find_call(F::V6, FORWARD);
+    let entry = if place >= 0 {
+        at::<F, E>(env, low32(place.unsigned_abs()))
+    } else {
+        core::ptr::null_mut()
+    };
     if entry.is_null() {
-        return (NONE, NONE);
+        let chosen = env.pick_call(virtual_server);
+        if chosen == NONE {
+            return join(NONE, NONE);
+        }
+        scratch.forward.real_server = chosen;
+        let place = env.insert_call(F::V6, false);
+        if place < 0 && place != OVERFLOWED {
+            return join(chosen, NONE);
+        }
+        persists(env, chosen, 1);
+        let template = if place < 0 {
+            NONE
+        } else {
+            low32(place.unsigned_abs())
+        };
+        return join(chosen, template);
     }
+    let template = low32(place.unsigned_abs());
     // SAFETY: entries in the table are valid for ever.
-    let fields = unsafe { F::fields(entry) };
+    let fields = unsafe { F::fields(opaque(entry)) };
     // SAFETY: as above.
-    let real_server = unsafe { *fields.real_server };
+    let remembered = unsafe { *fields.real_server };
+    let mut chosen = remembered;
+    if !holds(env, remembered) {
+        // Its real server is gone, or quiesced where that ends templates: it names another now.
+        chosen = env.pick_call(virtual_server);
+        if chosen == NONE {
+            return join(NONE, NONE);
+        }
+        persists(env, remembered, u32::MAX);
+        persists(env, chosen, 1);
+        // SAFETY: as above.
+        unsafe { *fields.real_server = chosen };
+    }
+    // SAFETY: as above.
+    unsafe { *fields.stamp = env.now() };
+    join(chosen, template)
+}
+
+/// Whether a template may go on naming this real server.
+#[inline(always)]
+fn holds<E: Env>(env: &E, real_server: u32) -> bool {
     let server = env.real_server(real_server);
     if server.is_null() {
-        return (NONE, NONE);
+        return false;
     }
     let server = opaque(server);
     let settings = env.settings();
@@ -49,69 +91,7 @@ pub(crate) unsafe fn remembered<F: Family, E: Env>(
         // SAFETY: the settings are a valid map value.
         && unsafe { (*opaque(settings)).flags } & setting_flag::EXPIRE_QUIESCENT_TEMPLATE != 0;
     // SAFETY: the server is a valid map value.
-    let valid = unsafe {
-        crate::table::available(server) && !(quiescent_ends && (*server).weight == 0)
-    };
-    if !valid {
-        return (NONE, NONE);
-    }
-    // SAFETY: as above.
-    unsafe { *fields.stamp = env.now() };
-    (real_server, place)
-}
-
-/// Makes, or turns to another real server, the template of the flow. Answers its index, or [`NONE`]
-/// when it is in the overflow hash or could not be made: the connection then goes without.
-///
-/// # Safety
-/// `service` must be a valid map value; the scratch's forward draft is overwritten.
-#[inline(always)]
-pub(crate) unsafe fn remember<F: Family, E: Env>(
-    env: &E,
-    scratch: &mut Scratch,
-    tuple: &Tuple,
-    protocol: u8,
-    service: *const VirtualServer,
-    (virtual_server, real_server): (u32, u32),
-) -> u32 {
-    // SAFETY: the caller vouches for the virtual server.
-    let key = unsafe { template_tuple(tuple, service) };
-    let identity = u32::from(protocol) << 8 | TEMPLATE;
-    let (entry, _, place) = locate::<F, E>(env, &F::Key::from(&key), identity);
-    if !entry.is_null() {
-        // A template whose real server is gone or quiesced: it now names the new one.
-        // SAFETY: entries in the table are valid for ever.
-        unsafe {
-            let fields = F::fields(entry);
-            let old = *fields.real_server;
-            *fields.real_server = real_server;
-            *fields.stamp = env.now();
-            moved(env, old, u32::MAX);
-            moved(env, real_server, 1);
-        }
-        return place;
-    }
-    let draft = scratch.draft_mut(FORWARD);
-    draft.tag = Direction::FORWARD | Tag::TEMPLATE;
-    draft.tuple = key;
-    draft.recipe = key;
-    draft.identity = identity;
-    draft.real_server = real_server;
-    draft.virtual_server = low16(virtual_server);
-    draft.next_hop = 0;
-    draft.ip_delta = 0;
-    draft.l4_delta = 0;
-    let place = env.insert_call(F::V6, false);
-    if place < 0 {
-        if place == crate::table::OVERFLOWED {
-            // SAFETY: counters are shared by atomics alone.
-            unsafe { moved(env, real_server, 1) };
-        }
-        return NONE;
-    }
-    // SAFETY: as above.
-    unsafe { moved(env, real_server, 1) };
-    low32(place.unsigned_abs())
+    unsafe { crate::table::available(server) && !(quiescent_ends && (*server).weight == 0) }
 }
 
 /// Notes in the cold side of a connection which template controls it.
@@ -133,35 +113,41 @@ pub(crate) fn control<F: Family, E: Env>(env: &E, connection: u32, template: u32
     }
 }
 
-/// # Safety
-/// Counters are shared by atomics alone.
+/// Counts templates of a real server.
 #[inline(always)]
-unsafe fn moved<E: Env>(env: &E, real_server: u32, amount: u32) {
+fn persists<E: Env>(env: &E, real_server: u32, amount: u32) {
     let server = env.real_server(real_server);
     if !server.is_null() {
-        // SAFETY: the server is a valid map value.
+        // SAFETY: the server is a valid map value; counters are shared by atomics alone.
         unsafe { env.add32(&raw mut (*opaque(server)).persistent, amount) };
     }
 }
 
-/// The template's key (kernel `ip_vs_sched_persist`): masked client, port 0; VIP and the virtual
+/// Drafts the template (kernel `ip_vs_sched_persist`): masked client, port 0; VIP and the virtual
 /// server's port, which is 0 where it takes every port.
 ///
 /// # Safety
 /// `service` must be a valid map value.
 #[inline(always)]
-unsafe fn template_tuple(tuple: &Tuple, service: *const VirtualServer) -> Tuple {
+unsafe fn draft<F: Family>(scratch: &mut Scratch, service: *const VirtualServer) {
+    let Scratch { forward, tuple, .. } = scratch;
     // SAFETY: the caller vouches for the virtual server.
-    let (mask, port) = unsafe { ((*service).mask, (*service).key.port) };
-    Tuple {
-        source: [
-            tuple.source[0] & mask[0],
-            tuple.source[1] & mask[1],
-            tuple.source[2] & mask[2],
-            tuple.source[3] & mask[3],
-        ],
-        destination: tuple.destination,
-        ports: u32::from(port) << 16,
+    let (mask, port) = unsafe { (&(*service).mask, (*service).key.port) };
+    forward.tag = Direction::FORWARD | Tag::TEMPLATE;
+    forward.tuple.source[0] = tuple.source[0] & mask[0];
+    if F::V6 {
+        forward.tuple.source[1] = tuple.source[1] & mask[1];
+        forward.tuple.source[2] = tuple.source[2] & mask[2];
+        forward.tuple.source[3] = tuple.source[3] & mask[3];
+    } else {
+        forward.tuple.source[1] = 0;
+        forward.tuple.source[2] = 0;
+        forward.tuple.source[3] = 0;
     }
+    forward.tuple.destination = tuple.destination;
+    forward.tuple.ports = u32::from(port) << 16;
+    forward.recipe = forward.tuple;
+    forward.next_hop = 0;
+    forward.ip_delta = 0;
+    forward.l4_delta = 0;
 }
-

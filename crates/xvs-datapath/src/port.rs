@@ -12,7 +12,11 @@ use crate::{
 /// # Safety
 /// `service` must be a valid map value.
 #[inline(always)]
-pub(crate) unsafe fn local_address<E: Env>(env: &E, service: *mut VirtualServer, ipv6: bool) -> u32 {
+pub(crate) unsafe fn local_address<E: Env>(
+    env: &E,
+    service: *mut VirtualServer,
+    ipv6: bool,
+) -> u32 {
     // SAFETY: the caller vouches for the virtual server.
     let (first, count) = unsafe { ((*service).local_first, (*service).local_count) };
     if count == 0 {

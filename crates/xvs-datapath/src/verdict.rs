@@ -14,12 +14,16 @@ impl Verdict {
     pub const PASS: Self = Self(1);
     /// Dropped; a counter has the reason.
     pub const DROP: Self = Self(2);
-    /// The fast path cannot do it: run the slow path.
-    pub const SLOW: Self = Self(3);
+    /// A packet of a known connection that the fast path cannot do: run [`carry`](crate::carry).
+    pub const CARRY: Self = Self(3);
+    /// A packet without a known connection: run [`open`](crate::open).
+    pub const OPEN: Self = Self(7);
     /// Out by the link it came in by.
     pub const REPLY: Self = Self(4);
     /// The kernel resolves the neighbour and sends it; the packet has been told where.
     pub const NEIGHBOUR: Self = Self(5);
+    /// No real server: run [`refuse`](crate::open::refuse).
+    pub const REFUSE: Self = Self(8);
     const REDIRECT: u64 = 6;
 
     /// Out by link `ifindex`.

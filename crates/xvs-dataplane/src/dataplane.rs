@@ -39,6 +39,32 @@ pub trait Dataplane: Send {
         visit: &mut dyn FnMut(ConnectionListing) -> bool,
     );
 
+    /// Calls `visit` for each connection that `filter` matches from `cursor` on, until it answers
+    /// `false`. Answers the cursor to go on from; none at the end. The first cursor is 0, others are
+    /// answers of this function.
+    ///
+    /// A listing in pages is no snapshot: what comes or goes between two pages may be missed or seen
+    /// twice, as in the kernel's `/proc/net/ip_vs_conn`. This default counts its way to the cursor;
+    /// a dataplane that can jump there should.
+    fn connections_from(
+        &mut self,
+        filter: &ConnectionFilter,
+        cursor: u64,
+        visit: &mut dyn FnMut(ConnectionListing) -> bool,
+    ) -> Option<u64> {
+        let mut place = 0;
+        let mut stopped = false;
+        self.connections(filter, &mut |connection| {
+            place += 1;
+            if place <= cursor {
+                return true;
+            }
+            stopped = !visit(connection);
+            !stopped
+        });
+        stopped.then_some(place)
+    }
+
     /// Ends the connections that `filter` matches: the next packet is as if they had never been.
     /// Answers how many.
     fn kill(&mut self, filter: &ConnectionFilter) -> u64;
@@ -76,6 +102,11 @@ pub trait Dataplane: Send {
 
     /// What must be done about every second: the heartbeat, expiry, folding counters, rates.
     fn housekeep(&mut self);
+
+    /// The last call: the daemon ends in good order. With `keep`, everything stays pinned and goes on
+    /// forwarding; else it is detached and its pins are removed. Answers what could not be undone, a
+    /// line each.
+    fn finish(&mut self, keep: bool) -> Vec<String>;
 
     /// What the dataplane says of itself.
     fn status(&mut self) -> DataplaneStatus;

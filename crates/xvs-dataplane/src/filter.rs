@@ -15,10 +15,14 @@ pub struct ConnectionFilter {
     pub client: Option<IpAddr>,
     /// Its protocol.
     pub protocol: Option<Protocol>,
+    /// The address of its real server.
+    pub real_address: Option<IpAddr>,
     /// Its real server.
     pub real_server: Option<Endpoint>,
     /// Its state.
     pub state: Option<ConnectionState>,
+    /// The address that the client talks to.
+    pub virtual_address: Option<IpAddr>,
     /// What the client talks to.
     pub virtual_endpoint: Option<Endpoint>,
 }
@@ -36,9 +40,15 @@ impl ConnectionFilter {
                 .protocol
                 .is_none_or(|protocol| connection.protocol == Some(protocol))
             && self
+                .real_address
+                .is_none_or(|address| connection.real_endpoint.address == address)
+            && self
                 .real_server
                 .is_none_or(|endpoint| connection.real_endpoint == endpoint)
             && self.state.is_none_or(|state| connection.state == state)
+            && self
+                .virtual_address
+                .is_none_or(|address| connection.virtual_endpoint.address == address)
             && self
                 .virtual_endpoint
                 .is_none_or(|endpoint| connection.virtual_endpoint == endpoint)

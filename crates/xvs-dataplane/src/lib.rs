@@ -7,9 +7,11 @@
 mod dataplane;
 mod filter;
 mod host;
+mod simulated;
 mod status;
 
 pub use dataplane::{Atomicity, Dataplane};
 pub use filter::ConnectionFilter;
 pub use host::{Attachment, Hook, Mac, NeighbourKey, Prefix, Route};
+pub use simulated::{Simulated, SimulatedState};
 pub use status::{AttachmentStatus, DataplaneStatus, TableStatus};

@@ -1,8 +1,8 @@
 //! The words of xvs as types with units.
 //!
 //! This crate owns what a virtual server, a real server and a connection *are*, the one order that
-//! changes a dataplane ([`Op`]) and how two rule bases differ ([`diff`]). It knows no socket, no
-//! clock, no file, no byte of the wire and no runtime.
+//! changes a dataplane ([`Op`]), the rule base that takes it ([`Rules`]) and how two rule bases differ
+//! ([`diff`]). It knows no socket, no clock, no file, no byte of the wire and no runtime.
 
 mod diff;
 mod endpoint;
@@ -11,6 +11,7 @@ mod listing;
 mod op;
 mod persistence;
 mod real_server;
+mod rules;
 mod scheduler;
 mod sync_daemon;
 mod timeouts;
@@ -28,6 +29,7 @@ pub use persistence::{Persistence, PersistenceEngine, PersistenceMask};
 pub use real_server::{
     ForwardingMethod, RealServer, Thresholds, Tunnel, TunnelChecksum, TunnelKind, Weight,
 };
+pub use rules::Rules;
 pub use scheduler::{ParseSchedulerError, Scheduler, SchedulerFlags};
 pub use sync_daemon::{SyncDaemon, SyncRole};
 pub use timeouts::Timeouts;

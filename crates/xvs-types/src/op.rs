@@ -1,8 +1,13 @@
 //! The one order that changes a dataplane.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, RealServer, SyncDaemon, SyncRole, Timeouts, VirtualServer, VirtualServerId};
+use crate::{
+    Endpoint, RealServer, SyncDaemon, SyncRole, Thresholds, Timeouts, VirtualServer,
+    VirtualServerId,
+};
 
 /// One change of the rules. A list of them is applied all or nothing unless its caller asks for one
 /// by one.
@@ -90,11 +95,23 @@ pub enum OpError {
         /// How many there may be.
         limit: u64,
     },
+    /// The interface of a sync daemon does not exist.
+    #[error("no interface is named `{interface}`")]
+    InterfaceMissing {
+        /// Its name.
+        interface: String,
+    },
     /// The settings contradict each other.
     #[error("{reason}")]
     Invalid {
         /// What is wrong and what to do.
         reason: String,
+    },
+    /// The address of a real server is no host's: unspecified, multicast, broadcast or the like.
+    #[error("real server address `{address}` is not a unicast address of a host")]
+    NotUnicast {
+        /// The address.
+        address: IpAddr,
     },
     /// The port of an all-ports virtual server without persistence.
     #[error("virtual server `{id}` has port 0, which needs persistence (`-p`)")]
@@ -125,6 +142,18 @@ pub enum OpError {
     System {
         /// What failed, on what.
         reason: String,
+    },
+    /// The lower threshold of a real server is above its upper one.
+    #[error(
+        "the lower threshold {} of real server `{endpoint}` is above its upper threshold {}",
+        .thresholds.lower,
+        .thresholds.upper
+    )]
+    ThresholdsReversed {
+        /// Which one.
+        endpoint: Endpoint,
+        /// The thresholds.
+        thresholds: Thresholds,
     },
     /// The virtual server exists.
     #[error("virtual server `{id}` exists already")]

@@ -4,10 +4,13 @@
 //! It allocates nothing and decides nothing; it builds for the host and for BPF.
 #![cfg_attr(not(test), no_std)]
 
+pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
+pub mod ndisc;
 pub mod tcp;
 pub mod udp;
+pub mod vrrp;

@@ -14,12 +14,12 @@ mod server;
 mod settings;
 
 pub use address::{Address, AddressFilter, FILTER_WORDS, LinkMac, ServiceKey};
-pub use convert::{high32, index, join, low16, low32, low8, upper16, wide};
+pub use convert::{high32, index, join, low8, low16, low32, upper16, wide};
 pub use counter::{Counter, DROPS};
-pub(crate) use flow::{halves, whole};
 pub use flow::{
     Cold, Direction, Entry4, Entry6, Key4, Key6, Method, NONE, OverflowKey, Slot, Tag, Tuple, WAYS,
 };
+pub(crate) use flow::{halves, whole};
 pub use next_hop::{HopKey, HopKind, NextHop};
 pub use server::{
     BLOCK, Block, LocalAddress, RealServer, VirtualServer, real_server_flag, virtual_server_flag,

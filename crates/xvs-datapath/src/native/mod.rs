@@ -1,2 +1,1 @@
 //! A dataplane in the memory of a process: for tests, simulation and fuzzing.
-

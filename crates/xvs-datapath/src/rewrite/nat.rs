@@ -25,11 +25,12 @@ pub(crate) fn translate<F: Family, P: Packet>(
     let (start, end) = packet.bounds();
     let ip = start + ethernet::HEADER;
     let l4 = ip + F::IP_HEADER;
-    let needed = if is_tcp { tcp::HEADER } else { udp::HEADER };
-    if l4 + needed > end {
+    // Compared once for both and once more for TCP, where its checksum is read: the verifier does not
+    // know that the protocol is the same at both places.
+    if l4 + udp::HEADER > end || (is_tcp && l4 + tcp::HEADER > end) {
         return false;
     }
-    // SAFETY: all headers were compared with the end.
+    // SAFETY: the headers that are written were compared with the end.
     unsafe {
         if F::V6 {
             direct::decrement::<F>(ip);
@@ -61,6 +62,9 @@ pub(crate) fn translate<F: Family, P: Packet>(
         address(start, hop);
         if P::DIRECT {
             if is_tcp {
+                if l4 + tcp::HEADER > end {
+                    return false;
+                }
                 let sum = load16(l4 + tcp::CHECKSUM);
                 store16(
                     l4 + tcp::CHECKSUM,

@@ -7,14 +7,14 @@
 use xvs_wire::{checksum, ethernet, ipv4, ipv6, tcp};
 
 use crate::{
-    Flow, Packet,
-    memory::{load8, load16, store8, store16, store32, store64},
+    Env, Flow, Packet, Rounds,
+    memory::{load8, load16, load32, store8, store16, store32, store64},
     table::Family,
 };
 
 /// Adds the option. `false` when there is no room: the packet is as it was.
 #[inline(always)]
-pub(crate) fn add<F: Family, P: Packet>(packet: &mut P, flow: &Flow) -> bool {
+pub(crate) fn add<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flow) -> bool {
     let option = if F::V6 {
         u32::from(tcp::TOA_V6_LENGTH)
     } else {
@@ -31,7 +31,7 @@ pub(crate) fn add<F: Family, P: Packet>(packet: &mut P, flow: &Flow) -> bool {
     }
     packet.pull(14 + ip_header + header + option);
     let mut changed = write_option::<F, P>(packet, flow, ip_header + header);
-    changed += patch_options::<F, P>(packet, header, option);
+    changed += patch_options::<F, P, E>(packet, env, header, option);
     changed += lengthen::<F, P>(packet, option);
     let Some(changed) = core::num::NonZeroU32::new(changed) else {
         return false;
@@ -106,80 +106,95 @@ fn write_option<F: Family, P: Packet>(packet: &P, flow: &Flow, offset: u32) -> u
     }
     let mut sum = checksum::sum32(head) + checksum::sum32(source[0]);
     if F::V6 {
-        sum += checksum::sum32(source[1])
-            + checksum::sum32(source[2])
-            + checksum::sum32(source[3]);
+        sum += checksum::sum32(source[1]) + checksum::sum32(source[2]) + checksum::sum32(source[3]);
     }
     sum
 }
 
 /// Lowers the MSS and turns padding into no-operations; the delta of the changes.
 #[inline(always)]
-fn patch_options<F: Family, P: Packet>(packet: &P, header: u32, option: u32) -> u32 {
-    let (start, end) = packet.bounds();
-    let options = start + ethernet::HEADER + F::IP_HEADER + tcp::HEADER;
-    let mut changed = 0;
-    let mut at: u32 = 0;
-    let mut padding = false;
-    let mut steps = 0;
-    while steps < 40 {
-        steps += 1;
-        if at + 20 >= header {
-            break;
+fn patch_options<F: Family, P: Packet, E: Env>(
+    packet: &P,
+    env: &E,
+    header: u32,
+    option: u32,
+) -> u32 {
+    let mut options = Options::<F, P> {
+        packet,
+        header,
+        option,
+        at: 0,
+        changed: 0,
+        padding: 0,
+        family: core::marker::PhantomData,
+    };
+    env.repeat(40, &mut options);
+    options.changed
+}
+
+/// A walk over the options that were there before.
+struct Options<'a, F, P> {
+    packet: &'a P,
+    header: u32,
+    option: u32,
+    at: u32,
+    changed: u32,
+    padding: u32,
+    family: core::marker::PhantomData<F>,
+}
+
+impl<F: Family, P: Packet> Rounds for Options<'_, F, P> {
+    #[inline(always)]
+    fn round(&mut self) -> bool {
+        let at = self.at & 63;
+        if at + 20 >= self.header {
+            return true;
         }
-        let here = options + crate::abi::index(at & 63);
+        let (start, end) = self.packet.bounds();
+        let options = start + ethernet::HEADER + F::IP_HEADER + tcp::HEADER;
+        let here = options + crate::abi::index(at);
         if here + 4 > end {
-            break;
+            return true;
         }
         // SAFETY: four bytes were compared with the end; the option added behind makes room for
         // reading past the last old one.
-        unsafe {
-            let kind = load8(here);
-            if padding || kind == tcp::OPTION_END {
-                padding = true;
-                store8(here, tcp::OPTION_NOP);
-                changed += byte_delta(at, kind, tcp::OPTION_NOP);
-                at += 1;
-                continue;
-            }
-            if kind == tcp::OPTION_NOP {
-                at += 1;
-                continue;
-            }
-            let length = u32::from(load8(here + 1));
-            if length < 2 {
-                break;
-            }
-            if kind == tcp::OPTION_MSS && length == 4 {
-                let [high, low_byte] = load16(here + 2).to_ne_bytes();
-                let old = u16::from_be_bytes([high, low_byte]);
-                let new = old.saturating_sub(low(option)).max(1);
-                if new < old {
-                    let [new_high, new_low] = new.to_be_bytes();
-                    store16(here + 2, new.to_be());
-                    changed += byte_delta(at + 2, high, new_high);
-                    changed += byte_delta(at + 3, low_byte, new_low);
-                }
-            }
-            at += length;
+        let word = unsafe { load32(here) };
+        let [kind, length, high, low_byte] = word.to_ne_bytes();
+        if self.padding != 0 || kind == tcp::OPTION_END {
+            self.padding = 1;
+            // SAFETY: as above.
+            unsafe { store8(here, tcp::OPTION_NOP) };
+            self.changed += byte_delta(at, kind, tcp::OPTION_NOP);
+            self.at = at + 1;
+            return false;
         }
+        if kind == tcp::OPTION_NOP {
+            self.at = at + 1;
+            return false;
+        }
+        if length < 2 {
+            return true;
+        }
+        if kind == tcp::OPTION_MSS && length == 4 {
+            let old = u16::from_be_bytes([high, low_byte]);
+            let new = old.saturating_sub(low(self.option));
+            let [new_high, new_low] = new.to_be_bytes();
+            // SAFETY: as above.
+            unsafe { store16(here + 2, new.to_be()) };
+            self.changed += byte_delta(at, high, new_high) + byte_delta(at + 1, low_byte, new_low);
+        }
+        self.at = at + u32::from(length);
+        self.at > 40
     }
-    changed
 }
 
 /// The delta of one byte at an even or odd place.
 #[inline(always)]
 fn byte_delta(place: u32, old: u8, new: u8) -> u32 {
     let (old, new) = if place & 1 == 0 {
-        (
-            u16::from_ne_bytes([old, 0]),
-            u16::from_ne_bytes([new, 0]),
-        )
+        (u16::from_ne_bytes([old, 0]), u16::from_ne_bytes([new, 0]))
     } else {
-        (
-            u16::from_ne_bytes([0, old]),
-            u16::from_ne_bytes([0, new]),
-        )
+        (u16::from_ne_bytes([0, old]), u16::from_ne_bytes([0, new]))
     };
     u32::from(!old) + u32::from(new)
 }

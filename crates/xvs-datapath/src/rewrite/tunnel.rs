@@ -4,7 +4,7 @@ use xvs_wire::{checksum, ethernet, ipv4, ipv6};
 
 use crate::{
     Packet,
-    abi::Tuple,
+    abi::Address,
     memory::{load8, load16, load32, store16, store32, store64},
     next_hop::Hop,
     rewrite::{address, direct, link},
@@ -13,9 +13,11 @@ use crate::{
 
 /// An outer header's addresses.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Outer {
-    /// Source and destination; ports are not used.
-    pub(crate) addresses: Tuple,
+pub(crate) struct Outer<'a> {
+    /// The director.
+    pub(crate) source: &'a Address,
+    /// The real server.
+    pub(crate) destination: &'a Address,
     /// Whether the outer header is IPv6.
     pub(crate) ipv6: bool,
     /// Identification of an outer IPv4 header without "don't fragment".
@@ -32,7 +34,7 @@ pub(crate) const fn overhead(ipv6: bool) -> u32 {
 #[inline(always)]
 pub(crate) fn encapsulate<F: Family, P: Packet>(
     packet: &mut P,
-    outer: &Outer,
+    outer: &Outer<'_>,
     length: u32,
     hop: &Hop,
 ) -> bool {
@@ -46,7 +48,11 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
         direct::decrement::<F>(ip);
         if F::V6 {
             let word = u32::from_be(load32(ip));
-            ((word >> 20) & 0xff, u32::from(load8(ip + ipv6::HOP_LIMIT)), 0)
+            (
+                (word >> 20) & 0xff,
+                u32::from(load8(ip + ipv6::HOP_LIMIT)),
+                0,
+            )
         } else {
             (
                 u32::from(load8(ip + ipv4::TOS)),
@@ -56,13 +62,16 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
         }
     };
     // Inner CE becomes outer ECT(0): the tunnel's congestion is its own.
-    let class = if class & 3 == 3 { class & 0xfc | 2 } else { class };
+    let class = if class & 3 == 3 {
+        class & 0xfc | 2
+    } else {
+        class
+    };
     if !packet.push_outer(overhead(outer.ipv6), outer.ipv6) {
         return false;
     }
     let (start, end) = packet.bounds();
     let ip = start + ethernet::HEADER;
-    let addresses = &outer.addresses;
     if outer.ipv6 {
         if ip + ipv6::HEADER > end {
             return false;
@@ -79,15 +88,15 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
             store32(ip, (6 << 28 | class << 20).to_be());
             let rest = length << 16 | u32::from(next) << 8 | ttl;
             store32(ip + ipv6::PAYLOAD_LENGTH, rest.to_be());
-            store64(ip + 8, crate::abi::join(addresses.source[0], addresses.source[1]));
-            store64(ip + 16, crate::abi::join(addresses.source[2], addresses.source[3]));
+            store64(ip + 8, crate::abi::join(outer.source[0], outer.source[1]));
+            store64(ip + 16, crate::abi::join(outer.source[2], outer.source[3]));
             store64(
                 ip + 24,
-                crate::abi::join(addresses.destination[0], addresses.destination[1]),
+                crate::abi::join(outer.destination[0], outer.destination[1]),
             );
             store64(
                 ip + 32,
-                crate::abi::join(addresses.destination[2], addresses.destination[3]),
+                crate::abi::join(outer.destination[2], outer.destination[3]),
             );
         }
         return true;
@@ -101,14 +110,18 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
         ipv4::PROTOCOL_IPIP
     };
     let first = (0x4500_0000 | class << 16 | (length + 20) & 0xffff).to_be();
-    let identification = if fragment != 0 { 0 } else { outer.identification };
+    let identification = if fragment != 0 {
+        0
+    } else {
+        outer.identification
+    };
     let second = u32::from(identification) | fragment << 16;
     let third = (ttl << 24 | u32::from(protocol) << 16).to_be();
     let sum = checksum::sum32(first)
         + checksum::sum32(second)
         + checksum::sum32(third)
-        + checksum::sum32(addresses.source[0])
-        + checksum::sum32(addresses.destination[0]);
+        + checksum::sum32(outer.source[0])
+        + checksum::sum32(outer.destination[0]);
     // SAFETY: Ethernet and IPv4 header were compared with the end.
     unsafe {
         address(start, hop);
@@ -117,8 +130,8 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
         store32(ip + 4, second);
         store32(ip + 8, third);
         store16(ip + ipv4::CHECKSUM, !checksum::fold(sum));
-        store32(ip + ipv4::SOURCE, addresses.source[0]);
-        store32(ip + ipv4::DESTINATION, addresses.destination[0]);
+        store32(ip + ipv4::SOURCE, outer.source[0]);
+        store32(ip + ipv4::DESTINATION, outer.destination[0]);
     }
     true
 }

@@ -43,9 +43,9 @@ pub(super) fn pick<E: Env>(env: &E, service: Service, members: Members) -> u32 {
             env.compare_exchange32(&raw mut (*service).cursor, cursor, first.position + 1)
         };
         tries += 1;
-        // Another CPU moved on: its choice stands, ours is made after it. Whoever loses four times
+        // Another CPU moved on: its choice stands, ours is made after it. Whoever loses twice
         // in a row takes what it found; the round is then uneven by one.
-        if seen == cursor || tries >= 4 {
+        if seen == cursor || tries >= 2 {
             return first.chosen;
         }
     }

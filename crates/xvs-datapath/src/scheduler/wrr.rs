@@ -94,7 +94,7 @@ pub(super) fn pick<E: Env>(env: &E, service: Service, members: Members) -> u32 {
         // SAFETY: as above.
         let seen = unsafe { env.compare_exchange(&raw mut (*service).weighted, state, next) };
         tries += 1;
-        if seen == state || tries >= 4 {
+        if seen == state || tries >= 2 {
             return on.chosen;
         }
     }
@@ -127,7 +127,14 @@ pub fn parameters(weights: impl Iterator<Item = u32>) -> (u32, u32) {
         divisor = common_divisor(divisor, weight);
     }
     let divisor = divisor.max(1);
-    (if greatest == 0 { 0 } else { greatest - (divisor - 1) }, divisor)
+    (
+        if greatest == 0 {
+            0
+        } else {
+            greatest - (divisor - 1)
+        },
+        divisor,
+    )
 }
 
 /// The state after the list or a weight changed: the scan begins at the head, the level is kept as

@@ -54,20 +54,44 @@ static TRANSITIONS: [[u8; 16]; 16] = {
     const SA: u8 = SYNACK;
     [
         // INPUT
-        [SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR, CL, CL, CL, CL, CL],
-        [CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, TW, CL, CL, CL, CL, CL],
-        [ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES, CL, CL, CL, CL, CL],
-        [CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, SR, CL, CL, CL, CL, CL],
+        [
+            SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR, CL, CL, CL, CL, CL,
+        ],
+        [
+            CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, TW, CL, CL, CL, CL, CL,
+        ],
+        [
+            ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES, CL, CL, CL, CL, CL,
+        ],
+        [
+            CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, SR, CL, CL, CL, CL, CL,
+        ],
         // OUTPUT
-        [SS, ES, SS, SR, SS, SS, SS, SS, SS, LI, SR, CL, CL, CL, CL, CL],
-        [TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW, CL, CL, CL, CL, CL],
-        [ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES, CL, CL, CL, CL, CL],
-        [CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL, CL, CL, CL, CL, CL],
+        [
+            SS, ES, SS, SR, SS, SS, SS, SS, SS, LI, SR, CL, CL, CL, CL, CL,
+        ],
+        [
+            TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW, CL, CL, CL, CL, CL,
+        ],
+        [
+            ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES, CL, CL, CL, CL, CL,
+        ],
+        [
+            CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL, CL, CL, CL, CL, CL,
+        ],
         // INPUT_ONLY
-        [SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR, CL, CL, CL, CL, CL],
-        [CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW, CL, CL, CL, CL, CL],
-        [ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES, CL, CL, CL, CL, CL],
-        [CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL, CL, CL, CL, CL, CL],
+        [
+            SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR, CL, CL, CL, CL, CL,
+        ],
+        [
+            CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW, CL, CL, CL, CL, CL,
+        ],
+        [
+            ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES, CL, CL, CL, CL, CL,
+        ],
+        [
+            CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL, CL, CL, CL, CL, CL,
+        ],
         // never used: the index is four bits wide
         [NO; 16],
         [FW; 16],

@@ -34,7 +34,11 @@ pub fn conflict<F: Family, E: Env>(env: &E, set: u32, mine: u32, which: u32) -> 
     }
     let other = alternate(set, low32(draft.tag >> 32), F::shift(env));
     let second = look::<F, E>(env, other, mine, identity, &key);
-    if second == CONFLICT_NONE { first } else { second }
+    if second == CONFLICT_NONE {
+        first
+    } else {
+        second
+    }
 }
 
 #[inline(always)]
@@ -71,4 +75,3 @@ fn look<F: Family, E: Env>(env: &E, set: u32, mine: u32, identity: u64, key: &F:
     check!(3);
     answer
 }
-

@@ -4,9 +4,7 @@ use xvs_wire::{checksum, ipv4, ipv6};
 
 use crate::{
     Env,
-    abi::{
-        Cold, Entry4, Entry6, Key4, Key6, OverflowKey, Seed, Tuple, WAYS, high32, join, low32,
-    },
+    abi::{Cold, Entry4, Entry6, Key4, Key6, OverflowKey, Seed, Tuple, WAYS, high32, join, low32},
     hash::{hash4, hash6},
     memory::{load32, load64},
     table::Draft,
@@ -44,7 +42,7 @@ pub trait Family: Copy {
     /// An entry of the overflow hash.
     fn overflow<E: Env>(env: &E, key: &OverflowKey) -> *mut Self::Entry;
     /// Adds to the overflow hash.
-    fn overflow_insert<E: Env>(env: &E, key: &OverflowKey, entry: &Self::Entry) -> bool;
+    fn overflow_insert<E: Env>(env: &E, key: &OverflowKey, entry: *const Self::Entry) -> bool;
     /// Removes from the overflow hash.
     fn overflow_remove<E: Env>(env: &E, key: &OverflowKey);
     /// Writes everything but the tag.
@@ -68,6 +66,16 @@ pub trait Family: Copy {
     /// # Safety
     /// `entry` must be readable.
     unsafe fn recipe(entry: *const Self::Entry) -> Tuple;
+    /// Whether packets of `answer` are the replies to what packets of `entry` become.
+    ///
+    /// # Safety
+    /// Both must be readable.
+    unsafe fn answers(answer: *const Self::Entry, entry: *const Self::Entry) -> bool;
+    /// Writes the tuple of replies to what packets of `entry` become.
+    ///
+    /// # Safety
+    /// `entry` must be readable.
+    unsafe fn answer_tuple(entry: *const Self::Entry, tuple: &mut Tuple);
     /// Deltas of addresses and of L4.
     ///
     /// # Safety
@@ -147,7 +155,7 @@ impl Family for V4 {
     }
 
     #[inline(always)]
-    fn overflow_insert<E: Env>(env: &E, key: &OverflowKey, entry: &Entry4) -> bool {
+    fn overflow_insert<E: Env>(env: &E, key: &OverflowKey, entry: *const Entry4) -> bool {
         env.overflow4_insert(key, entry)
     }
 
@@ -197,6 +205,26 @@ impl Family for V4 {
     unsafe fn tuple(entry: *const Entry4) -> Tuple {
         // SAFETY: the caller vouches for the entry.
         unsafe { narrow((*entry).addresses, (*entry).ports) }
+    }
+
+    #[inline(always)]
+    unsafe fn answers(answer: *const Entry4, entry: *const Entry4) -> bool {
+        // SAFETY: the caller vouches for both.
+        unsafe {
+            (*answer).addresses == (*entry).new_addresses.rotate_left(32)
+                && (*answer).ports == (*entry).new_ports.rotate_left(16)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn answer_tuple(entry: *const Entry4, tuple: &mut Tuple) {
+        // SAFETY: the caller vouches for the entry.
+        *tuple = unsafe {
+            narrow(
+                (*entry).new_addresses.rotate_left(32),
+                (*entry).new_ports.rotate_left(16),
+            )
+        };
     }
 
     #[inline(always)]
@@ -281,7 +309,7 @@ impl Family for V6 {
     }
 
     #[inline(always)]
-    fn overflow_insert<E: Env>(env: &E, key: &OverflowKey, entry: &Entry6) -> bool {
+    fn overflow_insert<E: Env>(env: &E, key: &OverflowKey, entry: *const Entry6) -> bool {
         env.overflow6_insert(key, entry)
     }
 
@@ -338,6 +366,28 @@ impl Family for V6 {
                 destination: crate::abi::whole(&(*entry).destination),
                 ports: (*entry).ports,
             }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn answers(answer: *const Entry6, entry: *const Entry6) -> bool {
+        // SAFETY: the caller vouches for both.
+        unsafe {
+            (*answer).source[0] == (*entry).new_destination[0]
+                && (*answer).source[1] == (*entry).new_destination[1]
+                && (*answer).destination[0] == (*entry).new_source[0]
+                && (*answer).destination[1] == (*entry).new_source[1]
+                && (*answer).ports == (*entry).new_ports.rotate_left(16)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn answer_tuple(entry: *const Entry6, tuple: &mut Tuple) {
+        // SAFETY: the caller vouches for the entry.
+        unsafe {
+            tuple.source = crate::abi::whole(&(*entry).new_destination);
+            tuple.destination = crate::abi::whole(&(*entry).new_source);
+            tuple.ports = (*entry).new_ports.rotate_left(16);
         }
     }
 

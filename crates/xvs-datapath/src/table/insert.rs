@@ -2,13 +2,13 @@
 
 use crate::{
     Env,
-    abi::{Counter, NONE, Tag, Tuple, low32, wide},
+    abi::{Counter, NONE, OverflowKey, Tag, Tuple, low32, wide},
     memory::opaque,
     table::{
         CONFLICT_NONE, FORWARD, Family, REVERSE, alternate, at,
         claim::{publish, release},
         conflict::CONFLICT_UNDECIDED,
-        overflow_key, place,
+        place,
         probe::tag_identity,
     },
 };
@@ -50,9 +50,11 @@ const _: () = assert!(size_of::<Draft>() == 96);
 
 /// What the slow functions hand each other: the BPF stack has 512 bytes, and a global function takes
 /// five numbers.
-#[repr(C)]
+#[repr(C, align(128))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scratch {
+    /// Room for an entry on its way to the overflow hash.
+    pub entry: [u64; 16],
     /// From the client.
     pub forward: Draft,
     /// To the client.
@@ -61,9 +63,13 @@ pub struct Scratch {
     pub tuple: Tuple,
     /// Zero.
     pub spare: u32,
+    /// Key of a look-up in the overflow hash.
+    pub key: OverflowKey,
+    /// Zero.
+    pub padding: [u64; 14],
 }
 
-const _: () = assert!(size_of::<Scratch>() == 232);
+const _: () = assert!(size_of::<Scratch>() == 512);
 
 impl Scratch {
     /// The draft that `which` names.
@@ -75,6 +81,20 @@ impl Scratch {
         } else {
             &self.forward
         }
+    }
+
+    /// Writes the key under which a draft is, or would be, in the overflow hash.
+    #[inline(always)]
+    pub(crate) fn note_overflow_key(&mut self, which: u32) {
+        let draft = if which == REVERSE {
+            &self.reverse
+        } else {
+            &self.forward
+        };
+        self.key.source = draft.tuple.source;
+        self.key.destination = draft.tuple.destination;
+        self.key.ports = draft.tuple.ports;
+        self.key.identity = draft.identity;
     }
 
     /// The draft that `which` names, to be changed.
@@ -107,7 +127,7 @@ pub fn insert<F: Family, E: Env>(env: &E, two_way: bool) -> i64 {
         return INSERT_DUPLICATE;
     }
     if forward < 0 {
-        return spill::<F, E>(env, &scratch.forward, &scratch.reverse, two_way, now);
+        return spill::<F, E>(env, scratch, two_way, now);
     }
     let forward = low32(forward.unsigned_abs());
     let mut peer = NONE;
@@ -118,7 +138,7 @@ pub fn insert<F: Family, E: Env>(env: &E, two_way: bool) -> i64 {
             return INSERT_COLLISION;
         }
         if reverse < 0 {
-            let answer = overflow::<F, E>(env, &scratch.reverse, now);
+            let answer = overflow::<F, E>(env, scratch, REVERSE, now);
             if answer < 0 {
                 release::<F, E>(env, forward);
                 return answer;
@@ -151,7 +171,7 @@ pub fn insert<F: Family, E: Env>(env: &E, two_way: bool) -> i64 {
 #[inline(always)]
 fn slot<F: Family, E: Env>(env: &E, draft: &mut Draft, which: u32, patience: u32) -> i64 {
     let key = F::Key::from(&draft.tuple);
-    let (hash, fragment) = F::hash(&key, draft.identity, &env.seed());
+    let (hash, fragment) = F::hash(&key, draft.identity, env.seed());
     let shift = F::shift(env);
     let (set, way) = place(hash, shift);
     let identity = wide(fragment) << 32 | tag_identity(draft.identity);
@@ -182,23 +202,18 @@ fn slot<F: Family, E: Env>(env: &E, draft: &mut Draft, which: u32, patience: u32
 
 /// Puts a connection into the overflow hash.
 #[inline(always)]
-fn spill<F: Family, E: Env>(
-    env: &E,
-    forward: &Draft,
-    reverse: &Draft,
-    two_way: bool,
-    now: u32,
-) -> i64 {
+fn spill<F: Family, E: Env>(env: &E, scratch: &mut Scratch, two_way: bool, now: u32) -> i64 {
     if two_way {
-        let answer = overflow::<F, E>(env, reverse, now);
+        let answer = overflow::<F, E>(env, scratch, REVERSE, now);
         if answer < 0 {
             return answer;
         }
     }
-    let answer = overflow::<F, E>(env, forward, now);
+    let answer = overflow::<F, E>(env, scratch, FORWARD, now);
     if answer < 0 {
         if two_way {
-            F::overflow_remove(env, &overflow_key(&reverse.tuple, reverse.identity));
+            scratch.note_overflow_key(REVERSE);
+            F::overflow_remove(env, &scratch.key);
         }
         return answer;
     }
@@ -207,17 +222,18 @@ fn spill<F: Family, E: Env>(
 }
 
 #[inline(always)]
-fn overflow<F: Family, E: Env>(env: &E, draft: &Draft, now: u32) -> i64 {
-    let key = overflow_key(&draft.tuple, draft.identity);
-    let mut entry = F::Entry::default();
-    // SAFETY: the entry is a local.
+fn overflow<F: Family, E: Env>(env: &E, scratch: &mut Scratch, which: u32, now: u32) -> i64 {
+    let entry = (&raw mut scratch.entry).cast::<F::Entry>();
+    scratch.note_overflow_key(which);
+    let draft = scratch.draft(which);
+    // SAFETY: the room is large enough for either entry, aligned, and this CPU's alone.
     unsafe {
-        F::fill(&raw mut entry, draft, NONE, now);
-        *F::fields(&raw mut entry).tag = draft.tag | crate::abi::Slot::LIVE;
+        F::fill(entry, draft, NONE, now);
+        *F::fields(entry).tag = draft.tag | crate::abi::Slot::LIVE;
     }
-    if F::overflow_insert(env, &key, &entry) {
+    if F::overflow_insert(env, &scratch.key, entry) {
         0
-    } else if F::overflow(env, &key).is_null() {
+    } else if F::overflow(env, &scratch.key).is_null() {
         INSERT_FULL
     } else {
         INSERT_COLLISION

@@ -22,11 +22,11 @@ pub use claim::claim;
 pub use conflict::{CONFLICT_NONE, conflict};
 pub(crate) use family::deltas;
 pub use family::{Family, Fields, V4, V6};
-pub use insert::{Draft, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL, Scratch, insert};
 pub(crate) use insert::OVERFLOWED;
-pub use probe::{FOUND_OVERFLOW, at, find, overflow_key};
-pub(crate) use probe::{alternate, locate, place};
-pub(crate) use retire::{available, burden, relieve};
+pub use insert::{Draft, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL, Scratch, insert};
+pub use probe::{FOUND_OVERFLOW, at, find};
+pub(crate) use probe::{alternate, find_flow, locate, overflow_of_scratch, place};
+pub(crate) use retire::{available, burden};
 pub use retire::{evictable, expired, partner, retire};
 
 /// Which draft of the [`Scratch`] a call means: the direction from the client.

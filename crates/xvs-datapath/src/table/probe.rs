@@ -2,9 +2,9 @@
 
 use crate::{
     Env,
-    abi::{NONE, OverflowKey, Slot, Tag, Tuple, WAYS, index, low32, wide},
+    abi::{NONE, Slot, Tag, WAYS, index, low32, wide},
     memory::{opaque, read_shared},
-    table::{Family, Fields},
+    table::{Family, Fields, Scratch},
 };
 
 /// What [`find`] answers for an entry of the overflow hash.
@@ -37,6 +37,7 @@ pub(crate) fn place(hash: u64, shift: u32) -> (u32, u32) {
 fn probe<F: Family>(
     set: *mut [F::Entry; WAYS],
     way: u32,
+    mask: u64,
     wanted: u64,
     key: &F::Key,
 ) -> (*mut F::Entry, u64, u32) {
@@ -48,7 +49,7 @@ fn probe<F: Family>(
             // SAFETY: as above; the tag is the first word of every entry.
             let tag = unsafe { read_shared(F::fields(entry).tag) };
             // SAFETY: as above.
-            if tag & Tag::COMPARE == wanted && unsafe { F::matches(entry, key) } {
+            if tag & mask == wanted && unsafe { F::matches(entry, key) } {
                 return (entry, tag, at);
             }
         };
@@ -67,31 +68,31 @@ pub(crate) fn locate<F: Family, E: Env>(
     key: &F::Key,
     identity: u32,
 ) -> (*mut F::Entry, u64, u32) {
-    locate_exact::<F, E>(env, key, identity, Slot::LIVE)
+    locate_masked::<F, E>(env, key, identity, Tag::COMPARE)
 }
 
-/// As [`locate`], for any slot state.
+/// As [`locate`], comparing the bits of `mask`.
 #[inline(always)]
-fn locate_exact<F: Family, E: Env>(
+fn locate_masked<F: Family, E: Env>(
     env: &E,
     key: &F::Key,
     identity: u32,
-    slot: u64,
+    mask: u64,
 ) -> (*mut F::Entry, u64, u32) {
-    let (hash, fragment) = F::hash(key, identity, &env.seed());
+    let (hash, fragment) = F::hash(key, identity, env.seed());
     let shift = F::shift(env);
     let (first, way) = place(hash, shift);
-    let wanted = wide(fragment) << 32 | tag_identity(identity) | slot;
+    let wanted = wide(fragment) << 32 | tag_identity(identity) | Slot::LIVE;
     let set = F::set(env, first);
     if !set.is_null() {
-        let (entry, tag, at) = probe::<F>(opaque(set), way, wanted, key);
+        let (entry, tag, at) = probe::<F>(opaque(set), way, mask, wanted, key);
         if !entry.is_null() {
             return (entry, tag, first * 4 + at);
         }
         let second = alternate(first, fragment, shift);
         let set = F::set(env, second);
         if !set.is_null() {
-            let (entry, tag, at) = probe::<F>(opaque(set), way, wanted, key);
+            let (entry, tag, at) = probe::<F>(opaque(set), way, mask, wanted, key);
             if !entry.is_null() {
                 return (entry, tag, second * 4 + at);
             }
@@ -118,18 +119,6 @@ pub fn at<F: Family, E: Env>(env: &E, index_: u32) -> *mut F::Entry {
     unsafe { opaque(set).cast::<F::Entry>().add(index(index_ & 3)) }
 }
 
-/// The key of a tuple in the overflow hash.
-#[inline(always)]
-#[must_use]
-pub fn overflow_key(tuple: &Tuple, identity: u32) -> OverflowKey {
-    OverflowKey {
-        source: tuple.source,
-        destination: tuple.destination,
-        ports: tuple.ports,
-        identity,
-    }
-}
-
 /// Finds the flow of a draft of the scratch, in the table or the overflow hash; a DYING entry is
 /// revived. Answers its index, [`FOUND_OVERFLOW`], or another negative number.
 #[inline(always)]
@@ -139,26 +128,65 @@ pub fn find<F: Family, E: Env>(env: &E, which: u32) -> i64 {
         return FOUND_NOT;
     }
     // SAFETY: the scratch is this CPU's alone while the program runs.
-    let draft = unsafe { (*opaque(scratch)).draft(which) };
+    let scratch = unsafe { &mut *opaque(scratch) };
+    let draft = scratch.draft(which);
     let key = F::Key::from(&draft.tuple);
-    let (entry, _, place) = locate::<F, E>(env, &key, draft.identity);
-    if !entry.is_null() {
-        return i64::from(place);
+    // LIVE and DYING differ in the lowest bit.
+    let (entry, tag, place) = locate_masked::<F, E>(env, &key, draft.identity, Tag::COMPARE & !1);
+    if entry.is_null() {
+        return if overflow_entry::<F, E>(env, scratch, which).is_null() {
+            FOUND_NOT
+        } else {
+            FOUND_OVERFLOW
+        };
     }
-    let (entry, tag, place) = locate_exact::<F, E>(env, &key, draft.identity, Slot::DYING);
-    if !entry.is_null() {
+    if Tag(tag).slot() == Slot::DYING {
         // SAFETY: entries in the table are valid for ever.
         let Fields { tag: word, .. } = unsafe { F::fields(entry) };
         // SAFETY: tags are shared through the environment's atomics alone.
         let seen = unsafe { env.compare_exchange(word, tag, Tag(tag).with_slot(Slot::LIVE).0) };
-        if seen == tag || Tag(seen).slot() == Slot::LIVE {
-            env.count(crate::abi::Counter::Revived);
-            return i64::from(place);
+        if seen != tag && Tag(seen).slot() != Slot::LIVE {
+            return FOUND_NOT;
         }
+        env.count(crate::abi::Counter::Revived);
     }
-    if F::overflow(env, &overflow_key(&draft.tuple, draft.identity)).is_null() {
-        FOUND_NOT
-    } else {
-        FOUND_OVERFLOW
+    i64::from(place)
+}
+
+/// The entry of the overflow hash for a draft of the scratch.
+#[inline(always)]
+pub(crate) fn overflow_entry<F: Family, E: Env>(
+    env: &E,
+    scratch: &mut Scratch,
+    which: u32,
+) -> *mut F::Entry {
+    scratch.note_overflow_key(which);
+    F::overflow(env, &scratch.key)
+}
+
+/// [`find`] for a packet's flow, whose tuple goes to the scratch on the way.
+#[inline(always)]
+pub(crate) fn find_flow<F: Family, E: Env>(env: &E, flow: &crate::Flow) -> i64 {
+    let scratch = env.scratch();
+    if scratch.is_null() {
+        return FOUND_NOT;
     }
+    // SAFETY: the scratch is this CPU's alone while the program runs.
+    unsafe {
+        let draft = (*opaque(scratch)).draft_mut(super::FORWARD);
+        draft.tuple = flow.tuple;
+        draft.identity = u32::from(flow.protocol) << 8;
+    }
+    env.find_call(F::V6, super::FORWARD)
+}
+
+/// The entry of the overflow hash that [`find_flow`] found.
+#[inline(always)]
+pub(crate) fn overflow_of_scratch<F: Family, E: Env>(env: &E) -> *mut F::Entry {
+    let scratch = env.scratch();
+    if scratch.is_null() {
+        return core::ptr::null_mut();
+    }
+    // SAFETY: the scratch is this CPU's alone while the program runs.
+    overflow_entry::<F, E>(env, unsafe { &mut *opaque(scratch) }, super::FORWARD)
 }

@@ -4,10 +4,10 @@ use xvs_wire::ipv4;
 
 use crate::{
     Env,
-    abi::{Counter, Method, NONE, Slot, Tag, Tuple, real_server_flag, wide},
+    abi::{Counter, Method, NONE, Slot, Tag, real_server_flag, wide},
     memory::{opaque, read_shared},
     state::{is_active, tcp, timeout, udp},
-    table::{Family, at, locate, overflow_key},
+    table::{FOUND_OVERFLOW, Family, REVERSE, at},
 };
 
 /// Whether a new connection may evict this entry: embryonic or closing, never established.
@@ -130,7 +130,7 @@ pub(crate) unsafe fn available(server: *const crate::abi::RealServer) -> bool {
 /// The other direction's entry of a NAT or FULLNAT connection; null when there is none.
 ///
 /// The index in the entry is believed only if both name each other; else the entry is looked up,
-/// which also finds those in the overflow hash.
+/// which also finds those in the overflow hash. The scratch's reverse draft is overwritten then.
 ///
 /// # Safety
 /// `entry` must be valid.
@@ -141,14 +141,13 @@ pub unsafe fn partner<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64
         return core::ptr::null_mut();
     }
     // SAFETY: the caller vouches for the entry.
-    let (peer, wanted) = unsafe { (*F::fields(entry).peer, F::recipe(entry).swapped()) };
-    let key = F::Key::from(&wanted);
+    let peer = unsafe { *F::fields(entry).peer };
     if peer != NONE {
         let other = at::<F, E>(env, peer);
         if !other.is_null() {
             // SAFETY: entries in the table are valid for ever.
             let (other_tag, same) =
-                unsafe { (read_shared(F::fields(other).tag), F::matches(other, &key)) };
+                unsafe { (read_shared(F::fields(other).tag), F::answers(other, entry)) };
             if same
                 && Tag(other_tag).slot() >= Slot::LIVE
                 && Tag(other_tag).reverse() != Tag(tag).reverse()
@@ -157,20 +156,22 @@ pub unsafe fn partner<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64
             }
         }
     }
-    let identity = u32::from(Tag(tag).protocol()) << 8;
-    find_tuple::<F, E>(env, &wanted, &key, identity)
-}
-
-#[inline(always)]
-fn find_tuple<F: Family, E: Env>(
-    env: &E,
-    tuple: &Tuple,
-    key: &F::Key,
-    identity: u32,
-) -> *mut F::Entry {
-    let (entry, _, _) = locate::<F, E>(env, key, identity);
-    if !entry.is_null() {
-        return entry;
+    let scratch = env.scratch();
+    if scratch.is_null() {
+        return core::ptr::null_mut();
     }
-    F::overflow(env, &overflow_key(tuple, identity))
+    // SAFETY: the scratch is this CPU's alone while the program runs.
+    let scratch = unsafe { &mut *opaque(scratch) };
+    let draft = &mut scratch.reverse;
+    // SAFETY: the caller vouches for the entry.
+    unsafe { F::answer_tuple(entry, &mut draft.tuple) };
+    draft.identity = u32::from(Tag(tag).protocol()) << 8;
+    let place = env.find_call(F::V6, REVERSE);
+    if place >= 0 {
+        return at::<F, E>(env, crate::abi::low32(place.unsigned_abs()));
+    }
+    if place == FOUND_OVERFLOW {
+        return super::probe::overflow_entry::<F, E>(env, scratch, REVERSE);
+    }
+    core::ptr::null_mut()
 }

@@ -1,7 +1,7 @@
-//! The slow path: everything that the fast path leaves, from the packet on.
+//! Carrying on: packets of known connections that the fast path leaves.
 //!
-//! It finds or opens the connection, steps its state, resolves the next hop, answers with ICMP what
-//! cannot go on, and forwards the rest.
+//! It steps the connection's state, resolves the next hop, answers with ICMP what cannot go on, and
+//! forwards the rest.
 
 use xvs_wire::{ipv4, tcp};
 
@@ -12,70 +12,42 @@ use crate::{
     fast::{direction, exceeds, outer_header, touch},
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, HOP_LOCAL, HOP_NEIGHBOUR, Hop},
-    open::{self, OPEN_AGAIN, OPEN_DROP, OPEN_PASS, OPEN_REFUSE},
     parse,
     rewrite::{self, Outer},
     state::{self, tcp as tcp_state, udp as udp_state},
-    table::{self, FOUND_OVERFLOW, FORWARD, Family, V4, V6, at, overflow_key},
+    table::{self, FOUND_OVERFLOW, Family, at},
 };
 
-/// Decides a packet that the fast path left, of the IPv4 family.
+/// Decides a packet of a known connection of the family.
 #[inline(always)]
-pub fn run_v4<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    run::<V4, P, E>(packet, env)
-}
-
-/// Decides a packet that the fast path left, of the IPv6 family.
-#[inline(always)]
-pub fn run_v6<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    run::<V6, P, E>(packet, env)
-}
-
-#[inline(always)]
-fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
+pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     packet.pull(parse::PULL);
     let (start, end) = packet.bounds();
-    let mut flow = Flow::default();
-    if !parse::parse(start, end, &mut flow) || flow.ipv6 != F::V6 {
+    let room = env.flow();
+    if room.is_null() {
         return Verdict::PASS;
     }
-    let scratch = env.scratch();
-    if scratch.is_null() {
+    // SAFETY: the room is this CPU's alone while the program runs.
+    let flow = unsafe { &mut *opaque(room) };
+    if !parse::parse(start, end, flow) || flow.ipv6 != F::V6 {
         return Verdict::PASS;
     }
-    let identity = u32::from(flow.protocol) << 8;
-    // SAFETY: the scratch is this CPU's alone while the program runs.
-    unsafe {
-        let draft = (*opaque(scratch)).draft_mut(FORWARD);
-        draft.tuple = flow.tuple;
-        draft.identity = identity;
-    }
-    let mut place = env.find_call(F::V6, FORWARD);
-    if place < 0 && place != FOUND_OVERFLOW {
-        place = open::open::<F, P, E>(packet, env, &flow);
-        match place {
-            OPEN_PASS => return Verdict::PASS,
-            OPEN_DROP => return Verdict::DROP,
-            OPEN_REFUSE => return answer::send(packet, env, &flow, answer::PORT_UNREACHABLE),
-            OPEN_AGAIN => {
-                // The other packet's connection may not be complete yet; the client sends again.
-                env.count(Counter::DropRace);
-                return Verdict::DROP;
-            }
-            _ => {}
-        }
-    }
+    let place = table::find_flow::<F, E>(env, flow);
     let entry = if place >= 0 {
         at::<F, E>(env, low32(place.unsigned_abs()))
+    } else if place == FOUND_OVERFLOW {
+        table::overflow_of_scratch::<F, E>(env)
     } else {
-        F::overflow(env, &overflow_key(&flow.tuple, identity))
+        // It ended between two programs; its client sends again.
+        env.count(Counter::DropRace);
+        return Verdict::DROP;
     };
     if entry.is_null() {
         env.count(Counter::DropInternal);
         return Verdict::DROP;
     }
     // SAFETY: `entry` is a valid map value.
-    unsafe { carry::<F, P, E>(packet, env, &flow, opaque(entry)) }
+    unsafe { carry::<F, P, E>(packet, env, flow, opaque(entry)) }
 }
 
 /// Carries a packet of a known connection.
@@ -139,7 +111,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         && flow.protocol == ipv4::PROTOCOL_TCP
         && flow.flags & (tcp::SYN | tcp::ACK) == tcp::SYN
     {
-        let added = rewrite::toa::add::<F, P>(packet, flow);
+        let added = rewrite::toa::add::<F, P, E>(packet, env, flow);
         env.count(if added {
             Counter::ToaAdded
         } else {
@@ -178,11 +150,8 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
             // SAFETY: the caller vouches for the server.
             let outer = unsafe {
                 Outer {
-                    addresses: crate::abi::Tuple {
-                        source: (*server).tunnel_source,
-                        destination: (*server).address,
-                        ports: 0,
-                    },
+                    source: &(*server).tunnel_source,
+                    destination: &(*server).address,
                     ipv6: (*server).family == 6,
                     identification: low16(env.random()),
                 }

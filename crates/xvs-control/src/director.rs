@@ -1,0 +1,75 @@
+//! What the server needs of the daemon behind it.
+
+use std::future::Future;
+
+use xvs_types::{SyncDaemon, Timeouts, VirtualServerListing};
+
+use crate::wire::{
+    Batch, BatchOutcome, ConnectionPage, ConnectionQuery, HookSetting, InterfaceSetting, Problem,
+    Status, StopRequest,
+};
+
+/// The daemon as the API sees it: one function a route.
+///
+/// Clones are handles to the same daemon. Each function answers when what it asked for is done; a
+/// [`Problem`] is sent to the client as it is.
+pub trait Director: Clone + Send + Sync + 'static {
+    /// What the daemon says of itself.
+    fn status(&self) -> impl Future<Output = Result<Status, Problem>> + Send;
+
+    /// Virtual and real servers with counts, in the order in which virtual servers were added.
+    fn virtual_servers(
+        &self,
+    ) -> impl Future<Output = Result<Vec<VirtualServerListing>, Problem>> + Send;
+
+    /// Applies a batch of ops.
+    fn apply(&self, batch: Batch) -> impl Future<Output = Result<BatchOutcome, Problem>> + Send;
+
+    /// At most `most` connections that `query` matches, from `cursor` on; 0 is the beginning.
+    /// The limit of the query is the caller's to keep.
+    fn connections(
+        &self,
+        query: ConnectionQuery,
+        cursor: u64,
+        most: usize,
+    ) -> impl Future<Output = Result<ConnectionPage, Problem>> + Send;
+
+    /// How many connections `query` matches.
+    fn count_connections(
+        &self,
+        query: ConnectionQuery,
+    ) -> impl Future<Output = Result<u64, Problem>> + Send;
+
+    /// Ends the connections that `query` matches; answers how many.
+    fn kill_connections(
+        &self,
+        query: ConnectionQuery,
+    ) -> impl Future<Output = Result<u64, Problem>> + Send;
+
+    /// The timeouts in force.
+    fn timeouts(&self) -> impl Future<Output = Result<Timeouts, Problem>> + Send;
+
+    /// The sync daemons that were asked for.
+    fn sync_daemons(&self) -> impl Future<Output = Result<Vec<SyncDaemon>, Problem>> + Send;
+
+    /// Where on its links the datapath shall run.
+    fn hook(&self) -> impl Future<Output = Result<HookSetting, Problem>> + Send;
+
+    /// Changes where on its links the datapath runs, now and after a restart.
+    fn set_hook(
+        &self,
+        setting: HookSetting,
+    ) -> impl Future<Output = Result<HookSetting, Problem>> + Send;
+
+    /// The links that shall carry the datapath.
+    fn interfaces(&self) -> impl Future<Output = Result<InterfaceSetting, Problem>> + Send;
+
+    /// Changes the links that carry the datapath, now and after a restart.
+    fn set_interfaces(
+        &self,
+        setting: InterfaceSetting,
+    ) -> impl Future<Output = Result<InterfaceSetting, Problem>> + Send;
+
+    /// Makes the daemon end; answers before it is gone.
+    fn stop(&self, request: StopRequest) -> impl Future<Output = Result<(), Problem>> + Send;
+}

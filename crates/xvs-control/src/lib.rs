@@ -1,0 +1,32 @@
+//! The control API of xvs: HTTP/JSON on a Unix socket.
+//!
+//! This crate owns the routes under `/v1`, the JSON they speak ([`wire`]), who may write
+//! ([`Access`]), the server ([`serve`]) and the blocking client that command lines use ([`Client`]).
+//! It also knows where the files of an instance are ([`Instance`]). What the routes *do* is the
+//! caller's: the server drives anything that is a [`Director`].
+//!
+//! | Route | Method | Does |
+//! | --- | --- | --- |
+//! | `/v1/connections` | GET, DELETE | lists as JSON lines, ends connections; filters in the query |
+//! | `/v1/connections/count` | GET | counts connections |
+//! | `/v1/hook` | GET, PUT | where on its links the datapath runs |
+//! | `/v1/interfaces` | GET, PUT | the links that carry the datapath |
+//! | `/v1/openapi.json` | GET | this table for machines |
+//! | `/v1/ops` | POST | changes the rules: a batch of ops |
+//! | `/v1/status` | GET | what the daemon says of itself |
+//! | `/v1/stop` | POST | ends the daemon |
+//! | `/v1/sync-daemons` | GET | the sync daemons that were asked for |
+//! | `/v1/timeouts` | GET, PUT | connection timeouts |
+//! | `/v1/version` | GET | the versions of the daemon and of the API |
+//! | `/v1/virtual-servers` | GET | virtual and real servers with counts |
+
+mod client;
+mod director;
+mod instance;
+mod server;
+pub mod wire;
+
+pub use client::{Client, ClientError};
+pub use director::Director;
+pub use instance::{DEFAULT_RUNTIME_DIRECTORY, Instance, InstanceError};
+pub use server::{Access, BindError, Peer, WRITERS_GROUP, bind, serve};

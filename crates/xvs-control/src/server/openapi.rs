@@ -1,0 +1,125 @@
+//! The routes for machines: an OpenAPI 3.1 document.
+//!
+//! It names every route, method, parameter and problem; bodies are described in words and by the
+//! name of the type that defines them, since those types are the one definition.
+
+use serde_json::{Value, json};
+
+/// The document.
+pub(super) fn document() -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "xvs control API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "HTTP/JSON on a Unix socket. Everyone who can open the socket may read; \
+                            root and the group `xvs` may write.",
+        },
+        "paths": {
+            "/v1/connections": {
+                "get": operation("Lists connections, one JSON object a line", "ConnectionListing", &filters(true)),
+                "delete": operation("Ends connections; without a condition `all=true` is needed", "ConnectionCount", &kill_filters()),
+            },
+            "/v1/connections/count": {
+                "get": operation("Counts connections", "ConnectionCount", &filters(false)),
+            },
+            "/v1/hook": {
+                "get": operation("Where on its links the datapath runs", "HookSetting", &[]),
+                "put": with_body("Changes where on its links the datapath runs", "HookSetting", "HookSetting"),
+            },
+            "/v1/interfaces": {
+                "get": operation("The links that carry the datapath; null when xvs chooses", "InterfaceSetting", &[]),
+                "put": with_body("Changes the links that carry the datapath", "InterfaceSetting", "InterfaceSetting"),
+            },
+            "/v1/openapi.json": { "get": operation("This document", "object", &[]) },
+            "/v1/ops": {
+                "post": with_body("Applies ops in order; the outcomes say which were refused", "Batch", "BatchOutcome"),
+            },
+            "/v1/status": { "get": operation("What the daemon says of itself", "Status", &[]) },
+            "/v1/stop": { "post": with_body("Ends the daemon", "StopRequest", "null") },
+            "/v1/sync-daemons": {
+                "get": operation("The sync daemons that were asked for", "array of SyncDaemon", &[]),
+            },
+            "/v1/timeouts": {
+                "get": operation("Connection timeouts", "Timeouts", &[]),
+                "put": with_body("Changes connection timeouts", "Timeouts", "Timeouts"),
+            },
+            "/v1/version": { "get": operation("Versions of the daemon and the API", "Version", &[]) },
+            "/v1/virtual-servers": {
+                "get": operation("Virtual and real servers with counts", "array of VirtualServerListing", &[]),
+            },
+        },
+        "components": { "schemas": { "Problem": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": { "type": "string", "description": "stable; programs decide by it" },
+                "message": { "type": "string", "description": "what failed, on what" },
+                "hint": { "type": "string", "description": "what to do about it" },
+            },
+        } } },
+    })
+}
+
+fn operation(summary: &str, answer: &str, parameters: &[Value]) -> Value {
+    json!({
+        "summary": summary,
+        "parameters": parameters,
+        "responses": {
+            "200": { "description": answer },
+            "default": {
+                "description": "Problem",
+                "content": { "application/problem+json": {
+                    "schema": { "$ref": "#/components/schemas/Problem" },
+                } },
+            },
+        },
+    })
+}
+
+fn with_body(summary: &str, body: &str, answer: &str) -> Value {
+    let mut operation = operation(summary, answer, &[]);
+    operation["requestBody"] = json!({
+        "required": true,
+        "description": body,
+        "content": { "application/json": { "schema": { "type": "object" } } },
+    });
+    operation
+}
+
+fn filters(with_limit: bool) -> Vec<Value> {
+    let mut parameters = vec![
+        parameter("client", "string", "the client's address"),
+        parameter("proto", "string", "`tcp`, `udp` or `sctp`"),
+        parameter("rs", "string", "the real server, with or without a port"),
+        parameter(
+            "state",
+            "string",
+            "the state by its name, such as `ESTABLISHED`",
+        ),
+        parameter(
+            "vip",
+            "string",
+            "what the client talks to, with or without a port",
+        ),
+    ];
+    if with_limit {
+        parameters.push(parameter("limit", "integer", "list at most so many"));
+    }
+    parameters
+}
+
+fn kill_filters() -> Vec<Value> {
+    let mut parameters = filters(false);
+    parameters.push(parameter("all", "boolean", "end every connection"));
+    parameters
+}
+
+fn parameter(name: &str, kind: &str, description: &str) -> Value {
+    json!({
+        "name": name,
+        "in": "query",
+        "description": description,
+        "schema": { "type": kind },
+    })
+}

@@ -1,0 +1,280 @@
+//! The routes: what each takes, asks of the [`Director`] and answers.
+
+use std::{future::Future, time::Duration};
+
+use axum::{
+    Extension, Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, Query, Request, State, rejection::QueryRejection},
+    http::{Method, StatusCode, header},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
+use xvs_types::{Op, Timeouts};
+
+use super::{listing, openapi, peer::Peer};
+use crate::{
+    Director,
+    wire::{API_VERSION, Batch, Code, ConnectionCount, ConnectionQuery, Problem, Version},
+};
+
+/// Bytes of a body: a batch of some 200,000 ops.
+const BODY_BYTES: usize = 64 * 1024 * 1024;
+/// Time from the head of a request to the head of its answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+type Answer = Result<Response, Problem>;
+
+/// All routes, driving `director`.
+pub(super) fn router<D: Director>(director: D) -> Router {
+    Router::new()
+        .route("/v1/connections", get(connections::<D>).delete(kill::<D>))
+        .route("/v1/connections/count", get(count::<D>))
+        .route("/v1/hook", get(hook::<D>).put(set_hook::<D>))
+        .route(
+            "/v1/interfaces",
+            get(interfaces::<D>).put(set_interfaces::<D>),
+        )
+        .route("/v1/openapi.json", get(document))
+        .route("/v1/ops", post(ops::<D>))
+        .route("/v1/status", get(status::<D>))
+        .route("/v1/stop", post(stop::<D>))
+        .route("/v1/sync-daemons", get(sync_daemons::<D>))
+        .route("/v1/timeouts", get(timeouts::<D>).put(set_timeouts::<D>))
+        .route("/v1/version", get(version))
+        .route("/v1/virtual-servers", get(virtual_servers::<D>))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn(guard))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(director)
+}
+
+/// Before every route: may this peer do this; after too long: no.
+async fn guard(Extension(peer): Extension<Peer>, request: Request, next: Next) -> Response {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !reads && !peer.may_write {
+        return Problem::new(
+            Code::Forbidden,
+            format!("user {} may look but not change anything", peer.uid),
+        )
+        .with_hint("run this as root or as a member of the group `xvs`")
+        .into_response();
+    }
+    // The limit of the body's reader counts bytes as they come; an announced length is not waited for.
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > BODY_BYTES) {
+        return too_large().into_response();
+    }
+    match timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_elapsed) => Problem::new(Code::Timeout, "the request took too long").into_response(),
+    }
+}
+
+async fn connections<D: Director>(
+    State(director): State<D>,
+    query: Result<Query<ConnectionQuery>, QueryRejection>,
+) -> Answer {
+    let query = conditions(query)?;
+    if query.all {
+        return Err(Problem::new(
+            Code::BadRequest,
+            "`all` is for ending connections",
+        ));
+    }
+    listing::answer(director, query).await
+}
+
+async fn count<D: Director>(
+    State(director): State<D>,
+    query: Result<Query<ConnectionQuery>, QueryRejection>,
+) -> Answer {
+    let query = unlimited(conditions(query)?)?;
+    if query.all {
+        return Err(Problem::new(
+            Code::BadRequest,
+            "`all` is for ending connections",
+        ));
+    }
+    json(async {
+        let connections = director.count_connections(query).await?;
+        Ok(ConnectionCount { connections })
+    })
+    .await
+}
+
+async fn kill<D: Director>(
+    State(director): State<D>,
+    query: Result<Query<ConnectionQuery>, QueryRejection>,
+) -> Answer {
+    let query = unlimited(conditions(query)?)?;
+    if query.is_unconditional() != query.all {
+        let problem = if query.all {
+            Problem::new(Code::BadRequest, "`all` and conditions exclude each other")
+        } else {
+            Problem::new(Code::BadRequest, "ending connections needs a condition")
+                .with_hint("say `all=true` to end every connection")
+        };
+        return Err(problem);
+    }
+    json(async {
+        let connections = director.kill_connections(query).await?;
+        Ok(ConnectionCount { connections })
+    })
+    .await
+}
+
+async fn hook<D: Director>(State(director): State<D>) -> Answer {
+    json(director.hook()).await
+}
+
+async fn set_hook<D: Director>(State(director): State<D>, body: BodyResult) -> Answer {
+    json(director.set_hook(parsed(body)?)).await
+}
+
+async fn interfaces<D: Director>(State(director): State<D>) -> Answer {
+    json(director.interfaces()).await
+}
+
+async fn set_interfaces<D: Director>(State(director): State<D>, body: BodyResult) -> Answer {
+    json(director.set_interfaces(parsed(body)?)).await
+}
+
+async fn document() -> Answer {
+    json(async { Ok(openapi::document()) }).await
+}
+
+async fn ops<D: Director>(State(director): State<D>, body: BodyResult) -> Answer {
+    json(director.apply(parsed(body)?)).await
+}
+
+async fn status<D: Director>(State(director): State<D>) -> Answer {
+    json(director.status()).await
+}
+
+async fn stop<D: Director>(State(director): State<D>, body: BodyResult) -> Answer {
+    json(director.stop(parsed(body)?)).await
+}
+
+async fn sync_daemons<D: Director>(State(director): State<D>) -> Answer {
+    json(director.sync_daemons()).await
+}
+
+async fn timeouts<D: Director>(State(director): State<D>) -> Answer {
+    json(director.timeouts()).await
+}
+
+async fn set_timeouts<D: Director>(State(director): State<D>, body: BodyResult) -> Answer {
+    let timeouts: Timeouts = parsed(body)?;
+    let batch = Batch::atomic(vec![Op::SetTimeouts { timeouts }]);
+    let outcome = director.apply(batch).await?;
+    if let Some((_index, error)) = outcome.first_error() {
+        return Err(Problem::new(Code::BadRequest, error.to_string()));
+    }
+    json(director.timeouts()).await
+}
+
+async fn version() -> Answer {
+    json(async {
+        Ok(Version {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            api: API_VERSION,
+        })
+    })
+    .await
+}
+
+async fn virtual_servers<D: Director>(State(director): State<D>) -> Answer {
+    json(director.virtual_servers()).await
+}
+
+async fn no_such_route(request: Request) -> Problem {
+    Problem::new(
+        Code::NotFound,
+        format!("no route `{}`", request.uri().path()),
+    )
+    .with_hint("`/v1/openapi.json` lists the routes")
+}
+
+async fn no_such_method(request: Request) -> Problem {
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!(
+            "`{}` is not for `{}`",
+            request.method(),
+            request.uri().path()
+        ),
+    )
+    .with_hint("`/v1/openapi.json` lists the routes")
+}
+
+/// The body of a request, or why it could not be read: it may be above the limit.
+type BodyResult = Result<Bytes, axum::extract::rejection::BytesRejection>;
+
+fn parsed<T: DeserializeOwned>(body: BodyResult) -> Result<T, Problem> {
+    let bytes = body.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            too_large()
+        } else {
+            Problem::new(Code::BadRequest, rejection.body_text())
+        }
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Problem::new(
+            Code::BadRequest,
+            format!("the body is not understood: {error}"),
+        )
+    })
+}
+
+fn too_large() -> Problem {
+    Problem::new(
+        Code::TooLarge,
+        format!("the body is above {BODY_BYTES} bytes"),
+    )
+    .with_hint("send the ops in several batches")
+}
+
+fn conditions(
+    query: Result<Query<ConnectionQuery>, QueryRejection>,
+) -> Result<ConnectionQuery, Problem> {
+    match query {
+        Ok(Query(query)) => Ok(query),
+        Err(rejection) => Err(Problem::new(Code::BadRequest, rejection.body_text())),
+    }
+}
+
+fn unlimited(query: ConnectionQuery) -> Result<ConnectionQuery, Problem> {
+    match query.limit {
+        None => Ok(query),
+        Some(_) => Err(Problem::new(Code::BadRequest, "`limit` is for listings")),
+    }
+}
+
+async fn json<T: Serialize>(answer: impl Future<Output = Result<T, Problem>>) -> Answer {
+    let answer = answer.await?;
+    let text = serde_json::to_vec(&answer).map_err(|error| {
+        Problem::new(Code::Internal, format!("cannot write the answer: {error}"))
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // Strings and a unit enum: there is no value of this type that serde_json refuses.
+        let text = serde_json::to_vec(&self).unwrap_or_default();
+        (
+            status,
+            [(header::CONTENT_TYPE, "application/problem+json")],
+            Body::from(text),
+        )
+            .into_response()
+    }
+}

@@ -1,0 +1,22 @@
+//! The JSON of the API, as types that server and client share.
+//!
+//! Ops, listings and timeouts are those of [`xvs_types`]; here is what only the API needs. Every
+//! request refuses fields it does not know, so that a misspelt one is never ignored; every answer may
+//! grow fields.
+
+mod batch;
+mod connections;
+mod problem;
+mod settings;
+mod status;
+
+pub use batch::{Batch, BatchOutcome, OpOutcome};
+pub use connections::{
+    ConnectionCount, ConnectionPage, ConnectionQuery, ParseTargetError, Target, parse_state,
+};
+pub use problem::{Code, Problem};
+pub use settings::{HookChoice, HookSetting, InterfaceSetting, ParseHookError, StopRequest};
+pub use status::{LinkStatus, Status, TableFill, Version};
+
+/// The version of the API: the `1` of `/v1`. It changes when an old client could misunderstand.
+pub const API_VERSION: u32 = 1;

@@ -1,0 +1,272 @@
+//! The daemon: what runs, and who talks to whom.
+//!
+//! ```text
+//!   main thread (tokio, one thread)                              thread `dataplane`
+//!   +--------------------------------------------------+         +----------------------------+
+//!   | API server ---Director--->  Api --jobs---------------------> Keeper                     |
+//!   |   control.sock               |                   |    +----->  state.json, then          |
+//!   |                              | Settle, Place,    |    |    |    Box<dyn Dataplane> (maps) |
+//!   |                              v Report            |    |    |  housekeeping each second   |
+//!   | network task <--netlink--> kernel                |    |    +----------------------------+
+//!   |   links, routes, neighbours, addresses --jobs---------+
+//!   |                                                  |
+//!   | signals: TERM and INT end the daemon, HUP is     |
+//!   |   kept for reloading a configuration             |
+//!   +--------------------------------------------------+
+//! ```
+//!
+//! Start: lock, namespace, dataplane, rules, privileges, threads, socket. End: socket, addresses,
+//! dataplane. Everything that is refused is refused before anything is changed.
+
+use std::{error::Error, fs, io, sync::Arc, time::Instant};
+
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, oneshot},
+};
+use tracing::{info, warn};
+use xvs_control::{
+    BindError, Director, Instance, bind, serve,
+    wire::{Batch, StopRequest},
+};
+use xvs_dataplane::Dataplane;
+use xvs_types::Op;
+
+use crate::{
+    Options,
+    api::{Api, Identity, placement_of},
+    keeper::Keeper,
+    lock::{InstanceLock, LockError},
+    network::{Network, Placement, StartNetworkError},
+    privileges::{PrivilegeError, drop_privileges},
+    state::{StateError, StateFile},
+    worker::Worker,
+};
+
+/// Why a daemon could not run, or had to end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The control socket cannot be opened.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The dataplane cannot be opened.
+    #[error("cannot open the dataplane: {0}")]
+    Dataplane(Box<dyn Error + Send + Sync>),
+    /// A part of the daemon ended by itself.
+    #[error("{part} ended by itself, which is a bug; the datapath goes on forwarding")]
+    Died {
+        /// Which one.
+        part: &'static str,
+    },
+    /// The instance cannot be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The namespace cannot be entered.
+    #[error(transparent)]
+    Netns(#[from] xvs_net::NetnsError),
+    /// The network cannot be followed.
+    #[error(transparent)]
+    Network(#[from] StartNetworkError),
+    /// A hook or an interface that was asked for cannot be.
+    #[error("{0}")]
+    Placement(xvs_control::wire::Problem),
+    /// Privileges cannot be given up.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The system refused.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What was attempted.
+        doing: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Runs a daemon until it is told to end, by a signal or through the API. `open` opens its dataplane,
+/// in the namespace that the daemon entered and while it has all its privileges.
+///
+/// Call it on the only thread of the process: namespaces and capabilities belong to threads.
+///
+/// # Errors
+///
+/// When it cannot start, and when a part of it dies.
+pub fn run(
+    options: Options,
+    open: impl FnOnce(&Instance) -> Result<Box<dyn Dataplane>, Box<dyn Error + Send + Sync>>,
+) -> Result<(), RunError> {
+    let _lock = InstanceLock::take(&options.instance)?;
+    if let Some(name) = &options.netns {
+        xvs_net::enter_netns(name)?;
+    }
+    let dataplane = open(&options.instance).map_err(RunError::Dataplane)?;
+    let file = StateFile::new(options.instance.state());
+    let (keeper, refusals) = Keeper::open(dataplane, file)?;
+    for refusal in &refusals {
+        warn!("a rule of the last daemon is not in force: {refusal}");
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the runtime"))?;
+    runtime.block_on(serve_until_stopped(options, keeper, refusals))
+}
+
+async fn serve_until_stopped(
+    options: Options,
+    keeper: Keeper,
+    refusals: Vec<String>,
+) -> Result<(), RunError> {
+    // Opened early, while CAP_CHOWN is there; nobody is answered before all is up.
+    let socket = options.instance.socket();
+    let (listener, access) = bind(&socket, &options.writers_group)?;
+    if options.drop_privileges {
+        drop_privileges()?;
+    }
+    let had_rules = !keeper.state().rules.rules().is_empty();
+    let before = placement_of(keeper.state());
+    let (worker, worker_ended) = Worker::start(keeper).map_err(system("start a thread"))?;
+    let (network, network_ended) = Network::start(worker.clone(), before.clone())?;
+    let (stop, mut stops) = mpsc::channel(1);
+    let api = Api {
+        worker: worker.clone(),
+        network: network.clone(),
+        identity: Arc::new(Identity {
+            instance: options.instance.name().to_owned(),
+            netns: options.netns.clone(),
+            keep: options.keep,
+            started: Instant::now(),
+            warnings: refusals,
+        }),
+        stop,
+    };
+    if let Err(problem) = place(&api, &options, before).await {
+        // What forwarded before goes on, and of a first start nothing remains.
+        let _ending = worker.finish(had_rules).await;
+        remove_socket(&options.instance);
+        return Err(RunError::Placement(problem));
+    }
+    if had_rules && !options.restore.is_empty() {
+        info!("there are rules, so none are restored");
+    } else {
+        restore(&api, &options.restore).await;
+    }
+    let (close, closed) = oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, access, api, async {
+        let _told = closed.await;
+    }));
+    info!(
+        instance = options.instance.name(),
+        socket = %socket.display(),
+        "the daemon runs"
+    );
+    let ending = wait_for_the_end(&mut stops, worker_ended, network_ended).await;
+    let keep = match &ending {
+        Ok(request) => request.keep.unwrap_or(options.keep),
+        // A daemon that breaks down leaves the datapath to the next one.
+        Err(_died) => true,
+    };
+    drop(close);
+    if server.await.is_err() {
+        warn!("the API server ended badly");
+    }
+    remove_socket(&options.instance);
+    finish(&worker, &network, keep).await;
+    ending.map(|_request| ())
+}
+
+/// Ends the parts in their order. What has ended already needs no ending.
+async fn finish(worker: &Worker, network: &Network, keep: bool) {
+    if network.finish(!keep).await.is_err() {
+        warn!("the network task had ended before");
+    }
+    match worker.finish(keep).await {
+        Ok(lines) => {
+            for line in lines {
+                warn!("not undone: {line}");
+            }
+        }
+        Err(_ended) => warn!("the dataplane's thread had ended before"),
+    }
+    info!(keep, "the daemon ends");
+}
+
+async fn wait_for_the_end(
+    stops: &mut mpsc::Receiver<StopRequest>,
+    worker_ended: oneshot::Receiver<()>,
+    network_ended: oneshot::Receiver<()>,
+) -> Result<StopRequest, RunError> {
+    let catch = |kind| signal(kind).map_err(system("catch signals"));
+    let mut terminate = catch(SignalKind::terminate())?;
+    let mut interrupt = catch(SignalKind::interrupt())?;
+    let mut hang_up = catch(SignalKind::hangup())?;
+    tokio::pin!(worker_ended, network_ended);
+    loop {
+        tokio::select! {
+            biased;
+            _signal = terminate.recv() => return Ok(StopRequest::default()),
+            _signal = interrupt.recv() => return Ok(StopRequest::default()),
+            _signal = hang_up.recv() => info!("SIGHUP: there is no configuration to reload"),
+            Some(request) = stops.recv() => return Ok(request),
+            // Before the network task, which ends with it.
+            _ended = &mut worker_ended => {
+                return Err(RunError::Died { part: "the dataplane's thread" });
+            }
+            _ended = &mut network_ended => {
+                return Err(RunError::Died { part: "the network task" });
+            }
+        }
+    }
+}
+
+/// Puts into force the hook and the interfaces that the daemon was started with.
+async fn place(
+    api: &Api,
+    options: &Options,
+    before: Placement,
+) -> Result<(), xvs_control::wire::Problem> {
+    let wanted = Placement {
+        hook: options.hook.unwrap_or(before.hook),
+        interfaces: options
+            .interfaces
+            .clone()
+            .or_else(|| before.interfaces.clone()),
+    };
+    if wanted == before {
+        return Ok(());
+    }
+    api.set_placement(wanted).await
+}
+
+/// Applies saved rules one by one; one that is refused does not keep the others away.
+async fn restore(api: &Api, ops: &[Op]) {
+    if ops.is_empty() {
+        return;
+    }
+    match api.apply(Batch::one_by_one(ops.to_vec())).await {
+        Ok(outcome) => {
+            info!(ops = outcome.applied, "rules were restored");
+            for (op, result) in ops.iter().zip(outcome.into_results()) {
+                if let Err(error) = result {
+                    warn!(%error, ?op, "a rule was not restored");
+                }
+            }
+        }
+        Err(problem) => warn!(%problem, "no rules were restored"),
+    }
+}
+
+fn remove_socket(instance: &Instance) {
+    if let Err(error) = fs::remove_file(instance.socket()) {
+        warn!(%error, "the control socket is not removed");
+    }
+}
+
+fn system(doing: &'static str) -> impl FnOnce(io::Error) -> RunError {
+    move |source| RunError::System { doing, source }
+}

@@ -1,0 +1,23 @@
+//! The daemon of xvs.
+//!
+//! It wires the dataplane, the network and the control API together ([`run`]; the picture is on top
+//! of `daemon.rs`), keeps the rule base on disk, and ends in good order. It knows no argv, and no
+//! eBPF: its caller hands it the dataplane.
+
+mod api;
+mod daemon;
+mod keeper;
+mod lock;
+mod network;
+mod options;
+mod privileges;
+mod state;
+mod worker;
+
+pub use daemon::{RunError, run};
+pub use keeper::Keeper;
+pub use lock::{InstanceLock, LockError};
+pub use network::StartNetworkError;
+pub use options::Options;
+pub use privileges::{KEPT, PrivilegeError, drop_privileges};
+pub use state::{AddedAddress, State, StateError, StateFile};

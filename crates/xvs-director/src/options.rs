@@ -1,0 +1,43 @@
+//! What a daemon is started with.
+
+use xvs_control::{Instance, WRITERS_GROUP, wire::HookChoice};
+use xvs_types::Op;
+
+/// The options of a daemon.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which instance it runs.
+    pub instance: Instance,
+    /// The network namespace that it enters, by its name under `/run/netns`.
+    pub netns: Option<String>,
+    /// Where on its links the datapath runs; none for what the last daemon was told.
+    pub hook: Option<HookChoice>,
+    /// The links that carry the datapath; none for what the last daemon was told.
+    pub interfaces: Option<Vec<String>>,
+    /// Leave the datapath forwarding after a clean stop.
+    pub keep: bool,
+    /// Ops to apply, one by one, when the rule base is empty.
+    pub restore: Vec<Op>,
+    /// Give up privileges once the dataplane is open. Tests that run as a part of a larger process
+    /// leave it off.
+    pub drop_privileges: bool,
+    /// The group whose members may write, beside root.
+    pub writers_group: String,
+}
+
+impl Options {
+    /// The defaults for `instance`.
+    #[must_use]
+    pub fn new(instance: Instance) -> Self {
+        Self {
+            instance,
+            netns: None,
+            hook: None,
+            interfaces: None,
+            keep: false,
+            restore: Vec::new(),
+            drop_privileges: true,
+            writers_group: WRITERS_GROUP.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What the daemon may still do once it runs.
+//!
+//! Opening the dataplane needs much (mounting its bpffs, entering a namespace, making the socket's
+//! group); running needs little. What is kept, and why:
+//!
+//! | Capability | For |
+//! | --- | --- |
+//! | `CAP_BPF` | creating maps and loading programs anew |
+//! | `CAP_NET_ADMIN` | attaching to links; addresses, neighbours and sysctls of the network |
+//! | `CAP_NET_RAW` | packet sockets: announcing addresses, probing neighbours |
+//! | `CAP_PERFMON` | programs that read kernel memory by pointer, as every verifier-checked walk does |
+//!
+//! Everything else goes, also from the bounding set, so that no program the daemon starts gets it
+//! back; and `PR_SET_NO_NEW_PRIVS` closes set-user-id programs to it. Capabilities belong to
+//! threads, so this runs before the daemon makes any.
+
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::sys::prctl;
+
+/// What a running daemon keeps.
+pub const KEPT: [Capability; 4] = [
+    Capability::CAP_BPF,
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_NET_RAW,
+    Capability::CAP_PERFMON,
+];
+
+/// Privileges could not be given up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot give up privileges: {doing}: {reason}")]
+pub struct PrivilegeError {
+    doing: &'static str,
+    reason: String,
+}
+
+/// Gives up every capability of this thread but [`KEPT`], for good. Threads made later inherit that.
+///
+/// # Errors
+///
+/// When the kernel refuses, which it does not do to root.
+pub fn drop_privileges() -> Result<(), PrivilegeError> {
+    let failed = |doing| {
+        move |error: caps::errors::CapsError| PrivilegeError {
+            doing,
+            reason: error.to_string(),
+        }
+    };
+    let held = caps::read(None, CapSet::Permitted).map_err(failed("read what is permitted"))?;
+    let kept: CapsHashSet = KEPT.into_iter().filter(|one| held.contains(one)).collect();
+    // The bounding set first: changing it needs CAP_SETPCAP, which goes with the rest.
+    let bounding = caps::read(None, CapSet::Bounding).map_err(failed("read the bounding set"))?;
+    for capability in bounding {
+        if !KEPT.contains(&capability) {
+            caps::drop(None, CapSet::Bounding, capability)
+                .map_err(failed("narrow the bounding set"))?;
+        }
+    }
+    caps::clear(None, CapSet::Ambient).map_err(failed("clear the ambient set"))?;
+    caps::clear(None, CapSet::Inheritable).map_err(failed("clear the inheritable set"))?;
+    caps::set(None, CapSet::Effective, &kept).map_err(failed("narrow the effective set"))?;
+    caps::set(None, CapSet::Permitted, &kept).map_err(failed("narrow the permitted set"))?;
+    prctl::set_no_new_privs().map_err(|error| PrivilegeError {
+        doing: "set no_new_privs",
+        reason: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_only_what_is_kept_remains_on_a_thread() {
+        if !nix::unistd::Uid::effective().is_root() {
+            assert_ne!(
+                std::env::var("CI").as_deref(),
+                Ok("true"),
+                "CI runs as root"
+            );
+            eprintln!("skipped: needs root to have capabilities to give up");
+            return;
+        }
+        std::thread::spawn(|| {
+            drop_privileges().unwrap();
+            let kept: CapsHashSet = KEPT.into_iter().collect();
+            for set in [CapSet::Permitted, CapSet::Effective, CapSet::Bounding] {
+                assert_eq!(caps::read(None, set).unwrap(), kept, "{set:?}");
+            }
+            assert!(prctl::get_no_new_privs().unwrap());
+            // A thread of this thread has no more.
+            let inherited = std::thread::spawn(|| caps::read(None, CapSet::Permitted).unwrap());
+            assert_eq!(inherited.join().unwrap(), kept);
+        })
+        .join()
+        .unwrap();
+    }
+}

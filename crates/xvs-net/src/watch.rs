@@ -1,0 +1,207 @@
+//! What changed in the host's network since it was last read.
+//!
+//! ```text
+//!   kernel                            Watcher (no task of its own)                  director
+//!  ┌──────────────────────────┐     ┌───────────────────────────────────┐     ┌──────────────────┐
+//!  │ link, address, route,    │     │ receive -> pending: Changes       │     │ loop {           │
+//!  │ neighbour, rule, nexthop ├────>│  type of message -> a flag        ├────>│   next().await   │
+//!  │ multicast groups         │     │  neighbour       -> its key       │     │   read again what│
+//!  └──────────────────────────┘     │  ENOBUFS, junk   -> everything    │     │   changed (Host) │
+//!    the socket's receive buffer    │ handed out 20 ms after the first  │     │ }                │
+//!    holds what nobody reads yet    └───────────────────────────────────┘     └──────────────────┘
+//! ```
+//!
+//! A watcher says *what kind* of thing changed, never what it is now: the reader asks
+//! [`Host`](crate::Host), so a lost or late message cannot leave an old value behind. The socket is
+//! the only channel, and what waits beside it is one [`Changes`], which merges: a slow reader finds
+//! one summary, not a queue. When the kernel lost messages the summary says everything. So does the
+//! first summary after opening: a loop over [`Watcher::next`] reads all once and then what changes,
+//! with no gap between.
+
+use std::{io, time::Duration};
+
+use futures_util::{Stream, stream};
+use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
+use nix::sys::socket::{setsockopt, sockopt};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    time::{Instant, sleep_until},
+};
+
+use crate::Changes;
+
+/// How long changes are gathered, counted from the first: long enough for the burst that one `ip`
+/// command makes, short beside the second in which a neighbour is resolved anew.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Bytes of the receive buffer: some ten thousand notifications.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Bytes of the longest datagram; the kernel's largest notifications (links with many virtual
+/// functions) stay below.
+const DATAGRAM: usize = 64 << 10;
+
+/// The watched multicast groups (`RTNLGRP_*` of `linux/rtnetlink.h`).
+const GROUPS: [u32; 10] = [
+    libc::RTNLGRP_LINK,
+    libc::RTNLGRP_NEIGH,
+    libc::RTNLGRP_IPV4_IFADDR,
+    libc::RTNLGRP_IPV4_ROUTE,
+    libc::RTNLGRP_IPV4_RULE,
+    libc::RTNLGRP_IPV6_IFADDR,
+    libc::RTNLGRP_IPV6_ROUTE,
+    // A changed IPv6 MTU of a link.
+    libc::RTNLGRP_IPV6_IFINFO,
+    libc::RTNLGRP_IPV6_RULE,
+    libc::RTNLGRP_NEXTHOP,
+];
+
+/// The watch over the host's network cannot go on; open a new one.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot watch the host's network: {action}: {source}")]
+pub struct WatchError {
+    /// What failed.
+    pub action: &'static str,
+    /// The system's reason.
+    pub source: io::Error,
+}
+
+/// Tells what changes in the network namespace in which it was opened.
+#[derive(Debug)]
+pub struct Watcher {
+    socket: AsyncFd<Socket>,
+    buffer: Vec<u8>,
+    pending: Changes,
+    /// When the pending changes are handed out; none while there are none.
+    due: Option<Instant>,
+}
+
+impl Watcher {
+    /// Subscribes in the network namespace of the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// The socket cannot be had.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn open() -> Result<Self, WatchError> {
+        Self::with_receive_buffer(RECEIVE_BUFFER)
+    }
+
+    /// Like [`Watcher::open`] with a receive buffer of `bytes`, at least 256; less than the default
+    /// of 4 MiB makes the kernel lose messages sooner, which costs a reading of everything.
+    ///
+    /// # Errors
+    ///
+    /// The socket cannot be had.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn with_receive_buffer(bytes: usize) -> Result<Self, WatchError> {
+        let failed = |action| move |source| WatchError { action, source };
+        let mut socket = Socket::new(NETLINK_ROUTE).map_err(failed("open a netlink socket"))?;
+        socket
+            .set_non_blocking(true)
+            .map_err(failed("make the socket non-blocking"))?;
+        socket.bind_auto().map_err(failed("bind the socket"))?;
+        // Beyond `net.core.rmem_max` only the administrator of the namespace may go.
+        setsockopt(&socket, sockopt::RcvBufForce, &bytes)
+            .or_else(|_refused| setsockopt(&socket, sockopt::RcvBuf, &bytes))
+            .map_err(io::Error::from)
+            .map_err(failed("set the size of the receive buffer"))?;
+        for group in GROUPS {
+            socket
+                .add_membership(group)
+                .map_err(failed("subscribe to notifications"))?;
+        }
+        // SAFETY: `Socket` owns its descriptor, always names the same one and closes it on drop only;
+        // the `AsyncFd` owns the `Socket` and lends it out by shared reference alone.
+        let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }
+            .map_err(io::Error::from)
+            .map_err(failed("register the socket"))?;
+        Ok(Self {
+            socket,
+            buffer: vec![0; DATAGRAM],
+            pending: Changes::everything(),
+            due: Some(Instant::now()),
+        })
+    }
+
+    /// Waits for changes and says what has to be read again; the first answer is everything.
+    ///
+    /// Cancel safe: what was gathered is kept for the next call.
+    ///
+    /// # Errors
+    ///
+    /// The socket fails in another way than by losing messages.
+    pub async fn next(&mut self) -> Result<Changes, WatchError> {
+        loop {
+            let Some(due) = self.due else {
+                self.receive().await?;
+                continue;
+            };
+            tokio::select! {
+                biased;
+                () = sleep_until(due) => {
+                    self.due = None;
+                    return Ok(std::mem::take(&mut self.pending));
+                }
+                received = self.receive() => received?,
+            }
+        }
+    }
+
+    /// The same as a stream; it ends after the first error.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Changes, WatchError>> {
+        stream::unfold(Some(self), |watcher| async {
+            let mut watcher = watcher?;
+            match watcher.next().await {
+                Ok(changes) => Some((Ok(changes), Some(watcher))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    /// Waits for one datagram and adds it to the pending changes.
+    async fn receive(&mut self) -> Result<(), WatchError> {
+        let received = loop {
+            let mut ready = self.socket.readable().await.map_err(|source| WatchError {
+                action: "wait for the socket",
+                source,
+            })?;
+            let buffer = &mut self.buffer;
+            // With MSG_TRUNC the whole length is told even where it does not fit.
+            if let Ok(received) = ready.try_io(|socket| {
+                socket
+                    .get_ref()
+                    .recv(&mut buffer.as_mut_slice(), libc::MSG_TRUNC)
+            }) {
+                break received;
+            }
+        };
+        match received {
+            Ok(length) => match self.buffer.get(..length) {
+                Some(datagram) => self.pending.note(datagram),
+                None => self.pending = Changes::everything(),
+            },
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                tracing::info!("the kernel lost notifications: everything is read again");
+                self.pending = Changes::everything();
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => {
+                return Err(WatchError {
+                    action: "receive notifications",
+                    source,
+                });
+            }
+        }
+        if self.due.is_none() && !self.pending.is_empty() {
+            self.due = Some(Instant::now() + GATHER);
+        }
+        Ok(())
+    }
+}

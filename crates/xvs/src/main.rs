@@ -1,0 +1,133 @@
+//! xvs: one binary with several faces.
+//!
+//! The name it is called by decides: `ipvsadm`, `ipvsadm-save` and `ipvsadm-restore` are the old
+//! programs with their own rules; any other name is `xvs`, whose sub-commands lie in a file each.
+//! Data goes to stdout, messages to stderr. The exit status of `xvs` is 0 when it was done, 1 when
+//! it could not be or is not so, 2 when the command line is wrong.
+
+mod connections;
+mod faces;
+mod hook;
+mod interface;
+mod output;
+mod real_servers;
+mod run;
+mod spec;
+mod status;
+mod stop;
+mod target;
+mod virtual_servers;
+
+use std::{env, io, process::ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use xvs_ipvsadm::Face;
+
+/// The express virtual server: balances TCP and UDP over real servers, in eBPF
+#[derive(Debug, Parser)]
+#[command(
+    name = "xvs",
+    version,
+    propagate_version = true,
+    after_help = "`xvs COMMAND --help` tells more. The daemon must run (`xvs run`) for all but `lab`, `realserver`, `director` and `completions`."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// List, count and end connections
+    #[command(subcommand, visible_alias = "connection")]
+    Conn(connections::Command),
+    /// Where on its links the datapath runs
+    #[command(subcommand)]
+    Hook(hook::Command),
+    /// The links that carry the datapath
+    #[command(subcommand)]
+    Interface(interface::Command),
+    /// ipvsadm, with its own options and messages
+    #[command(disable_help_flag = true)]
+    Ipvsadm(faces::Arguments),
+    /// ipvsadm-restore
+    #[command(disable_help_flag = true)]
+    IpvsadmRestore(faces::Arguments),
+    /// ipvsadm-save
+    #[command(disable_help_flag = true)]
+    IpvsadmSave(faces::Arguments),
+    /// Experiments in network namespaces: real servers, real clients, and the packets between
+    Lab(xvs_lab::LabArgs),
+    /// Real servers behind a virtual server
+    #[command(subcommand)]
+    Rs(real_servers::Command),
+    /// Run the daemon in the foreground
+    Run(run::Arguments),
+    /// What the daemon does: links, hooks, tables, drops, warnings
+    Status(target::Target),
+    /// End the daemon
+    Stop(stop::Arguments),
+    /// Virtual servers
+    #[command(subcommand)]
+    Vs(virtual_servers::Command),
+}
+
+fn main() -> ExitCode {
+    let mut arguments = env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    if let Some(face) = faces::by_name(&name) {
+        return faces::run(face, &name, arguments.collect());
+    }
+    match Cli::parse().command {
+        Command::Completions { shell } => finish(completions(shell)),
+        Command::Conn(command) => finish(connections::run(command)),
+        Command::Hook(command) => finish(hook::run(command)),
+        Command::Interface(command) => finish(interface::run(command)),
+        Command::Ipvsadm(arguments) => arguments.run(Face::Ipvsadm),
+        Command::IpvsadmRestore(arguments) => arguments.run(Face::Restore),
+        Command::IpvsadmSave(arguments) => arguments.run(Face::Save),
+        Command::Lab(arguments) => xvs_lab::run(&arguments.command),
+        Command::Rs(command) => finish(real_servers::run(command)),
+        Command::Run(arguments) => finish(run::run(arguments)),
+        Command::Status(target) => finish(status::run(&target)),
+        Command::Stop(arguments) => finish(stop::run(&arguments)),
+        Command::Vs(command) => finish(virtual_servers::run(command)),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "xvs", &mut script);
+    output::write(&script)
+}
+
+fn finish(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    // Whoever reads our output has seen enough (`xvs conn list | head`).
+    let pipe_closed = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
+    if pipe_closed {
+        return ExitCode::SUCCESS;
+    }
+    output::message(&format!("xvs: {error:#}"));
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,115 @@
+//! `xvs run`: the daemon in the foreground.
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    io::{self, BufReader, IsTerminal},
+    path::PathBuf,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
+use xvs_control::{Instance, wire::HookChoice};
+use xvs_dataplane::{Dataplane, Simulated};
+use xvs_director::Options;
+use xvs_types::Op;
+
+use crate::{faces, hook};
+
+/// The arguments of `xvs run`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The name of this daemon, when there are several [default: XVS_INSTANCE, else `default`]
+    #[arg(long, value_name = "NAME")]
+    instance: Option<String>,
+    /// Work in this network namespace (a name of `ip netns`)
+    #[arg(long, value_name = "NAME")]
+    netns: Option<String>,
+    /// Where on its links the datapath runs [default: what was set last, else auto]
+    #[arg(long, value_parser = hook::parser())]
+    hook: Option<HookChoice>,
+    /// A link to carry the datapath (repeatable) [default: what was set last, else chosen by xvs]
+    #[arg(long = "interface", value_name = "IF")]
+    interfaces: Vec<String>,
+    /// Room for so many connections [default: by memory, between 65536 and 4194304]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1024..=268_435_456))]
+    connections: Option<u32>,
+    /// Leave the datapath forwarding when the daemon is told to end
+    #[arg(long)]
+    keep: bool,
+    /// Apply the rules that `ipvsadm-save` wrote to this file, unless there are rules already
+    #[arg(long, value_name = "FILE")]
+    restore: Option<PathBuf>,
+    /// Keep rules and answer, but forward nothing and need no eBPF
+    #[arg(long)]
+    simulate: bool,
+}
+
+/// Runs the daemon until it is told to end.
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if !nix::unistd::Uid::effective().is_root() {
+        bail!("the daemon must be started by root");
+    }
+    let instance = Instance::from_environment(arguments.instance.as_deref())?;
+    let restore = match &arguments.restore {
+        Some(path) => saved_ops(path)?,
+        None => Vec::new(),
+    };
+    start_logging();
+    let Arguments {
+        connections,
+        simulate,
+        ..
+    } = arguments;
+    let options = Options {
+        netns: arguments.netns,
+        hook: arguments.hook,
+        interfaces: (!arguments.interfaces.is_empty()).then_some(arguments.interfaces),
+        keep: arguments.keep,
+        restore,
+        ..Options::new(instance)
+    };
+    xvs_director::run(options, |instance| open(instance, simulate, connections))?;
+    Ok(())
+}
+
+fn open(
+    instance: &Instance,
+    simulate: bool,
+    connections: Option<u32>,
+) -> Result<Box<dyn Dataplane>, Box<dyn Error + Send + Sync>> {
+    if simulate {
+        return Ok(Box::new(Simulated::new()));
+    }
+    let _unused = (instance, connections);
+    Err("this build has no eBPF; `--simulate` runs without".into())
+}
+
+/// The ops of a file that `ipvsadm-save` wrote.
+fn saved_ops(path: &PathBuf) -> anyhow::Result<Vec<Op>> {
+    let file = fs::File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    faces::ops_of(&mut BufReader::new(file))
+        .with_context(|| format!("cannot restore `{}`", path.display()))
+}
+
+/// Events to stderr, a line each. Under systemd the journal has the time, so the line has none.
+fn start_logging() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .with_env_var("XVS_LOG")
+        .from_env_lossy();
+    let colours =
+        io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = fmt()
+        .with_writer(io::stderr)
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_target(false);
+    if env::var_os("JOURNAL_STREAM").is_some() {
+        lines.without_time().init();
+    } else {
+        lines.init();
+    }
+}

@@ -1,0 +1,411 @@
+//! The environment of the datapath: maps, atomics, time.
+
+use core::{
+    ffi::c_void,
+    intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd, atomic_xchg},
+    ptr::{null_mut, read_volatile},
+};
+
+use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_jiffies64, bpf_loop};
+use xvs_datapath::{
+    Env, Flow, Rounds, Visitor,
+    abi::{
+        AddressFilter, Block, Cold, Counter, Entry4, Entry6, HopKey, LinkMac, LocalAddress, NONE,
+        NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, high32,
+        index, low16, low32,
+    },
+    memory::opaque,
+    table::Scratch,
+};
+
+use crate::{calls, maps};
+
+/// `BPF_NOEXIST`.
+const NOEXIST: u64 = 1;
+
+/// The maps of this object.
+#[derive(Clone, Copy)]
+pub struct Maps;
+
+/// A pointer or null: `Option` of a raw pointer has an undefined payload, which the verifier sees.
+#[inline(always)]
+fn or_null<T>(pointer: Option<*mut T>) -> *mut T {
+    match pointer {
+        Some(pointer) => pointer,
+        None => null_mut(),
+    }
+}
+
+impl Env for Maps {
+    #[inline(always)]
+    fn now(&self) -> u32 {
+        // SAFETY: the helper has no precondition.
+        low32(unsafe { bpf_jiffies64() })
+    }
+
+    #[inline(always)]
+    fn random(&self) -> u32 {
+        // SAFETY: the helper has no precondition.
+        unsafe { bpf_get_prandom_u32() }
+    }
+
+    #[inline(always)]
+    fn seed(&self) -> &Seed {
+        // SAFETY: the static lives for ever. The loader replaces its bytes: through an opaque pointer
+        // the compiler cannot assume zero.
+        unsafe { &*opaque((&raw const maps::SEED).cast_mut()) }
+    }
+
+    #[inline(always)]
+    fn shift4(&self) -> u32 {
+        // SAFETY: as for the seed.
+        unsafe { read_volatile(&raw const maps::SHIFT4) }
+    }
+
+    #[inline(always)]
+    fn shift6(&self) -> u32 {
+        // SAFETY: as for the seed.
+        unsafe { read_volatile(&raw const maps::SHIFT6) }
+    }
+
+    #[inline(always)]
+    fn settings(&self) -> *mut Settings {
+        or_null(maps::SETTINGS.get_ptr_mut(0))
+    }
+
+    #[inline(always)]
+    fn filter(&self) -> *const AddressFilter {
+        or_null(maps::FILTER.get_ptr_mut(0))
+    }
+
+    #[inline(always)]
+    fn scratch(&self) -> *mut Scratch {
+        or_null(maps::SCRATCH.get_ptr_mut(0))
+    }
+
+    #[inline(always)]
+    fn flow(&self) -> *mut Flow {
+        or_null(maps::FLOW.get_ptr_mut(0))
+    }
+
+    #[inline(always)]
+    fn set4(&self, set: u32) -> *mut [Entry4; WAYS] {
+        or_null(maps::FLOWS4.get_ptr_mut(set))
+    }
+
+    #[inline(always)]
+    fn set6(&self, set: u32) -> *mut [Entry6; WAYS] {
+        or_null(maps::FLOWS6.get_ptr_mut(set))
+    }
+
+    #[inline(always)]
+    fn cold4(&self, set: u32) -> *mut [Cold; WAYS] {
+        or_null(maps::COLD4.get_ptr_mut(set))
+    }
+
+    #[inline(always)]
+    fn cold6(&self, set: u32) -> *mut [Cold; WAYS] {
+        or_null(maps::COLD6.get_ptr_mut(set))
+    }
+
+    #[inline(always)]
+    fn overflow4(&self, key: &OverflowKey) -> *mut Entry4 {
+        or_null(maps::OVERFLOW4.get_ptr_mut(key))
+    }
+
+    #[inline(always)]
+    fn overflow6(&self, key: &OverflowKey) -> *mut Entry6 {
+        or_null(maps::OVERFLOW6.get_ptr_mut(key))
+    }
+
+    #[inline(always)]
+    fn overflow4_insert(&self, key: &OverflowKey, entry: *const Entry4) -> bool {
+        // SAFETY: the entry is the scratch's.
+        maps::OVERFLOW4
+            .insert(key, unsafe { &*entry }, NOEXIST)
+            .is_ok()
+    }
+
+    #[inline(always)]
+    fn overflow6_insert(&self, key: &OverflowKey, entry: *const Entry6) -> bool {
+        // SAFETY: the entry is the scratch's.
+        maps::OVERFLOW6
+            .insert(key, unsafe { &*entry }, NOEXIST)
+            .is_ok()
+    }
+
+    #[inline(always)]
+    fn overflow4_remove(&self, key: &OverflowKey) {
+        // What is not there need not be removed.
+        let _ = maps::OVERFLOW4.remove(key);
+    }
+
+    #[inline(always)]
+    fn overflow6_remove(&self, key: &OverflowKey) {
+        // What is not there need not be removed.
+        let _ = maps::OVERFLOW6.remove(key);
+    }
+
+    #[inline(always)]
+    fn virtual_server_index(&self, key: &ServiceKey) -> u32 {
+        match maps::SERVICES.get_ptr(key) {
+            // SAFETY: the value is a valid map value.
+            Some(found) => unsafe { *found },
+            None => NONE,
+        }
+    }
+
+    #[inline(always)]
+    fn virtual_server(&self, index: u32) -> *mut VirtualServer {
+        or_null(maps::VIRTUAL.get_ptr_mut(index))
+    }
+
+    #[inline(always)]
+    fn real_server(&self, index: u32) -> *mut RealServer {
+        or_null(maps::REAL.get_ptr_mut(index))
+    }
+
+    #[inline(always)]
+    fn block(&self, index: u32) -> *mut Block {
+        or_null(maps::BLOCKS.get_ptr_mut(index))
+    }
+
+    #[inline(always)]
+    fn local_address(&self, index: u32) -> *mut LocalAddress {
+        or_null(maps::LOCALS.get_ptr_mut(index))
+    }
+
+    #[inline(always)]
+    fn is_our_mac(&self, key: &LinkMac) -> bool {
+        maps::LINK_MACS.get_ptr(key).is_some()
+    }
+
+    #[inline(always)]
+    fn next_hop(&self, index: u32) -> *const NextHop {
+        or_null(maps::NEXT_HOPS.get_ptr_mut(index))
+    }
+
+    #[inline(always)]
+    fn next_hop_index(&self, key: &HopKey) -> u16 {
+        match maps::HOP_INDEX.get_ptr(key) {
+            // SAFETY: the value is a valid map value.
+            Some(found) => low16(unsafe { *found }),
+            None => 0,
+        }
+    }
+
+    #[inline(always)]
+    fn next_hop_learn(&self, key: &HopKey) -> u16 {
+        let Ok(Some(free)) = maps::HOPS_FREE.pop() else {
+            return 0;
+        };
+        let slot = or_null(maps::NEXT_HOPS.get_ptr_mut(free));
+        if slot.is_null() {
+            return 0;
+        }
+        // SAFETY: the slot was free; nobody else has its index yet.
+        unsafe {
+            *opaque(slot) = NextHop {
+                ifindex: key.ifindex,
+                ..NextHop::default()
+            };
+        }
+        if maps::HOP_INDEX.insert(key, free, NOEXIST).is_err() {
+            // Another CPU learned it meanwhile; the daemon finds the index that nobody has.
+            return self.next_hop_index(key);
+        }
+        low16(free)
+    }
+
+    #[inline(always)]
+    unsafe fn compare_exchange(&self, word: *mut u64, old: u64, new: u64) -> u64 {
+        // SAFETY: the caller vouches for the word.
+        unsafe {
+            atomic_cxchg::<u64, { AtomicOrdering::AcqRel }, { AtomicOrdering::Acquire }>(
+                word, old, new,
+            )
+            .0
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn compare_exchange32(&self, word: *mut u32, old: u32, new: u32) -> u32 {
+        // SAFETY: the caller vouches for the word.
+        unsafe {
+            atomic_cxchg::<u32, { AtomicOrdering::AcqRel }, { AtomicOrdering::Acquire }>(
+                word, old, new,
+            )
+            .0
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn exchange(&self, word: *mut u64, new: u64) {
+        // SAFETY: the caller vouches for the word.
+        unsafe { atomic_xchg::<u64, { AtomicOrdering::AcqRel }>(word, new) };
+    }
+
+    #[inline(always)]
+    unsafe fn add32(&self, word: *mut u32, amount: u32) -> u32 {
+        // SAFETY: the caller vouches for the word.
+        unsafe { atomic_xadd::<u32, u32, { AtomicOrdering::AcqRel }>(word, amount) }
+    }
+
+    #[inline(always)]
+    unsafe fn add64(&self, word: *mut u64, amount: u64) {
+        // SAFETY: the caller vouches for the word.
+        unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::AcqRel }>(word, amount) };
+    }
+
+    #[inline(always)]
+    fn count(&self, counter: Counter) {
+        if let Some(value) = maps::COUNTERS.get_ptr_mut(counter.index()) {
+            // SAFETY: the value is this CPU's.
+            unsafe { *value += 1 };
+        }
+    }
+
+    #[inline(always)]
+    fn walk<V: Visitor>(&self, members: u64, start: u32, count: u32, visitor: &mut V) {
+        let mut walk = Walk {
+            visitor,
+            first: low32(members),
+            total: high32(members),
+            start,
+            count,
+        };
+        let rounds = (count + STEP - 1) / STEP;
+        // SAFETY: the callback gets the walk, which outlives the loop.
+        unsafe {
+            bpf_loop(
+                rounds & 511,
+                step::<V> as *const () as *mut c_void,
+                (&raw mut walk).cast(),
+                0,
+            )
+        };
+    }
+
+    #[inline(always)]
+    fn repeat<R: Rounds>(&self, count: u32, rounds: &mut R) {
+        // SAFETY: the callback gets the rounds, which outlive the loop.
+        unsafe {
+            bpf_loop(
+                count,
+                round::<R> as *const () as *mut c_void,
+                (rounds as *mut R).cast(),
+                0,
+            )
+        };
+    }
+
+    #[inline(always)]
+    fn claim_call(&self, ipv6: bool, set: u32, way: u32, identity: u64, evict: bool) -> i64 {
+        if ipv6 {
+            calls::claim6(set, way, identity, u32::from(evict))
+        } else {
+            calls::claim4(set, way, identity, u32::from(evict))
+        }
+    }
+
+    #[inline(always)]
+    fn conflict_call(&self, ipv6: bool, set: u32, mine: u32, which: u32) -> u32 {
+        if ipv6 {
+            calls::conflict6(set, mine, which)
+        } else {
+            calls::conflict4(set, mine, which)
+        }
+    }
+
+    #[inline(always)]
+    fn find_call(&self, ipv6: bool, which: u32) -> i64 {
+        if ipv6 {
+            calls::find6(which)
+        } else {
+            calls::find4(which)
+        }
+    }
+
+    #[inline(always)]
+    fn insert_call(&self, ipv6: bool, two_way: bool) -> i64 {
+        if ipv6 {
+            calls::insert6(u32::from(two_way))
+        } else {
+            calls::insert4(u32::from(two_way))
+        }
+    }
+
+    #[inline(always)]
+    fn choose_call(&self, ipv6: bool, virtual_server: u32, protocol: u32) -> u64 {
+        if ipv6 {
+            calls::choose6(virtual_server, protocol)
+        } else {
+            calls::choose4(virtual_server, protocol)
+        }
+    }
+
+    #[inline(always)]
+    fn connect_call(&self, ipv6: bool, virtual_server: u32, real_server: u32, how: u32) -> i64 {
+        if ipv6 {
+            calls::connect6(virtual_server, real_server, how)
+        } else {
+            calls::connect4(virtual_server, real_server, how)
+        }
+    }
+
+    #[inline(always)]
+    fn pick_call(&self, virtual_server: u32) -> u32 {
+        calls::pick(virtual_server)
+    }
+}
+
+/// Servers that one callback of `bpf_loop` looks at: a callback costs as much as several servers,
+/// and a longer plain loop costs the verifier.
+const STEP: u32 = 16;
+
+#[repr(C)]
+struct Walk<'a, V> {
+    visitor: &'a mut V,
+    first: u32,
+    total: u32,
+    start: u32,
+    count: u32,
+}
+
+unsafe extern "C" fn round<R: Rounds>(_number: u32, rounds: *mut c_void) -> i64 {
+    // SAFETY: `rounds` is what was handed to the loop.
+    i64::from(unsafe { &mut *rounds.cast::<R>() }.round())
+}
+
+unsafe extern "C" fn step<V: Visitor>(round: u32, walk: *mut c_void) -> i64 {
+    // SAFETY: `walk` is what was handed to the loop.
+    let walk = unsafe { &mut *walk.cast::<Walk<'_, V>>() };
+    let mut inner = 0;
+    while inner < STEP {
+        let at = round * STEP + inner;
+        inner += 1;
+        if at >= walk.count {
+            return 1;
+        }
+        let mut position = walk.start.wrapping_add(at);
+        if position >= walk.total {
+            position = position.wrapping_sub(walk.total);
+        }
+        let Some(block) = maps::BLOCKS.get_ptr(walk.first.wrapping_add(position >> 6)) else {
+            return 1;
+        };
+        // SAFETY: the block is a valid map value; the index is masked to its length.
+        let member = unsafe { (*opaque(block.cast_mut())).members[index(position & 63)] };
+        let Some(server) = maps::REAL.get_ptr(member) else {
+            return 1;
+        };
+        // SAFETY: the server is a valid map value.
+        if walk
+            .visitor
+            .visit(position, member, unsafe { &*opaque(server.cast_mut()) })
+        {
+            return 1;
+        }
+    }
+    0
+}

@@ -1,0 +1,206 @@
+//! A packet at tcx ingress, or in a clsact filter.
+
+use aya_ebpf::{
+    bindings::__sk_buff,
+    helpers::{
+        bpf_csum_diff, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_skb_adjust_room,
+        bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_pull_data,
+    },
+};
+use xvs_datapath::{
+    Fib, FibAnswer, Packet, Verdict,
+    abi::Address,
+    memory::{opaque, opaque_number},
+};
+
+use crate::{fib, maps};
+
+/// `BPF_ADJ_ROOM_MAC`.
+const ROOM_MAC: u32 = 1;
+/// `BPF_F_ADJ_ROOM_ENCAP_L3_IPV4`.
+const ENCAP_IPV4: u64 = 1 << 1;
+/// `BPF_F_ADJ_ROOM_ENCAP_L3_IPV6`.
+const ENCAP_IPV6: u64 = 1 << 2;
+/// `BPF_F_PSEUDO_HDR`.
+const PSEUDO_HEADER: u64 = 1 << 4;
+/// `BPF_F_MARK_MANGLED_0`.
+const KEEP_ZERO: u64 = 1 << 5;
+
+/// `TC_ACT_UNSPEC`, `TCX_NEXT`: the next program, then the stack.
+const NEXT: i32 = -1;
+/// `TC_ACT_SHOT`.
+const SHOT: i32 = 2;
+/// `TC_ACT_REDIRECT`.
+const REDIRECT: i32 = 7;
+
+/// The packet of a classifier.
+pub struct Buffer {
+    /// Its context.
+    pub context: *mut __sk_buff,
+}
+
+/// `struct bpf_redir_neigh`.
+#[repr(C)]
+struct Neighbour {
+    family: u32,
+    address: Address,
+}
+
+impl Buffer {
+    /// What tcx answers for a verdict. [`Verdict::OPEN`] and [`Verdict::CARRY`] pass where
+    /// no program took them.
+    #[inline(always)]
+    pub fn action(&self, verdict: Verdict) -> i32 {
+        if let Some(ifindex) = verdict.redirected() {
+            // SAFETY: the helper has no precondition.
+            return unsafe { bpf_redirect(ifindex.get(), 0) } as i32;
+        }
+        match verdict {
+            Verdict::DROP => SHOT,
+            // SAFETY: the helper has no precondition.
+            Verdict::REPLY => unsafe { bpf_redirect(self.ingress(), 0) as i32 },
+            Verdict::NEIGHBOUR => REDIRECT,
+            _ => NEXT,
+        }
+    }
+}
+
+impl Packet for Buffer {
+    const DIRECT: bool = false;
+    const RESOLVES: bool = true;
+
+    #[inline(always)]
+    fn bounds(&self) -> (usize, usize) {
+        // SAFETY: the context is the program's.
+        unsafe {
+            (
+                (*self.context).data as usize,
+                (*self.context).data_end as usize,
+            )
+        }
+    }
+
+    #[inline(always)]
+    fn ingress(&self) -> u32 {
+        // SAFETY: the context is the program's.
+        unsafe { (*self.context).ifindex }
+    }
+
+    #[inline(always)]
+    fn segment_payload(&self) -> u32 {
+        // SAFETY: the context is the program's.
+        unsafe { (*self.context).gso_size }
+    }
+
+    #[inline(always)]
+    fn segments(&self) -> u32 {
+        // SAFETY: the context is the program's.
+        let segments = unsafe { (*self.context).gso_segs };
+        if segments == 0 { 1 } else { segments }
+    }
+
+    #[inline(always)]
+    fn adjust_l4(&mut self, offset: u32, addresses: u16, rest: u16, udp: bool) {
+        let flags = if udp { KEEP_ZERO } else { 0 };
+        // SAFETY: the context is the program's. A checksum that the device completes holds the
+        // pseudo-header alone: the first call changes that one too, the second does not.
+        unsafe {
+            bpf_l4_csum_replace(
+                self.context,
+                offset,
+                0,
+                u64::from(addresses),
+                PSEUDO_HEADER | flags,
+            );
+            if rest != 0 && rest != 0xffff {
+                bpf_l4_csum_replace(self.context, offset, 0, u64::from(rest), flags);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn push_outer(&mut self, length: u32, ipv6: bool) -> bool {
+        let flags = if ipv6 { ENCAP_IPV6 } else { ENCAP_IPV4 };
+        // SAFETY: the context is the program's.
+        unsafe { bpf_skb_adjust_room(self.context, length as i32, ROOM_MAC, flags) == 0 }
+    }
+
+    #[inline(always)]
+    fn resize(&mut self, length: u32) -> bool {
+        // SAFETY: the context is the program's.
+        self.length() == length || unsafe { bpf_skb_change_tail(self.context, length, 0) == 0 }
+    }
+
+    #[inline(always)]
+    fn push_front(&mut self, length: u32, _ipv6: bool) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe { bpf_skb_adjust_room(self.context, length as i32, ROOM_MAC, 0) == 0 }
+    }
+
+    #[inline(always)]
+    fn length(&self) -> u32 {
+        // SAFETY: the context is the program's.
+        unsafe { (*self.context).len }
+    }
+
+    #[inline(always)]
+    fn pull(&mut self, length: u32) {
+        let (start, end) = self.bounds();
+        let all = self.length();
+        let wanted = if length < all { length } else { all };
+        if end - start < wanted as usize {
+            // A failure shows in the bounds.
+            // SAFETY: the context is the program's.
+            unsafe { bpf_skb_pull_data(self.context, wanted) };
+        }
+    }
+
+    #[inline(always)]
+    fn sum(&mut self, offset: u32, length: u32) -> u32 {
+        let Some(space) = maps::SUM_SPACE.get_ptr_mut(0) else {
+            return 0;
+        };
+        let space = opaque(space).cast::<u8>();
+        let length = opaque_number(length);
+        if length < 4 || length > 512 {
+            return 0;
+        }
+        // SAFETY: the space has 512 bytes, and the length was compared with that.
+        unsafe {
+            if bpf_skb_load_bytes(self.context.cast(), offset, space.cast(), length) != 0 {
+                return 0;
+            }
+            bpf_csum_diff(core::ptr::null_mut(), 0, space.cast(), length, 0) as u32
+        }
+    }
+
+    #[inline(always)]
+    fn fib(&mut self, query: &mut Fib) -> FibAnswer {
+        fib::lookup(self.context.cast(), self.ingress(), query)
+    }
+
+    #[inline(always)]
+    fn send_to_neighbour(&mut self, ifindex: u32, ipv6: bool, neighbour: &Address) -> Verdict {
+        let Some(room) = maps::QUESTION.get_ptr_mut(0) else {
+            return Verdict::DROP;
+        };
+        // SAFETY: the room is this CPU's, larger than the parameters, and any bytes are valid ones.
+        let parameters = unsafe { &mut *opaque(room).cast::<Neighbour>() };
+        parameters.family = if ipv6 { 10 } else { 2 };
+        parameters.address = *neighbour;
+        // SAFETY: the helper reads the parameters alone.
+        let answer = unsafe {
+            bpf_redirect_neigh(
+                ifindex,
+                (&raw mut *parameters).cast(),
+                size_of::<Neighbour>() as i32,
+                0,
+            )
+        } as i32;
+        if answer == REDIRECT {
+            Verdict::NEIGHBOUR
+        } else {
+            Verdict::DROP
+        }
+    }
+}

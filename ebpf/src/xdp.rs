@@ -1,0 +1,130 @@
+//! A packet at XDP.
+
+use aya_ebpf::{
+    bindings::{xdp_action, xdp_md},
+    helpers::{
+        bpf_csum_diff, bpf_redirect, bpf_xdp_adjust_head, bpf_xdp_adjust_tail,
+        bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+    },
+};
+use xvs_datapath::{
+    Fib, FibAnswer, Packet, Verdict,
+    abi::Address,
+    memory::{opaque, opaque_number},
+};
+
+use crate::{fib, maps};
+
+/// The packet of an XDP program.
+pub struct Frame {
+    /// Its context.
+    pub context: *mut xdp_md,
+}
+
+impl Frame {
+    /// What XDP answers for a verdict. [`Verdict::OPEN`] and [`Verdict::CARRY`] pass where
+    /// no program took them.
+    #[inline(always)]
+    pub fn action(verdict: Verdict) -> u32 {
+        if let Some(ifindex) = verdict.redirected() {
+            // SAFETY: the helper has no precondition.
+            return unsafe { bpf_redirect(ifindex.get(), 0) } as u32;
+        }
+        match verdict {
+            Verdict::DROP => xdp_action::XDP_DROP,
+            Verdict::REPLY => xdp_action::XDP_TX,
+            _ => xdp_action::XDP_PASS,
+        }
+    }
+}
+
+impl Packet for Frame {
+    const DIRECT: bool = true;
+    const RESOLVES: bool = false;
+
+    #[inline(always)]
+    fn bounds(&self) -> (usize, usize) {
+        // SAFETY: the context is the program's.
+        unsafe {
+            (
+                (*self.context).data as usize,
+                (*self.context).data_end as usize,
+            )
+        }
+    }
+
+    #[inline(always)]
+    fn ingress(&self) -> u32 {
+        // SAFETY: the context is the program's.
+        unsafe { (*self.context).ingress_ifindex }
+    }
+
+    #[inline(always)]
+    fn segment_payload(&self) -> u32 {
+        0
+    }
+
+    #[inline(always)]
+    fn segments(&self) -> u32 {
+        1
+    }
+
+    #[inline(always)]
+    fn adjust_l4(&mut self, _offset: u32, _addresses: u16, _rest: u16, _udp: bool) {}
+
+    #[inline(always)]
+    fn push_outer(&mut self, length: u32, _ipv6: bool) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe { bpf_xdp_adjust_head(self.context, -(length as i32)) == 0 }
+    }
+
+    #[inline(always)]
+    fn resize(&mut self, length: u32) -> bool {
+        let by = length.wrapping_sub(self.length()) as i32;
+        // SAFETY: the context is the program's.
+        by == 0 || unsafe { bpf_xdp_adjust_tail(self.context, by) == 0 }
+    }
+
+    #[inline(always)]
+    fn push_front(&mut self, length: u32, ipv6: bool) -> bool {
+        self.push_outer(length, ipv6)
+    }
+
+    #[inline(always)]
+    fn length(&self) -> u32 {
+        // SAFETY: the context is the program's.
+        unsafe { bpf_xdp_get_buff_len(self.context) as u32 }
+    }
+
+    #[inline(always)]
+    fn pull(&mut self, _length: u32) {}
+
+    #[inline(always)]
+    fn sum(&mut self, offset: u32, length: u32) -> u32 {
+        let Some(space) = maps::SUM_SPACE.get_ptr_mut(0) else {
+            return 0;
+        };
+        let space = opaque(space).cast::<u8>();
+        let length = opaque_number(length);
+        if length < 4 || length > 512 {
+            return 0;
+        }
+        // SAFETY: the space has 512 bytes, and the length was compared with that.
+        unsafe {
+            if bpf_xdp_load_bytes(self.context, offset, space.cast(), length) != 0 {
+                return 0;
+            }
+            bpf_csum_diff(core::ptr::null_mut(), 0, space.cast(), length, 0) as u32
+        }
+    }
+
+    #[inline(always)]
+    fn fib(&mut self, query: &mut Fib) -> FibAnswer {
+        fib::lookup(self.context.cast(), self.ingress(), query)
+    }
+
+    #[inline(always)]
+    fn send_to_neighbour(&mut self, _: u32, _: bool, _: &Address) -> Verdict {
+        Verdict::PASS
+    }
+}
