@@ -37,8 +37,12 @@ impl Pins {
         }
         let wanted = format!("v{}", abi::VERSION);
         for entry in fs::read_dir(mount).map_err(failed)? {
-            let found = entry.map_err(failed)?.file_name();
-            if found != *wanted {
+            let entry = entry.map_err(failed)?;
+            let found = entry.file_name();
+            // Beside layouts there are the file system's own `maps.debug` and `progs.debug`.
+            let is_layout = entry.file_type().map_err(failed)?.is_dir()
+                && found.to_string_lossy().starts_with('v');
+            if is_layout && found != *wanted {
                 return Err(OpenError::Version {
                     path: mount.to_owned(),
                     found: found.to_string_lossy().into_owned(),
@@ -100,12 +104,14 @@ impl Pins {
     }
 }
 
-/// Whether this process' mounts are not those of process 1.
+/// Whether this process' mounts are not those of the host: of process 1, or, where that one is hidden
+/// from us, of kthreadd, which has the first mount namespace too.
 fn has_own_mount_namespace() -> io::Result<bool> {
     let own = fs::metadata("/proc/self/ns/mnt")?;
-    match fs::metadata("/proc/1/ns/mnt") {
-        Ok(first) => Ok((own.dev(), own.ino()) != (first.dev(), first.ino())),
-        // Hidden from us: then there is nothing to compare with, and mounting will tell.
+    let host = fs::metadata("/proc/1/ns/mnt").or_else(|_hidden| fs::metadata("/proc/2/ns/mnt"));
+    match host {
+        Ok(host) => Ok((own.dev(), own.ino()) != (host.dev(), host.ino())),
+        // Neither is to be seen, as in a container: there its mounts live as long as it does.
         Err(_hidden) => Ok(false),
     }
 }
