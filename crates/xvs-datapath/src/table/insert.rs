@@ -108,7 +108,7 @@ impl Scratch {
     }
 }
 
-/// Inserts the drafts of the scratch. Answers the index of the forward entry, [`OVERFLOWED`], or
+/// Inserts the drafts of the scratch. Answers the index of the forward entry, `OVERFLOWED`, or
 /// another negative number; then nothing was inserted.
 ///
 /// The reverse entry is published first: a reply must not come before it is known, and whoever sees

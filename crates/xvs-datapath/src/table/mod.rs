@@ -2,7 +2,7 @@
 //!
 //! Protocols, in short; each file says why.
 //!
-//! - A *reader* ([`probe`]) compares tag and key, copies the recipe, and reads the tag again.
+//! - A *reader* (`probe`) compares tag and key, copies the recipe, and reads the tag again.
 //! - An *inserter* ([`insert`]) claims a slot by compare-exchange on its tag ([`claim`]), looks for
 //!   a duplicate ([`conflict`]), fills the entry and publishes its tag last.
 //! - The *sweeper* in user space marks LIVE entries DYING, waits until every CPU has left the
