@@ -1,0 +1,3 @@
+//! The datapath in this process.
+
+mod packets;
