@@ -229,7 +229,9 @@ fn overflow<F: Family, E: Env>(env: &E, scratch: &mut Scratch, which: u32, now: 
     // SAFETY: the room is large enough for either entry, aligned, and this CPU's alone.
     unsafe {
         F::fill(entry, draft, NONE, now);
-        *F::fields(entry).tag = draft.tag | crate::abi::Slot::LIVE;
+        // The draft was never hashed where its other direction had found no place.
+        *F::fields(entry).tag =
+            draft.tag & !Tag::IDENTITY | tag_identity(draft.identity) | crate::abi::Slot::LIVE;
     }
     if F::overflow_insert(env, &scratch.key, entry) {
         0
