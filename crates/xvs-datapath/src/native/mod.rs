@@ -7,6 +7,7 @@
 //!
 //! Panics are bugs of tests here and say what is wrong.
 
+mod audit;
 mod buffer;
 mod bytes;
 pub mod cases;
@@ -21,6 +22,7 @@ mod tests;
 mod verify;
 mod world;
 
+pub use audit::audit;
 pub use buffer::{Buffer, Segments};
 pub use cpu::Cpu;
 pub use datagram::{Datagram, address, icmp_error};
