@@ -1,0 +1,121 @@
+//! Where diagnostics are collected.
+
+use super::{Consequence, Diagnostic, Severity, consequence::Statuses};
+use crate::{Stance, span::Span};
+
+/// More diagnostics than this are counted, not kept: a broken generator must not fill the memory.
+const MAX_KEPT: usize = 10_000;
+
+/// Collects diagnostics and the statuses that follow from them.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    stance: Stance,
+    statuses: Statuses,
+    kept: Vec<Diagnostic>,
+    dropped: usize,
+}
+
+impl Sink {
+    pub(crate) fn new(stance: Stance) -> Self {
+        Self {
+            stance,
+            statuses: Statuses::default(),
+            kept: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// Adds a finding; in the strict stance every finding is an error.
+    pub(crate) fn add(
+        &mut self,
+        code: &'static str,
+        consequence: Consequence,
+        span: Span,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.statuses.note(consequence);
+        if self.kept.len() >= MAX_KEPT {
+            self.dropped += 1;
+            return;
+        }
+        let severity = if consequence.refuses() || self.stance == Stance::Strict {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
+        self.kept.push(Diagnostic {
+            code,
+            severity,
+            consequence,
+            span,
+            message: message.into(),
+            hint: hint.into(),
+        });
+    }
+
+    /// keepalived reports it and goes on.
+    pub(crate) fn reported(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.add(code, Consequence::Reported, span, message, hint);
+    }
+
+    /// keepalived says nothing, but the operator should know.
+    pub(crate) fn silent(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.add(code, Consequence::Silent, span, message, hint);
+    }
+
+    pub(crate) fn stance(&self) -> Stance {
+        self.stance
+    }
+
+    pub(crate) fn statuses(&self) -> Statuses {
+        self.statuses
+    }
+
+    /// Whether a daemon would start in this stance.
+    pub(crate) fn starts(&self) -> bool {
+        let refused = self.statuses.start() != 0;
+        let doubted = self.stance == Stance::Strict && !self.kept.is_empty();
+        !refused && !doubted
+    }
+
+    /// All findings in the order of the source, and a last one that counts what was not kept.
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+        self.kept.sort_by_key(|diagnostic| {
+            (
+                diagnostic.span.file,
+                diagnostic.span.line,
+                diagnostic.span.start,
+            )
+        });
+        if self.dropped > 0 {
+            let severity = self
+                .kept
+                .iter()
+                .map(|diagnostic| diagnostic.severity)
+                .max()
+                .unwrap_or(Severity::Warning);
+            self.kept.push(Diagnostic {
+                code: crate::codes::TOO_MANY,
+                severity,
+                consequence: Consequence::Silent,
+                span: Span::default(),
+                message: format!("{} more findings are not shown", self.dropped),
+                hint: "repair the first ones and check again".to_owned(),
+            });
+        }
+        self.kept
+    }
+}
