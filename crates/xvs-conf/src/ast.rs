@@ -26,7 +26,7 @@ pub struct Statement {
     text: String,
     words: Vec<Word>,
     span: Span,
-    body: Option<Vec<Statement>>,
+    body: Option<Vec<Self>>,
     known: bool,
 }
 

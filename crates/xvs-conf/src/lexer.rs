@@ -7,4 +7,4 @@ mod script;
 mod words;
 
 pub(crate) use script::script_words;
-pub(crate) use words::words;
+pub(crate) use words::{is_blank, words};

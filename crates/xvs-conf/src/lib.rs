@@ -66,7 +66,7 @@ pub struct Outcome {
     pub diagnostics: Vec<Diagnostic>,
     /// The names and texts of the files, for rendering.
     pub sources: SourceMap,
-    /// What `keepalived -t` of 2.2.7 exits with: 0, 2, 5 or 6.
+    /// What `keepalived -t` of 2.2.7 exits with: 0, 2, 4, 5 or 6.
     pub keepalived_status: u8,
     /// What a keepalived of 2.2.7 that does not start exits with, 2 or 6; 0 when it starts.
     pub start_status: u8,

@@ -19,6 +19,7 @@ use crate::{
 /// Completes what was read.
 pub(crate) fn complete(mut draft: Draft, scope: &mut Scope<'_>) -> Config {
     instance::complete_global(&mut draft);
+    script::check_daemon(&mut draft, scope);
     // Without an interface that is named, keepalived's VRRP process ends before it looks at scripts.
     if scope.missing_interface.is_none() {
         script::check_vrrp(&mut draft, scope);

@@ -233,7 +233,9 @@ impl Builder<'_, '_> {
     }
 
     fn report_unknown(&mut self, block: Block, name: &str, statement: &Statement) {
-        let hint = if name.starts_with('\u{feff}') {
+        let hint = if self.sink.is_full() {
+            String::new()
+        } else if name.starts_with('\u{feff}') {
             "the file begins with a byte order mark; save it without".to_owned()
         } else if let Some(near) = keywords::nearest(block, name) {
             format!("did you mean `{near}`? the line is ignored")

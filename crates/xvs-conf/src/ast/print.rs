@@ -20,7 +20,7 @@ fn print(statement: &Statement, depth: usize, f: &mut fmt::Formatter<'_>) -> fmt
         return writeln!(f);
     };
     // An open quote would swallow a brace on its own line.
-    if statement.text().matches('"').count() % 2 == 0 {
+    if statement.text().matches('"').count().is_multiple_of(2) {
         writeln!(f, " {{")?;
     } else {
         writeln!(f, "\n{:indent$}{{", "")?;

@@ -43,10 +43,10 @@ pub struct TrackGroup {
 /// A `garp_group`: interfaces that share their spacing of gratuitous packets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct GarpGroup {
-    /// Time between gratuitous ARPs; default 0.
-    pub garp_interval: Duration,
-    /// Time between unsolicited neighbour advertisements; default 0.
-    pub gna_interval: Duration,
+    /// Time between gratuitous ARPs; at least one of both is set.
+    pub garp_interval: Option<Duration>,
+    /// Time between unsolicited neighbour advertisements.
+    pub gna_interval: Option<Duration>,
     /// The interfaces.
     pub interfaces: Vec<String>,
 }

@@ -12,10 +12,11 @@ pub enum Consequence {
     Reported,
     /// Reports a script without script security: `keepalived -t` exits 6, the daemon runs.
     Insecure,
+    /// Reports what it calls fatal: `keepalived -t` exits 4 if nothing else is reported, the daemon
+    /// runs all the same.
+    Fatal,
     /// Reports it and ends: `keepalived -t` exits 5, the daemon exits 2.
     Refused,
-    /// Reports what it counts as fatal: `keepalived -t` exits 2 if nothing else is reported.
-    Fatal,
     /// Crashes, or would never end; xvs refuses. Our `keepalived -t` exits 5, the daemon 2.
     Broken,
     /// A keyword without its value ends it at once, with status 2.
@@ -62,7 +63,7 @@ impl Statuses {
         }
     }
 
-    /// The exit status of `keepalived -t`: 0, 2, 5 or 6.
+    /// The exit status of `keepalived -t`: 0, 2, 4, 5 or 6.
     ///
     /// keepalived keeps the highest class of error it met, and "fatal" is a low one: any other
     /// report hides it (`lib/parser.c`, v2.2.7).
@@ -78,7 +79,7 @@ impl Statuses {
         } else if self.reported {
             5
         } else if self.fatal {
-            2
+            4
         } else {
             0
         }
@@ -110,10 +111,10 @@ mod tests {
 
     #[test]
     fn a_report_hides_what_is_fatal_and_insecurity_hides_a_report() {
-        assert_eq!(statuses(&[Consequence::Fatal]), (2, 2));
+        assert_eq!(statuses(&[Consequence::Fatal]), (4, 0));
         assert_eq!(
             statuses(&[Consequence::Fatal, Consequence::Reported]),
-            (5, 2)
+            (5, 0)
         );
         assert_eq!(
             statuses(&[Consequence::Insecure, Consequence::Reported]),

@@ -1,10 +1,12 @@
 //! Where diagnostics are collected.
 
+use std::collections::HashSet;
+
 use super::{Consequence, Diagnostic, Severity, consequence::Statuses};
 use crate::{Stance, span::Span};
 
 /// More diagnostics than this are counted, not kept: a broken generator must not fill the memory.
-const MAX_KEPT: usize = 10_000;
+const MAX_KEPT: usize = 1_000;
 
 /// Collects diagnostics and the statuses that follow from them.
 #[derive(Debug)]
@@ -12,6 +14,7 @@ pub(crate) struct Sink {
     stance: Stance,
     statuses: Statuses,
     kept: Vec<Diagnostic>,
+    seen: HashSet<(&'static str, Span, String)>,
     dropped: usize,
 }
 
@@ -21,6 +24,7 @@ impl Sink {
             stance,
             statuses: Statuses::default(),
             kept: Vec::new(),
+            seen: HashSet::new(),
             dropped: 0,
         }
     }
@@ -35,8 +39,15 @@ impl Sink {
         hint: impl Into<String>,
     ) {
         self.statuses.note(consequence);
-        if self.kept.len() >= MAX_KEPT {
+        let message = message.into();
+        // What refuses the file is told also when warnings have filled the list.
+        let room = if consequence.refuses() { 2 } else { 1 };
+        if self.kept.len() >= room * MAX_KEPT {
             self.dropped += 1;
+            return;
+        }
+        // A sequence brings the same line again and again.
+        if !self.seen.insert((code, span, message.clone())) {
             return;
         }
         let severity = if consequence.refuses() || self.stance == Stance::Strict {
@@ -49,7 +60,7 @@ impl Sink {
             severity,
             consequence,
             span,
-            message: message.into(),
+            message,
             hint: hint.into(),
         });
     }
@@ -74,6 +85,11 @@ impl Sink {
         hint: impl Into<String>,
     ) {
         self.add(code, Consequence::Silent, span, message, hint);
+    }
+
+    /// Whether further findings are only counted, so that hints for them are not worth their work.
+    pub(crate) fn is_full(&self) -> bool {
+        self.kept.len() >= MAX_KEPT
     }
 
     pub(crate) fn stance(&self) -> Stance {

@@ -106,7 +106,7 @@ impl BfdDraft {
         });
         let ttl = self
             .ttl
-            .unwrap_or(if neighbour.is_ipv4() { 255 } else { 64 });
+            .unwrap_or_else(|| if neighbour.is_ipv4() { 255 } else { 64 });
         let mut max_hops = self.max_hops.unwrap_or(0);
         if self.max_hops.is_some() && max_hops != u8::MAX && max_hops > ttl {
             scope.sink.reported(

@@ -157,8 +157,8 @@ pub(crate) static FILE: &[Key] = &[
             scope,
         ) {
             let weight: i32 = weight;
-            check.weight.weight = i16::try_from(weight)
-                .unwrap_or_else(|_too_large| if weight < 0 { i16::MIN } else { i16::MAX });
+            let weight = weight.clamp(i16::MIN.into(), i16::MAX.into());
+            check.weight.weight = i16::try_from(weight).unwrap_or_default();
             check.weight.reverse = reverse(line, 2, scope);
             checker.own_weight = true;
         }
@@ -200,7 +200,7 @@ pub(crate) static DNS: &[Key] = &[
         let name = line.word(1);
         if dns.name != "." {
             line.duplicate(scope);
-        } else if name != "." && name.trim_end_matches('.').split('.').any(str::is_empty) {
+        } else if name != "." && name.split('.').any(str::is_empty) {
             line.reject(
                 1,
                 format!("`{name}` has an empty label"),
@@ -238,23 +238,23 @@ pub(crate) static SMTP: &[Key] = &[
 
 /// The keywords of `UDP_CHECK`.
 pub(crate) static UDP: &[Key] = &[
-    Key::words("payload", 0, Tier::Common, |checker, line, scope| {
+    Key::optional("payload", Tier::Common, |checker, line, scope| {
         let CheckKind::Udp(udp) = &mut checker.kind else {
             return;
         };
-        match hexadecimal(&line.from(1), false) {
+        match hexadecimal(line.word(1), false) {
             Some(bytes) if !bytes.is_empty() => {
                 udp.payload = Some(bytes.iter().map(|byte| byte.value).collect());
             }
             _ => bad_hexadecimal(line, scope),
         }
     }),
-    Key::words("require_reply", 0, Tier::Common, |checker, line, scope| {
+    Key::optional("require_reply", Tier::Common, |checker, line, scope| {
         let CheckKind::Udp(udp) = &mut checker.kind else {
             return;
         };
         udp.require_reply = true;
-        match hexadecimal(&line.from(1), true) {
+        match hexadecimal(line.word(1), true) {
             Some(bytes) => udp.reply = bytes,
             None => bad_hexadecimal(line, scope),
         }
@@ -278,7 +278,7 @@ pub(crate) static UDP: &[Key] = &[
 /// The keywords of `MISC_CHECK`.
 pub(crate) static MISC: &[Key] = &[
     Key::words("misc_path", 1, Tier::Everywhere, |checker, line, scope| {
-        checker.misc.arguments = line.command(scope).unwrap_or_default();
+        checker.misc.arguments = line.lone_command(scope).unwrap_or_default();
         checker.misc.span = line.at(1);
         line.ignore_from(2, scope);
     }),
@@ -353,59 +353,47 @@ fn bad_hexadecimal(line: &Line<'_>, scope: &mut Scope<'_>) {
     );
 }
 
-/// Pairs of digits; with `wildcards` an `x` stands for any digit.
-fn hexadecimal(words: &[String], wildcards: bool) -> Option<Vec<ReplyByte>> {
-    let digits: Vec<(u8, u8)> = words
-        .iter()
-        .flat_map(|word| word.chars())
-        .filter(|sign| !sign.is_whitespace())
-        .map(|sign| match sign {
-            'x' | 'X' if wildcards => Some((0, 0)),
-            _ => {
-                let digit = u8::try_from(sign.to_digit(16)?).ok()?;
-                Some((digit, 0xf))
-            }
-        })
-        .collect::<Option<_>>()?;
-    if digits.len() % 2 != 0 {
-        return None;
+/// Pairs of digits, with blanks between or not; one left alone is the low half of its byte. With
+/// `wildcards` an `x` stands for any digit.
+fn hexadecimal(text: &str, wildcards: bool) -> Option<Vec<ReplyByte>> {
+    let digit = |sign: char| match sign {
+        'x' | 'X' if wildcards => Some((0, 0)),
+        _ => Some((u8::try_from(sign.to_digit(16)?).ok()?, 0xf)),
+    };
+    let mut bytes = Vec::new();
+    for word in text.split([' ', '\t']) {
+        let digits: Vec<(u8, u8)> = word.chars().map(digit).collect::<Option<_>>()?;
+        bytes.extend(digits.chunks(2).map(|pair| match *pair {
+            [high, low] => ReplyByte {
+                value: high.0 << 4 | low.0,
+                mask: high.1 << 4 | low.1,
+            },
+            _ => ReplyByte {
+                value: pair[0].0,
+                mask: 0xf0 | pair[0].1,
+            },
+        }));
     }
-    Some(
-        digits
-            .chunks_exact(2)
-            .map(|pair| ReplyByte {
-                value: pair[0].0 << 4 | pair[1].0,
-                mask: pair[0].1 << 4 | pair[1].1,
-            })
-            .collect(),
-    )
+    Some(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn pairs(text: &str, wildcards: bool) -> Option<Vec<(u8, u8)>> {
+        let bytes = hexadecimal(text, wildcards)?;
+        Some(bytes.iter().map(|byte| (byte.value, byte.mask)).collect())
+    }
+
     #[test]
     fn hexadecimal_takes_blanks_and_wildcards() {
-        let words = ["0a x".to_owned(), "fF3".to_owned()];
         assert_eq!(
-            hexadecimal(&words, true).unwrap(),
-            [
-                ReplyByte {
-                    value: 0x0a,
-                    mask: 0xff
-                },
-                ReplyByte {
-                    value: 0x0f,
-                    mask: 0x0f
-                },
-                ReplyByte {
-                    value: 0xf3,
-                    mask: 0xff
-                },
-            ]
+            pairs("0a xFf3", true).unwrap(),
+            [(0x0a, 0xff), (0x0f, 0x0f), (0xf3, 0xff)]
         );
-        assert_eq!(hexadecimal(&words, false), None);
-        assert_eq!(hexadecimal(&["abc".to_owned()], false), None);
+        assert_eq!(pairs("0a xF", false), None);
+        assert_eq!(pairs("abc", false).unwrap(), [(0xab, 0xff), (0x0c, 0xff)]);
+        assert_eq!(pairs("", false).unwrap(), []);
     }
 }

@@ -230,6 +230,13 @@ pub(crate) struct InstanceDraft {
     pub(crate) garp: GarpDraft,
 }
 
+impl InstanceDraft {
+    /// A keyword that is about unicast stands at `span`; the first one is remembered.
+    pub(crate) fn note_unicast(&mut self, span: Span) {
+        self.unicast_keyword.get_or_insert(span);
+    }
+}
+
 /// `auth_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AuthKind {

@@ -33,13 +33,13 @@ pub(crate) static TRACK: &[TrackKey] =
 /// The keywords of `garp_group`.
 pub(crate) static GARP: &[GarpKey] = &[
     GarpKey::value("garp_interval", Tier::Rare, |group, line, scope| {
-        if let Some(interval) = line.seconds(1, 1..=4_294_967_295, "the line is ignored", scope) {
-            group.garp_interval = interval;
+        if let Some(interval) = line.seconds(1, 0..=2_147_483_647, "the line is ignored", scope) {
+            group.garp_interval = Some(interval);
         }
     }),
     GarpKey::value("gna_interval", Tier::Rare, |group, line, scope| {
-        if let Some(interval) = line.seconds(1, 1..=4_294_967_295, "the line is ignored", scope) {
-            group.gna_interval = interval;
+        if let Some(interval) = line.seconds(1, 0..=2_147_483_647, "the line is ignored", scope) {
+            group.gna_interval = Some(interval);
         }
     }),
     GarpKey::value("interface", Tier::Rare, |group, line, scope| {

@@ -128,7 +128,7 @@ pub(crate) static URL: &[UrlKey] = &[
             None => line.reject(0, "`virtualhost` has no value", "it is ignored", scope),
         },
     ),
-    UrlKey::words("regex", 1, Tier::Rare, |draft, line, scope| {
+    UrlKey::words("regex", 0, Tier::Rare, |draft, line, scope| {
         if let Some(words) = line.shell_words(scope) {
             draft.regex.pattern = words.get(1).cloned().unwrap_or_default();
         }

@@ -6,7 +6,7 @@
 use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use super::Scope;
-use crate::{ast::Statement, codes, config::Script, lexer, span::Span};
+use crate::{ast::Statement, codes, config::Script, diagnostic::Consequence, lexer, span::Span};
 
 /// The longest time keepalived can hold: 2^64 - 2 microseconds in its `unsigned long`.
 const MAX_MICROSECONDS: u64 = u64::MAX - 1;
@@ -163,17 +163,14 @@ impl<'a> Line<'a> {
         scope: &mut Scope<'_>,
     ) -> Option<u64> {
         let word = self.word(index).trim();
-        let (value, exact) = match scaled(word, places) {
-            Some(found) => found,
-            None => {
-                scope.sink.reported(
-                    codes::INVALID_NUMBER,
-                    self.at(index),
-                    format!("`{word}` is not a number of at most {places} decimals"),
-                    keeps,
-                );
-                return None;
-            }
+        let Some((value, exact)) = scaled(word, places) else {
+            scope.sink.reported(
+                codes::INVALID_NUMBER,
+                self.at(index),
+                format!("`{word}` is not a number of at most {places} decimals"),
+                keeps,
+            );
+            return None;
         };
         if !range.contains(&value) {
             scope.sink.reported(
@@ -273,6 +270,21 @@ impl<'a> Line<'a> {
                 None
             }
         }
+    }
+
+    /// A program with its arguments on a line of its own, where keepalived crashes on an open quote.
+    pub(crate) fn lone_command(&self, scope: &mut Scope<'_>) -> Option<Vec<String>> {
+        if let Err(cause) = lexer::script_words(self.statement.text()) {
+            scope.sink.add(
+                codes::UNMATCHED_QUOTE,
+                Consequence::Broken,
+                self.span(),
+                cause,
+                "keepalived 2.2.7 crashes on it; write both quotes",
+            );
+            return None;
+        }
+        self.command(scope)
     }
 
     /// Says that words behind a command are ignored.

@@ -14,6 +14,7 @@ use crate::{
         GarpGroup, InterfaceDelay, SslSettings, TrackFile, TrackGroup, TrackProcess, TrackScript,
         TrackWeight,
     },
+    diagnostic::Consequence,
     keywords::draft::SyncGroupDraft,
 };
 
@@ -192,9 +193,18 @@ fn new_name<'a>(
 
 fn linkbeat_interfaces(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
     for entry in line.entries() {
-        if let Some(name) = scope.interface(entry.word(0), entry.at(0)) {
-            draft.config.linkbeat_interfaces.push(name);
+        let name = entry.word(0);
+        if scope.host.interface(name).is_none() && !scope.dynamic_interfaces {
+            scope.sink.add(
+                codes::INTERFACE,
+                Consequence::Fatal,
+                entry.at(0),
+                format!("there is no interface `{name}`"),
+                "the entry is left out",
+            );
+            continue;
         }
+        draft.config.linkbeat_interfaces.push(name.to_owned());
         let kind = entry.get(1);
         if entry.count() > 1 || !matches!(kind, None | Some("MII" | "ETHTOOL" | "IOCTL")) {
             entry.reject(
@@ -213,7 +223,12 @@ fn interface_delays(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
             continue;
         };
         if entry.count() == 0 {
-            entry.reject(0, "the delay is missing", "the entry is left out", scope);
+            scope.sink.silent(
+                codes::MISSING_VALUE,
+                entry.at(0),
+                "the delay is missing",
+                "the entry is left out",
+            );
             continue;
         }
         let keeps = "the entry is left out";
@@ -253,6 +268,15 @@ fn track_group(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
 fn garp_group(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
     let mut group = GarpGroup::default();
     apply_all(&[groups::GARP], line.body(), &mut group, scope);
+    if group.garp_interval.is_none() && group.gna_interval.is_none() {
+        scope.sink.reported(
+            codes::MISSING_SETTING,
+            line.at(0),
+            "the `garp_group` has no interval",
+            "it is left out",
+        );
+        return;
+    }
     draft.config.garp_groups.push(group);
 }
 
@@ -401,8 +425,17 @@ fn instance(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
 }
 
 fn bfd_instance(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
-    let known = &scope.known.bfd_instances;
-    let taken = known.contains(line.word(1));
+    if line.count() == 0 {
+        scope.sink.add(
+            codes::MISSING_VALUE,
+            Consequence::Broken,
+            line.at(0),
+            "`bfd_instance` needs a name",
+            "keepalived 2.2.7 crashes on it",
+        );
+        return;
+    }
+    let taken = scope.known.bfd_instances.contains(line.word(1));
     let Some(name) = new_name(line, |_| taken, scope) else {
         return;
     };

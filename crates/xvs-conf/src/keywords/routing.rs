@@ -55,7 +55,6 @@ const ROUTE_VALUES: &[&str] = &[
     "or",
     "weight",
     "as",
-    "to",
     "track_group",
     "encap",
     "type",
@@ -411,7 +410,7 @@ pub(super) fn route(line: &Line<'_>, fixed: bool, scope: &mut Scope<'_>) -> Opti
     };
     let mut index = 0;
     while let Some(word) = line.get(index) {
-        if ROUTE_FLAGS.contains(&word) {
+        if ROUTE_FLAGS.contains(&word) || word == "to" {
             match word {
                 "no_track" => route.untracked = true,
                 "nexthop" | "blackhole" | "unreachable" | "prohibit" | "throw" | "onlink" => {
@@ -440,6 +439,15 @@ pub(super) fn route(line: &Line<'_>, fixed: bool, scope: &mut Scope<'_>) -> Opti
         line.reject(0, "a route needs a destination", "it is left out", scope);
         return None;
     }
+    if route.interface.is_none() && !route.untracked {
+        scope.sink.reported(
+            codes::MISSING_SETTING,
+            line.span(),
+            format!("the route to `{}` names no interface", route.destination),
+            "add `dev` and its name; without one its loss goes unseen",
+        );
+        route.untracked = true;
+    }
     Some(route)
 }
 
@@ -456,7 +464,10 @@ fn route_value(
         "dev" | "oif" => {
             let interface = scope.interface(value, line.at(index))?;
             route.options.extend(["dev".to_owned(), interface.clone()]);
-            route.interface = Some(interface);
+            // The interface of one of several hops is not that of the route.
+            if !route.options.iter().any(|option| option == "nexthop") {
+                route.interface = Some(interface);
+            }
         }
         "gw" | "or" => {
             scope.sink.reported(

@@ -7,15 +7,19 @@ type Key = Keyword<TrackFile>;
 
 /// The keywords of `track_file`.
 pub(crate) static KEYWORDS: &[Key] = &[
-    Key::value("file", Tier::Common, |file, line, scope| {
-        if file.path.is_empty() {
+    Key::optional("file", Tier::Common, |file, line, scope| {
+        if line.count() == 0 {
+            line.reject(0, "`file` has no value", "it is ignored", scope);
+        } else if file.path.is_empty() {
             line.word(1).clone_into(&mut file.path);
         } else {
             line.duplicate(scope);
         }
     }),
-    Key::words("weight", 1, Tier::Common, |file, line, scope| {
-        if let Some(weight) = line.lax_integer(1, -254..=254, "the weight 1 stays", scope) {
+    Key::words("weight", 0, Tier::Common, |file, line, scope| {
+        if line.count() == 0 {
+            line.reject(0, "`weight` has no value", "the weight 1 stays", scope);
+        } else if let Some(weight) = line.lax_integer(1, -254..=254, "the weight 1 stays", scope) {
             file.weight.weight = weight;
         }
         file.weight.reverse |= reverse(line, 2, scope);

@@ -38,8 +38,10 @@ pub(crate) static KEYWORDS: &[Key] = &[
         };
         process.full_command = true;
     }),
-    Key::words("weight", 1, Tier::Common, |process, line, scope| {
-        if process.weight.weight != 0 {
+    Key::words("weight", 0, Tier::Common, |process, line, scope| {
+        if line.count() == 0 {
+            line.reject(0, "`weight` has no value", "the weight 0 stays", scope);
+        } else if process.weight.weight != 0 {
             line.duplicate(scope);
         } else if let Some(weight) = line.lax_integer(1, -254..=254, "the weight 0 stays", scope) {
             process.weight.weight = weight;

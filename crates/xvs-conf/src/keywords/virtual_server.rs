@@ -57,7 +57,17 @@ pub(crate) static KEYWORDS: &[Key] = &[
     }),
     Key::value("lb_algo", Tier::Everywhere, scheduler),
     Key::value("lvs_sched", Tier::Everywhere, scheduler),
-    Key::flag("hashed", Tier::Rare, |_, _, _| {}).inert(),
+    Key::flag("hashed", Tier::Rare, |server, line, scope| {
+        if !matches!(server.scheduler, Some(Scheduler::Sh | Scheduler::Mh)) {
+            line.reject(
+                0,
+                "`hashed` is for the scheduler sh",
+                "it is ignored",
+                scope,
+            );
+        }
+    })
+    .inert(),
     Key::flag("ops", Tier::Rare, |server, _, _| server.one_packet = true),
     Key::flag("flag-1", Tier::Rare, |server, _, _| {
         add_flag(server, SchedulerFlags::FALLBACK);
@@ -78,11 +88,11 @@ pub(crate) static KEYWORDS: &[Key] = &[
         if line.word(1) == "sip" {
             server.engine = Some(PersistenceEngine::Sip);
         } else {
-            line.reject(
-                1,
+            scope.sink.silent(
+                codes::INVALID_VALUE,
+                line.at(1),
                 format!("there is no persistence engine `{}`", line.word(1)),
                 "only `sip` exists; the line is ignored",
-                scope,
             );
         }
     }),
@@ -383,13 +393,15 @@ fn named_flag(server: &mut VirtualServerDraft, line: &Line<'_>, scope: &mut Scop
 
 fn granularity(server: &mut VirtualServerDraft, line: &Line<'_>, scope: &mut Scope<'_>) {
     let word = line.word(1);
-    let family = server.family.unwrap_or(if word.contains('.') {
-        Family::V4
-    } else {
-        Family::V6
+    let family = server.family.unwrap_or_else(|| {
+        if word.contains('.') {
+            Family::V4
+        } else {
+            Family::V6
+        }
     });
     let mask = match family {
-        Family::V4 => word.parse::<Ipv4Addr>().ok().map(PersistenceMask::V4),
+        Family::V4 => netmask(line, scope).map(PersistenceMask::V4),
         Family::V6 => word
             .parse::<u8>()
             .ok()
@@ -410,6 +422,22 @@ fn granularity(server: &mut VirtualServerDraft, line: &Line<'_>, scope: &mut Sco
     server
         .persistence_timeout
         .get_or_insert(DEFAULT_PERSISTENCE);
+}
+
+/// A netmask; a plain number is the whole 32 bits, as inet_aton(3) reads it.
+fn netmask(line: &Line<'_>, scope: &mut Scope<'_>) -> Option<Ipv4Addr> {
+    let word = line.word(1);
+    if let Ok(bits) = word.parse::<u32>() {
+        let mask = Ipv4Addr::from_bits(bits);
+        scope.sink.silent(
+            codes::INVALID_VALUE,
+            line.at(1),
+            format!("as a netmask `{word}` is {mask}"),
+            "write a netmask such as 255.255.255.0",
+        );
+        return Some(mask);
+    }
+    word.parse().ok()
 }
 
 fn sorry_server(server: &mut VirtualServerDraft, line: &Line<'_>, scope: &mut Scope<'_>) {

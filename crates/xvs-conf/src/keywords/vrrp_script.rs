@@ -31,7 +31,7 @@ type Key = Keyword<ScriptDraft>;
 
 /// The keywords of `vrrp_script`.
 pub(crate) static KEYWORDS: &[Key] = &[
-    Key::words("script", 1, Tier::Everywhere, script),
+    Key::words("script", 0, Tier::Everywhere, script),
     Key::value("interval", Tier::Everywhere, |script, line, scope| {
         script.interval = seconds(line, scope).or(script.interval);
     }),
@@ -83,7 +83,7 @@ impl ScriptDraft {
 
 fn script(draft: &mut ScriptDraft, line: &Line<'_>, scope: &mut Scope<'_>) {
     draft.span = line.at(1);
-    draft.arguments = line.command(scope).unwrap_or_default();
+    draft.arguments = line.lone_command(scope).unwrap_or_default();
     line.ignore_from(2, scope);
 }
 

@@ -54,7 +54,18 @@ pub(crate) fn strip(line: &Text) -> Stripped {
     }
 }
 
-/// Whether double quotes are open at the end of `text`, as comments see it.
+/// Whether `text` ends with a `\` that escapes nothing: its line goes on.
+pub(crate) fn is_continued(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'\\' && bytes.next().is_none() {
+            return true;
+        }
+    }
+    false
+}
+
+/// `text` with its signs escaped where they would begin a comment.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut quoted = false;

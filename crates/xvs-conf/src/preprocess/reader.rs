@@ -12,6 +12,7 @@ use crate::{
     codes,
     diagnostic::{Consequence, Sink},
     host::{Files, HostFacts},
+    lexer,
     span::{FileId, SourceMap, Span, Text},
 };
 
@@ -21,8 +22,10 @@ const MAX_LINE: usize = 1_023;
 const MAX_INCLUDE_DEPTH: usize = 32;
 /// A configuration of more files than this is refused.
 const MAX_FILES: usize = 10_000;
-/// A configuration that expands to more lines than this is refused: a `~SEQ` may ask for billions.
-const MAX_LINES: usize = 4_000_000;
+/// A configuration of more bytes than this is refused: a file may include itself twice.
+const MAX_BYTES: usize = 256 << 20;
+/// Definitions and sequences may bring this many lines: a `~SEQ` can ask for billions.
+const MAX_EXPANDED: usize = 200_000;
 /// More replacements than this in one line are a definition that names itself.
 const MAX_REPLACEMENTS: usize = 1_000;
 
@@ -48,8 +51,9 @@ pub(crate) struct Preprocessor<'a> {
     peeked: Option<Token>,
     checks: Checks,
     collecting: Option<(String, Vec<String>)>,
-    lines: usize,
+    expanded: usize,
     opened: usize,
+    bytes: usize,
     stopped: bool,
 }
 
@@ -92,8 +96,9 @@ impl<'a> Preprocessor<'a> {
             peeked: None,
             checks: Checks::default(),
             collecting: None,
-            lines: 0,
+            expanded: 0,
             opened: 0,
+            bytes: 0,
             stopped: false,
         };
         let (opened, misses) = include::open(files, "", root, Checks::default());
@@ -148,11 +153,10 @@ impl<'a> Preprocessor<'a> {
 
     fn produce(&mut self, sink: &mut Sink) -> Option<Token> {
         while let Some(text) = self.take_line(sink) {
-            self.lines += 1;
-            if self.lines > MAX_LINES {
+            if self.expanded > MAX_EXPANDED {
                 self.stop(
                     text.whole(),
-                    format!("the configuration expands to more than {MAX_LINES} lines"),
+                    format!("definitions and sequences bring more than {MAX_EXPANDED} lines"),
                     sink,
                 );
                 return None;
@@ -166,7 +170,10 @@ impl<'a> Preprocessor<'a> {
             if let Some((checks, pattern)) = include::parse(text.as_str()) {
                 self.include(checks, pattern, text.whole(), sink);
             } else if !text.is_empty() {
-                return Some(self.split(&text));
+                let token = self.split(&text);
+                if !matches!(&token, Token::Line(line) if line.is_empty()) {
+                    return Some(token);
+                }
             }
         }
         None
@@ -180,6 +187,7 @@ impl<'a> Preprocessor<'a> {
             None => self.read_file_line(sink),
             Some(Pending::Text(text)) => Some(text),
             Some(Pending::Lines(mut lines, span)) => {
+                self.expanded += 1;
                 let line = lines.pop_front().unwrap_or_default();
                 if !lines.is_empty() {
                     self.pending.push(Pending::Lines(lines, span));
@@ -187,6 +195,7 @@ impl<'a> Preprocessor<'a> {
                 Some(Text::standing_for(span, &line))
             }
             Some(Pending::Rounds(mut sequence, span)) => {
+                self.expanded += 1;
                 let Some(round) = sequence.next_round() else {
                     return Some(Text::standing_for(span, ""));
                 };
@@ -506,10 +515,10 @@ impl<'a> Preprocessor<'a> {
             };
             sink.add(codes::FILE, consequence, span, miss.message, hint);
         }
-        if self.opened + opened.len() > MAX_FILES {
+        if self.bytes > MAX_BYTES || self.opened + opened.len() > MAX_FILES {
             self.stop(
                 span,
-                format!("the configuration has more than {MAX_FILES} files"),
+                format!("the configuration has more than {MAX_FILES} files or {MAX_BYTES} bytes"),
                 sink,
             );
             return;
@@ -519,6 +528,10 @@ impl<'a> Preprocessor<'a> {
 
     fn push_files(&mut self, opened: Vec<(String, Vec<u8>)>, depth: usize, sink: &mut Sink) {
         self.opened += opened.len();
+        self.bytes += opened
+            .iter()
+            .map(|(_, content)| content.len())
+            .sum::<usize>();
         for (path, content) in opened.into_iter().rev() {
             let (text, valid) = match String::from_utf8(content) {
                 Ok(text) => (text, true),
@@ -557,7 +570,7 @@ impl<'a> Preprocessor<'a> {
     fn split(&mut self, text: &Text) -> Token {
         let line = text.as_str();
         let Some(brace) = first_brace(line) else {
-            return Token::Line(text.clone());
+            return Token::Line(settled(text.clone()));
         };
         let cut = if brace == 0 { 1 } else { brace };
         let rest = text.slice(cut..line.len()).trimmed();
@@ -565,7 +578,7 @@ impl<'a> Preprocessor<'a> {
             self.pending.push(Pending::Text(rest));
         }
         if brace > 0 {
-            return Token::Line(text.slice(0..brace).trimmed());
+            return Token::Line(settled(text.slice(0..brace)));
         }
         let span = text.span(0..1);
         if line.starts_with('{') {
@@ -585,6 +598,18 @@ impl<'a> Preprocessor<'a> {
             "nothing behind this line was read",
         );
     }
+}
+
+/// A line as it would be read again: without blanks around it, nor before a `\` that stands last.
+fn settled(text: Text) -> Text {
+    let text = text.trimmed_of(lexer::is_blank);
+    if !comment::is_continued(text.as_str()) {
+        return text;
+    }
+    let end = text.as_str().len() - 1;
+    let text = text.slice(0..end).trimmed_of(lexer::is_blank);
+    let end = text.as_str().len();
+    text.replaced(end..end, "\\")
 }
 
 /// The first brace outside of double quotes.

@@ -102,8 +102,16 @@ impl Text {
 
     /// Without blanks at both ends.
     pub(crate) fn trimmed(&self) -> Self {
-        let end = self.text.trim_end_matches([' ', '\t']).len();
-        let start = end - self.text[..end].trim_start_matches([' ', '\t']).len();
+        self.trimmed_of(|character| matches!(character, ' ' | '\t'))
+    }
+
+    /// Without characters of a kind at both ends.
+    pub(crate) fn trimmed_of(&self, kind: fn(char) -> bool) -> Self {
+        let end = self.text.trim_end_matches(kind).len();
+        let start = end - self.text[..end].trim_start_matches(kind).len();
+        if (start, end) == (0, self.text.len()) {
+            return self.clone();
+        }
         self.slice(start..end)
     }
 

@@ -68,6 +68,15 @@ pub(super) fn check_vrrp(draft: &mut Draft, scope: &mut Scope<'_>) {
     findings.report(scope);
 }
 
+/// Scripts of the daemon itself.
+pub(super) fn check_daemon(draft: &mut Draft, scope: &mut Scope<'_>) {
+    let mut findings = Findings::default();
+    let global = &mut draft.config.global;
+    keep_usable(&mut global.startup_script, &mut findings, scope);
+    keep_usable(&mut global.shutdown_script, &mut findings, scope);
+    findings.report(scope);
+}
+
 /// Scripts of virtual servers, real servers and checks.
 pub(super) fn check_checkers(config: &mut Config, scope: &mut Scope<'_>) {
     if config.virtual_servers.is_empty() {
@@ -154,6 +163,10 @@ fn usable(
         Consequence::Silent
     };
     let who = &script.user.user;
+    let shell = script
+        .arguments
+        .iter()
+        .any(|word| matches!(word.as_str(), "[[" | "&&" | "||" | "|" | ";" | ">" | "<"));
     let (consequence, message, hint) = match fact {
         ScriptFact::Runs => return true,
         ScriptFact::Insecure if !scope.script_security => return true,
@@ -170,7 +183,11 @@ fn usable(
         ScriptFact::NotFound => (
             consequence,
             format!("user `{who}` finds no program `{program}`"),
-            "it is disabled; write the whole path of a program that this user can reach",
+            if shell {
+                "it is disabled; no shell is involved, write `/bin/sh -c '...'` for one"
+            } else {
+                "it is disabled; write the whole path of a program that this user can reach"
+            },
         ),
     };
     scope

@@ -42,11 +42,11 @@ pub(crate) static KEPT: &[Key] = &[
     Key::value("nftables_ipvs_priority", Tier::Rare, signed).inert(),
     Key::value("nftables_ipvs_start_fwmark", Tier::Rare, unsigned).inert(),
     Key::flag("process_names", Tier::Rare, keep).inert(),
-    Key::optional("process_name", Tier::Rare, needs_value).inert(),
-    Key::optional("vrrp_process_name", Tier::Rare, needs_value).inert(),
-    Key::optional("checker_process_name", Tier::Rare, needs_value).inert(),
-    Key::optional("lvs_process_name", Tier::Rare, needs_value).inert(),
-    Key::optional("bfd_process_name", Tier::Rare, needs_value).inert(),
+    Key::value("process_name", Tier::Rare, keep).inert(),
+    Key::value("vrrp_process_name", Tier::Rare, keep).inert(),
+    Key::value("checker_process_name", Tier::Rare, keep).inert(),
+    Key::value("lvs_process_name", Tier::Rare, keep).inert(),
+    Key::value("bfd_process_name", Tier::Rare, keep).inert(),
     Key::optional("max_auto_priority", Tier::Rare, max_auto_priority).inert(),
     Key::optional("min_auto_priority_delay", Tier::Rare, microseconds).inert(),
     Key::optional("vrrp_priority", Tier::Rare, nice).inert(),
@@ -61,12 +61,12 @@ pub(crate) static KEPT: &[Key] = &[
     Key::words("vrrp_cpu_affinity", 0, Tier::Rare, needs_value).inert(),
     Key::words("checker_cpu_affinity", 0, Tier::Rare, needs_value).inert(),
     Key::words("bfd_cpu_affinity", 0, Tier::Rare, needs_value).inert(),
-    Key::value("vrrp_rlimit_rttime", Tier::Rare, unsigned).inert(),
-    Key::value("vrrp_rlimit_rtime", Tier::Rare, unsigned).inert(),
-    Key::value("checker_rlimit_rttime", Tier::Rare, unsigned).inert(),
-    Key::value("checker_rlimit_rtime", Tier::Rare, unsigned).inert(),
-    Key::value("bfd_rlimit_rttime", Tier::Rare, unsigned).inert(),
-    Key::value("bfd_rlimit_rtime", Tier::Rare, unsigned).inert(),
+    Key::value("vrrp_rlimit_rttime", Tier::Rare, positive).inert(),
+    Key::value("vrrp_rlimit_rtime", Tier::Rare, positive).inert(),
+    Key::value("checker_rlimit_rttime", Tier::Rare, positive).inert(),
+    Key::value("checker_rlimit_rtime", Tier::Rare, positive).inert(),
+    Key::value("bfd_rlimit_rttime", Tier::Rare, positive).inert(),
+    Key::value("bfd_rlimit_rtime", Tier::Rare, positive).inert(),
     Key::optional("snmp_socket", Tier::Rare, needs_value).inert(),
     Key::flag("enable_snmp_vrrp", Tier::Rare, keep).inert(),
     Key::flag("enable_snmp_keepalived", Tier::Rare, keep).inert(),
@@ -96,11 +96,11 @@ pub(crate) static KEPT: &[Key] = &[
     Key::optional("lvs_netlink_monitor_rcv_bufs_force", Tier::Rare, switch).inert(),
     Key::optional("process_monitor_rcv_bufs", Tier::Rare, buffer).inert(),
     Key::optional("process_monitor_rcv_bufs_force", Tier::Rare, switch).inert(),
-    Key::words("vrrp_rx_bufs_policy", 0, Tier::Rare, needs_value).inert(),
-    Key::optional("vrrp_rx_bufs_multiplier", Tier::Rare, buffer).inert(),
-    Key::words("umask", 0, Tier::Rare, needs_value).inert(),
+    Key::words("vrrp_rx_bufs_policy", 0, Tier::Rare, buffer_policy).inert(),
+    Key::optional("vrrp_rx_bufs_multiplier", Tier::Rare, positive).inert(),
+    Key::words("umask", 1, Tier::Rare, umask).inert(),
     Key::value("random_seed", Tier::Rare, unsigned).inert(),
-    Key::value("reload_time_file", Tier::Rare, absolute_path).inert(),
+    Key::value("reload_time_file", Tier::Rare, keep).inert(),
     Key::flag("reload_repeat", Tier::Rare, keep).inert(),
     Key::optional("reload_file", Tier::Rare, keep).inert(),
     Key::value("config_save_dir", Tier::Rare, keep).inert(),
@@ -189,6 +189,10 @@ fn unsigned(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
 }
 
 fn buffer(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
+    keep_number(0..=i64::from(u32::MAX), draft, line, scope);
+}
+
+fn positive(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
     keep_number(1..=i64::from(u32::MAX), draft, line, scope);
 }
 
@@ -227,10 +231,33 @@ fn firewall(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
     keep(draft, line, scope);
 }
 
-fn absolute_path(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
-    if line.word(1).starts_with('/') {
+/// `MTU`, `ADVERT` or a number of bytes.
+fn buffer_policy(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
+    if matches!(line.get(1), Some("MTU" | "ADVERT")) {
         keep(draft, line, scope);
     } else {
-        line.reject(1, "this needs an absolute path", "it is ignored", scope);
+        unsigned(draft, line, scope);
+    }
+}
+
+/// A number or names of bits with `|` between.
+fn umask(draft: &mut Draft, line: &Line<'_>, scope: &mut Scope<'_>) {
+    const BITS: &[&str] = &[
+        "IRUSR", "IWUSR", "IXUSR", "IRGRP", "IWGRP", "IXGRP", "IROTH", "IWOTH", "IXOTH",
+    ];
+    let word = line.word(1);
+    let number = u32::from_str_radix(word.trim_start_matches('0'), 8)
+        .is_ok_and(|mask| mask <= 0o777)
+        || word.bytes().all(|byte| byte == b'0');
+    let all = line.from(1).concat();
+    if number || all.split('|').all(|bit| BITS.contains(&bit)) {
+        keep(draft, line, scope);
+    } else {
+        line.reject(
+            1,
+            format!("`{all}` is no umask"),
+            "write an octal number or bits such as `IWGRP|IWOTH`; it is ignored",
+            scope,
+        );
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn multicast_group(draft: &mut InstanceDraft, line: &Line<'_>, scope:
 
 /// `unicast_peer`.
 pub(super) fn unicast_peers(draft: &mut InstanceDraft, line: &Line<'_>, scope: &mut Scope<'_>) {
-    draft.unicast_keyword.get_or_insert(line.at(0));
+    draft.note_unicast(line.at(0));
     for entry in line.entries() {
         let keeps = "the peer is left out";
         let Some(address) = entry.address(0, keeps, scope) else {

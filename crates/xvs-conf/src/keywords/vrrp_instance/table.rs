@@ -35,15 +35,15 @@ pub(crate) static KEYWORDS: &[Key] = &[
     )
     .entries(),
     Key::flag("unicast_fault_no_peer", Tier::Rare, |draft, line, _| {
-        draft.unicast_keyword.get_or_insert(line.at(0));
+        draft.note_unicast(line.at(0));
         draft.instance.unicast_fault_no_peer = true;
     }),
     Key::flag("check_unicast_src", Tier::Rare, |draft, line, _| {
-        draft.unicast_keyword.get_or_insert(line.at(0));
+        draft.note_unicast(line.at(0));
         draft.instance.check_unicast_src = true;
     }),
     Key::optional("old_unicast_checksum", Tier::Rare, |draft, line, scope| {
-        draft.unicast_keyword.get_or_insert(line.at(0));
+        draft.note_unicast(line.at(0));
         draft.instance.checksum = match line.get(1) {
             None => Checksum::OldUnicast,
             Some("never") => Checksum::NeverOld,
@@ -138,7 +138,7 @@ pub(crate) static KEYWORDS: &[Key] = &[
     .entries(),
     Key::value("mcast_src_ip", Tier::Common, addresses::source),
     Key::value("unicast_src_ip", Tier::Everywhere, |draft, line, scope| {
-        draft.unicast_keyword.get_or_insert(line.at(0));
+        draft.note_unicast(line.at(0));
         addresses::source(draft, line, scope);
     }),
     Key::value("mcast_dst_ip", Tier::Rare, addresses::multicast_group),

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use xvs_types::Family;
 
 use crate::{
+    codes,
     config::{Ipvlan, IpvlanMode, Vmac},
     keywords::{InstanceDraft, Line, Scope},
 };
@@ -15,9 +16,12 @@ pub(super) fn use_vmac(draft: &mut InstanceDraft, line: &Line<'_>, scope: &mut S
     let mut index = 1;
     while let Some(word) = line.get(index) {
         match word {
-            "name" if line.get(index + 1).is_some() => {}
-            "netlink_notify_msg" => {}
-            "group" if line.get(index + 1).is_some() => index += 1,
+            "name" if line.get(index + 1).is_some() => newer(line, index, scope),
+            "netlink_notify_msg" => newer(line, index, scope),
+            "group" if line.get(index + 1).is_some() => {
+                newer(line, index, scope);
+                index += 1;
+            }
             _ if word.contains(':') => match mac(word) {
                 Some(_) if vmac.mac.is_some() => line.duplicate(scope),
                 Some(mac) => vmac.mac = Some(mac),
@@ -60,7 +64,11 @@ pub(super) fn use_ipvlan(draft: &mut InstanceDraft, line: &Line<'_>, scope: &mut
         match word.parse::<IpAddr>() {
             _ if new_mode.is_some() && mode.is_some() => line.duplicate(scope),
             _ if new_mode.is_some() => mode = new_mode,
-            Ok(address) if draft.family.unwrap_or(Family::of(address)) == Family::of(address) => {
+            Ok(address)
+                if draft
+                    .family
+                    .is_none_or(|family| family == Family::of(address)) =>
+            {
                 draft.family = Some(Family::of(address));
                 draft.instance.source.get_or_insert(address);
                 ipvlan.address.get_or_insert(address);
@@ -87,6 +95,19 @@ pub(super) fn use_ipvlan(draft: &mut InstanceDraft, line: &Line<'_>, scope: &mut
     }
     ipvlan.mode = mode.unwrap_or_default();
     draft.ipvlan = Some(ipvlan);
+}
+
+/// keepalived 2.2.7 takes these words for names of interfaces.
+fn newer(line: &Line<'_>, index: usize, scope: &mut Scope<'_>) {
+    scope.sink.reported(
+        codes::NEWER_KEYWORD,
+        line.at(index),
+        format!(
+            "keepalived 2.2.7 does not know the option `{}`",
+            line.word(index)
+        ),
+        "xvs does what later versions do",
+    );
 }
 
 /// Five or six bytes, unicast, and not of the RFC's own range.
