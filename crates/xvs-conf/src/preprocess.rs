@@ -12,6 +12,7 @@ mod comment;
 mod definition;
 mod glob;
 mod include;
+mod open_file;
 mod reader;
 mod sequence;
 

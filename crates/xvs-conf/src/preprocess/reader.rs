@@ -6,18 +6,16 @@ use super::{
     comment,
     definition::{Definitions, Predefined, Value, parse_definition},
     include::{self, Checks},
+    open_file::{MAX_LINE, OpenFile},
     sequence::{self, Sequence},
 };
 use crate::{
     codes,
     diagnostic::{Consequence, Sink},
     host::{Files, HostFacts},
-    lexer,
-    span::{FileId, SourceMap, Span, Text},
+    span::{SourceMap, Span, Text},
 };
 
-/// keepalived reads lines into a buffer of 1,024 bytes (`MAXBUF`), of which one ends the string.
-const MAX_LINE: usize = 1_023;
 /// Deeper includes than this are a circle; keepalived itself goes on until it has no file descriptor.
 const MAX_INCLUDE_DEPTH: usize = 32;
 /// A configuration of more files than this is refused.
@@ -55,17 +53,6 @@ pub(crate) struct Preprocessor<'a> {
     opened: usize,
     bytes: usize,
     stopped: bool,
-}
-
-struct OpenFile {
-    id: FileId,
-    text: Arc<str>,
-    at: usize,
-    line: u32,
-    line_start: usize,
-    directory: String,
-    depth: usize,
-    checks_before: Checks,
 }
 
 /// What is read before the next line of a file.
@@ -192,7 +179,7 @@ impl<'a> Preprocessor<'a> {
                 if !lines.is_empty() {
                     self.pending.push(Pending::Lines(lines, span));
                 }
-                Some(Text::standing_for(span, &line))
+                Some(Text::standing_for(span, &line).trimmed())
             }
             Some(Pending::Rounds(mut sequence, span)) => {
                 self.expanded += 1;
@@ -202,7 +189,7 @@ impl<'a> Preprocessor<'a> {
                 for (name, value) in round {
                     self.definitions.set(&name, Value::Line(value));
                 }
-                let text = Text::standing_for(span, &sequence.text);
+                let text = Text::standing_for(span, &sequence.text).trimmed();
                 self.pending.push(Pending::Rounds(sequence, span));
                 Some(text)
             }
@@ -213,35 +200,12 @@ impl<'a> Preprocessor<'a> {
     fn read_file_line(&mut self, sink: &mut Sink) -> Option<Text> {
         loop {
             let file = self.open_files.last_mut()?;
-            let rest = &file.text[file.at..];
-            if rest.is_empty() {
+            let Some((line, whole)) = file.next_line() else {
                 self.checks = file.checks_before;
                 self.open_files.pop();
                 continue;
-            }
-            let whole = rest.find('\n').unwrap_or(rest.len());
-            let length = if whole >= MAX_LINE {
-                rest.floor_char_boundary(MAX_LINE)
-            } else {
-                whole
             };
-            let start = file.at - file.line_start;
-            let line_number = file.line;
-            let line_text = &file.text[file.line_start..file.at + length];
-            let line_text = match line_text.find('\0') {
-                Some(nul) => &line_text[..nul],
-                None => line_text,
-            };
-            let line_text = line_text.trim_end_matches('\r');
-            let line = Text::copied(file.id, line_number, line_text);
-            let line = line.slice(start.min(line_text.len())..line_text.len());
-            let whole_line = length == whole;
-            file.at += length;
-            if whole_line {
-                file.at = (file.at + 1).min(file.text.len());
-                file.line += 1;
-                file.line_start = file.at;
-            } else {
+            if !whole {
                 sink.silent(
                     codes::LONG_LINE,
                     line.whole(),
@@ -550,19 +514,13 @@ impl<'a> Preprocessor<'a> {
                     "bytes that cannot be read are replaced; save it as UTF-8",
                 );
             }
-            let directory = path
-                .rsplit_once('/')
-                .map_or_else(String::new, |(directory, _)| format!("{directory}/"));
-            self.open_files.push(OpenFile {
-                id,
-                text,
-                at: 0,
-                line: 1,
-                line_start: 0,
-                directory: directory.trim_end_matches('/').to_owned(),
-                depth,
-                checks_before: self.checks,
-            });
+            let directory = match path.rsplit_once('/') {
+                None => String::new(),
+                Some(("", _)) => "/".to_owned(),
+                Some((directory, _)) => directory.to_owned(),
+            };
+            self.open_files
+                .push(OpenFile::new(id, text, directory, depth, self.checks));
         }
     }
 
@@ -602,12 +560,12 @@ impl<'a> Preprocessor<'a> {
 
 /// A line as it would be read again: without blanks around it, nor before a `\` that stands last.
 fn settled(text: Text) -> Text {
-    let text = text.trimmed_of(lexer::is_blank);
+    let text = text.trimmed();
     if !comment::is_continued(text.as_str()) {
         return text;
     }
     let end = text.as_str().len() - 1;
-    let text = text.slice(0..end).trimmed_of(lexer::is_blank);
+    let text = text.slice(0..end).trimmed();
     let end = text.as_str().len();
     text.replaced(end..end, "\\")
 }

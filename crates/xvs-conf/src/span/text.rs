@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::source::{FileId, Span};
+use crate::lexer::is_blank;
 
 /// One line of text with the source of its bytes.
 #[derive(Clone, Debug)]
@@ -100,15 +101,10 @@ impl Text {
         out
     }
 
-    /// Without blanks at both ends.
+    /// Without white space at both ends.
     pub(crate) fn trimmed(&self) -> Self {
-        self.trimmed_of(|character| matches!(character, ' ' | '\t'))
-    }
-
-    /// Without characters of a kind at both ends.
-    pub(crate) fn trimmed_of(&self, kind: fn(char) -> bool) -> Self {
-        let end = self.text.trim_end_matches(kind).len();
-        let start = end - self.text[..end].trim_start_matches(kind).len();
+        let end = self.text.trim_end_matches(is_blank).len();
+        let start = end - self.text[..end].trim_start_matches(is_blank).len();
         if (start, end) == (0, self.text.len()) {
             return self.clone();
         }
