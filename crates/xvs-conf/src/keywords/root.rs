@@ -102,7 +102,7 @@ pub(crate) static KEYWORDS: &[Key] = &[
         },
     )
     .entries(),
-    Key::optional("track_group", Tier::Rare, track_group).block(Block::TrackGroup),
+    Key::words("track_group", 0, Tier::Rare, track_group).block(Block::TrackGroup),
     Key::flag("garp_group", Tier::Rare, garp_group).block(Block::GarpGroup),
     Key::value("track_file", Tier::Common, track_file).block(Block::TrackFile),
     Key::value("vrrp_track_file", Tier::Common, |draft, line, scope| {
@@ -117,9 +117,9 @@ pub(crate) static KEYWORDS: &[Key] = &[
     .block(Block::TrackFile),
     Key::value("vrrp_track_process", Tier::Common, track_process).block(Block::TrackProcess),
     Key::value("vrrp_script", Tier::Everywhere, vrrp_script).block(Block::VrrpScript),
-    Key::optional("vrrp_sync_group", Tier::Common, sync_group).block(Block::VrrpSyncGroup),
-    Key::optional("vrrp_instance", Tier::Everywhere, instance).block(Block::VrrpInstance),
-    Key::optional("bfd_instance", Tier::Rare, bfd_instance).block(Block::BfdInstance),
+    Key::words("vrrp_sync_group", 0, Tier::Common, sync_group).block(Block::VrrpSyncGroup),
+    Key::words("vrrp_instance", 0, Tier::Everywhere, instance).block(Block::VrrpInstance),
+    Key::words("bfd_instance", 0, Tier::Rare, bfd_instance).block(Block::BfdInstance),
     Key::flag("SSL", Tier::Rare, |draft, line, scope| {
         let ssl = draft.config.ssl.get_or_insert_with(SslSettings::default);
         apply_all(&[ssl::KEYWORDS], line.body(), ssl, scope);
@@ -170,15 +170,16 @@ fn new_name<'a>(
     taken: impl Fn(&str) -> bool,
     scope: &mut Scope<'_>,
 ) -> Option<&'a str> {
-    let Some(name) = line.get(1) else {
+    let name = line.word(1);
+    if line.count() != 1 {
         scope.sink.reported(
             codes::MISSING_VALUE,
             line.at(0),
-            format!("`{}` needs a name", line.keyword()),
-            "the block is left out",
+            format!("`{}` needs one name", line.keyword()),
+            "the block is left out; quote a name with blanks",
         );
         return None;
-    };
+    }
     if taken(name) {
         scope.sink.reported(
             codes::DUPLICATE,
