@@ -59,11 +59,11 @@ pub fn audit(tables: &Tables) -> Vec<String> {
             continue;
         }
         let partner = by_key.get(&row.answer());
-        if !partner.is_some_and(|partner| partner.tag.reverse() != row.tag.reverse()) {
+        if partner.is_none_or(|partner| partner.tag.reverse() == row.tag.reverse()) {
             found.push(format!("no other direction of {row:?}"));
         }
-        let named = |partner: &Row| partner.place == Some(row.peer);
-        if row.peer != NONE && !partner.is_some_and(named) {
+        let unnamed = |partner: &Row| partner.place != Some(row.peer);
+        if row.peer != NONE && partner.is_none_or(unnamed) {
             found.push(format!("the wrong peer is named by {row:?}: {partner:?}"));
         }
     }
