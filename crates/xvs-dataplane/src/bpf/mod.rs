@@ -452,14 +452,14 @@ impl Dataplane for Bpf {
     fn set_route(&mut self, destination: IpAddr, route: Option<Route>) {
         let before = self.ways.of(destination);
         let way = self.ways.set(destination, route);
-        if way == before {
+        if before == Some(way) {
             return;
         }
         let ids = self.users_of(destination);
         if let Err(error) = self.bring(&ids) {
             tracing::error!(%destination, %error, "a route could not be noted");
         }
-        if before.hop != 0 && before.hop != way.hop {
+        if before.is_some_and(|before| before.hop != 0 && before.hop != way.hop) {
             let moved: HashSet<u32> = self
                 .servers
                 .real_slots()
