@@ -267,23 +267,30 @@ impl Env for Maps {
 
     #[inline(always)]
     fn walk<V: Visitor>(&self, members: u64, start: u32, count: u32, visitor: &mut V) {
-        let mut walk = Walk {
-            visitor,
-            first: low32(members),
-            total: high32(members),
-            start,
-            count,
+        const { assert!(size_of::<Walk<V>>() <= WALK_ROOM && align_of::<V>() <= 8) };
+        let Some(room) = maps::WALK.get_ptr_mut(0) else {
+            return;
         };
-        let rounds = (count + STEP - 1) / STEP;
-        // SAFETY: the callback gets the walk, which outlives the loop.
+        let room = opaque(room).cast::<Walk<V>>();
+        // SAFETY: the room is this CPU's, large enough and aligned; a visitor is plain integers, and
+        // the copy in the room is the only one in use until it is moved back.
         unsafe {
+            room.write(Walk {
+                first: low32(members),
+                total: high32(members),
+                start,
+                count,
+                visitor: core::ptr::read(visitor),
+            });
+            let mut context = room;
             bpf_loop(
-                rounds & 511,
+                count.div_ceil(STEP),
                 step::<V> as *const () as *mut c_void,
-                (&raw mut walk).cast(),
+                (&raw mut context).cast(),
                 0,
-            )
-        };
+            );
+            core::ptr::write(visitor, (&raw const (*room).visitor).read());
+        }
     }
 
     #[inline(always)]
@@ -363,13 +370,18 @@ impl Env for Maps {
 /// and a longer plain loop costs the verifier.
 const STEP: u32 = 16;
 
+/// Bytes of the room for a [`Walk`].
+pub const WALK_ROOM: usize = 128;
+
+/// A walk in progress. It stands in a map, not on the stack: of what was in a map the verifier knows
+/// nothing, so that one look at the callback does for all states that could lead there.
 #[repr(C)]
-struct Walk<'a, V> {
-    visitor: &'a mut V,
+struct Walk<V> {
     first: u32,
     total: u32,
     start: u32,
     count: u32,
+    visitor: V,
 }
 
 unsafe extern "C" fn round<R: Rounds>(_number: u32, rounds: *mut c_void) -> i64 {
@@ -377,9 +389,9 @@ unsafe extern "C" fn round<R: Rounds>(_number: u32, rounds: *mut c_void) -> i64 
     i64::from(unsafe { &mut *rounds.cast::<R>() }.round())
 }
 
-unsafe extern "C" fn step<V: Visitor>(round: u32, walk: *mut c_void) -> i64 {
-    // SAFETY: `walk` is what was handed to the loop.
-    let walk = unsafe { &mut *walk.cast::<Walk<'_, V>>() };
+unsafe extern "C" fn step<V: Visitor>(round: u32, context: *mut c_void) -> i64 {
+    // SAFETY: the context holds the address of the walk.
+    let walk = unsafe { &mut **context.cast::<*mut Walk<V>>() };
     let mut inner = 0;
     while inner < STEP {
         let at = round * STEP + inner;

@@ -13,6 +13,8 @@ use xvs_datapath::{
     table::Scratch,
 };
 
+use crate::env::WALK_ROOM;
+
 /// `BPF_F_MMAPABLE`.
 const MMAPABLE: u32 = 1 << 10;
 /// `BPF_F_NO_PREALLOC`.
@@ -58,6 +60,9 @@ pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(64, 0);
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static FLOW: PerCpuArray<Flow> = PerCpuArray::with_max_entries(1, 0);
+/// Room for a walk over real servers.
+#[map]
+pub static WALK: PerCpuArray<[u64; WALK_ROOM / 8]> = PerCpuArray::with_max_entries(1, 0);
 /// 512 bytes to sum packet bytes in.
 #[map]
 pub static SUM_SPACE: PerCpuArray<[u8; 512]> = PerCpuArray::with_max_entries(1, 0);

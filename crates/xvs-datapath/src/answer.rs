@@ -7,6 +7,7 @@ use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Counter, low16},
     memory::{load16, load32, store16, store32, store64},
+    table::Family,
 };
 
 /// What an ICMP error says.
@@ -52,16 +53,16 @@ pub(crate) const fn too_big(mtu: u32) -> Message {
 const CHUNK: u32 = 512;
 const TOS: u32 = 0xc0;
 
-/// Turns the packet into an ICMP error about itself and sends it back; drops it where that cannot be
-/// done (a packet that stands for several).
+/// Turns the packet of the family into an ICMP error about itself and sends it back; drops it where
+/// that cannot be done (a packet that stands for several).
 #[inline(always)]
-pub(crate) fn send<P: Packet, E: Env>(
+pub(crate) fn send<F: Family, P: Packet, E: Env>(
     packet: &mut P,
     env: &E,
     flow: &Flow,
     message: Message,
 ) -> Verdict {
-    if packet.segment_payload() != 0 || !build(packet, flow, message) {
+    if packet.segment_payload() != 0 || !build::<F, P>(packet, flow, message) {
         return Verdict::DROP;
     }
     env.count(Counter::IcmpSent);
@@ -69,9 +70,9 @@ pub(crate) fn send<P: Packet, E: Env>(
 }
 
 #[inline(always)]
-fn build<P: Packet>(packet: &mut P, flow: &Flow, message: Message) -> bool {
-    let ip_header: u32 = if flow.ipv6 { 40 } else { 20 };
-    let most = if flow.ipv6 { 1232 } else { 548 };
+fn build<F: Family, P: Packet>(packet: &mut P, flow: &Flow, message: Message) -> bool {
+    let ip_header: u32 = if F::V6 { 40 } else { 20 };
+    let most = if F::V6 { 1232 } else { 548 };
     let embedded = if flow.length < most {
         flow.length
     } else {
@@ -79,7 +80,7 @@ fn build<P: Packet>(packet: &mut P, flow: &Flow, message: Message) -> bool {
     };
     // The sum goes by four bytes: zeros behind the last odd ones do not change it.
     let padded = (embedded + 3) & !3;
-    let Some(partial) = partial_checksum(packet, flow) else {
+    let Some(partial) = partial_checksum::<F, P>(packet, flow) else {
         return false;
     };
     if !packet.resize(14 + embedded) || (padded != embedded && !packet.resize(14 + padded)) {
@@ -107,17 +108,12 @@ fn build<P: Packet>(packet: &mut P, flow: &Flow, message: Message) -> bool {
             (load16(start + 6), load32(start + 8)),
         )
     };
-    if !packet.push_front(ip_header + 8, flow.ipv6) {
+    if !packet.push_front(ip_header + 8, F::V6) {
         return false;
     }
     let (start, end) = packet.bounds();
     let ip = start + ethernet::HEADER;
-    let header = if flow.ipv6 {
-        ipv6::HEADER
-    } else {
-        ipv4::HEADER
-    };
-    let error = ip + header;
+    let error = ip + F::IP_HEADER;
     if error + icmp::HEADER > end {
         return false;
     }
@@ -128,7 +124,7 @@ fn build<P: Packet>(packet: &mut P, flow: &Flow, message: Message) -> bool {
         store32(start + 2, source.1);
         store32(start + 6, destination.0);
         store16(start + 10, destination.1);
-        if flow.ipv6 {
+        if F::V6 {
             store16(start + ethernet::TYPE, ethernet::TYPE_IPV6.to_be());
             write_v6(ip, flow, length - 40);
             sum += pseudo_v6(flow, length - 40);
@@ -136,7 +132,7 @@ fn build<P: Packet>(packet: &mut P, flow: &Flow, message: Message) -> bool {
             store16(start + ethernet::TYPE, ethernet::TYPE_IPV4.to_be());
             write_v4(ip, flow, length);
         }
-        let (kind, code) = if flow.ipv6 {
+        let (kind, code) = if F::V6 {
             (message.kind_v6, message.code_v6)
         } else {
             (message.kind_v4, message.code_v4)
@@ -160,16 +156,11 @@ struct Partial {
 /// A checksum left to the device holds the sum of the pseudo-header alone; there is no other sign of
 /// it. One packet in 65,536 holds this by chance.
 #[inline(always)]
-fn partial_checksum<P: Packet>(packet: &P, flow: &Flow) -> Option<Partial> {
+fn partial_checksum<F: Family, P: Packet>(packet: &P, flow: &Flow) -> Option<Partial> {
     let (start, end) = packet.bounds();
-    let header = if flow.ipv6 {
-        ipv6::HEADER
-    } else {
-        ipv4::HEADER
-    };
     let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
     let field = if is_tcp { tcp::CHECKSUM } else { udp::CHECKSUM };
-    let at = start + ethernet::HEADER + header + field;
+    let at = start + ethernet::HEADER + F::IP_HEADER + field;
     if at + 2 > end {
         return None;
     }
@@ -178,14 +169,14 @@ fn partial_checksum<P: Packet>(packet: &P, flow: &Flow) -> Option<Partial> {
     if P::DIRECT {
         return Some(Partial { left: false, field });
     }
-    let ip_header = if flow.ipv6 { 40 } else { 20 };
+    let ip_header = if F::V6 { 40 } else { 20 };
     let length = flow.length.wrapping_sub(ip_header);
     let tuple = &flow.tuple;
     let mut sum = u32::from(u16::from(flow.protocol).to_be())
         + u32::from(low16(length).to_be())
         + checksum::sum32(tuple.source[0])
         + checksum::sum32(tuple.destination[0]);
-    if flow.ipv6 {
+    if F::V6 {
         sum += checksum::sum32(tuple.source[1])
             + checksum::sum32(tuple.source[2])
             + checksum::sum32(tuple.source[3])

@@ -94,7 +94,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     }
     if flow.ttl <= 1 {
         env.count(Counter::DropTtl);
-        return answer::send(packet, env, flow, answer::TIME_EXCEEDED);
+        return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
     }
     let mut hop = Hop::default();
     // SAFETY: as above.
@@ -110,7 +110,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     let outer = outer_header(Tag(tag), unsafe { (*server).family } == 6);
     if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
         env.count(Counter::DropTooBig);
-        return answer::send(packet, env, flow, answer::too_big(hop.mtu - outer));
+        return answer::send::<F, P, E>(packet, env, flow, answer::too_big(hop.mtu - outer));
     }
     // SAFETY: as above.
     unsafe { touch(&fields, packet, flow, now) };

@@ -14,7 +14,7 @@ use crate::{
     state::{self, udp},
     table::{
         self, Draft, FOUND_OVERFLOW, Family, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL,
-        OVERFLOWED, REVERSE, Scratch,
+        OVERFLOWED, REVERSE, Scratch, V4, V6,
     },
 };
 
@@ -76,7 +76,11 @@ pub fn refuse<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if !parse::parse(start, end, flow) {
         return Verdict::DROP;
     }
-    answer::send(packet, env, flow, answer::PORT_UNREACHABLE)
+    if flow.ipv6 {
+        answer::send::<V6, P, E>(packet, env, flow, answer::PORT_UNREACHABLE)
+    } else {
+        answer::send::<V4, P, E>(packet, env, flow, answer::PORT_UNREACHABLE)
+    }
 }
 
 /// Opens a connection for a flow that has none. Answers the index of its forward entry,

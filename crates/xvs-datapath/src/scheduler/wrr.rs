@@ -11,31 +11,52 @@ use crate::{
     scheduler::{Members, Service},
 };
 
-/// Finds the first server from a position on whose weight reaches `least`, and on its way the
-/// greatest weight it met.
-struct Reaching {
-    least: u32,
-    end: u32,
+/// One round of the list from the current server on: the first server up to the end whose weight
+/// reaches `level`; where there is none, the greatest weight of all.
+struct Onward {
+    level: u32,
+    start: u32,
+    greatest: u32,
     chosen: u32,
     position: u32,
-    greatest: u32,
+}
+
+impl Visitor for Onward {
+    #[inline(always)]
+    fn visit(&mut self, position: u32, index: u32, server: &RealServer) -> bool {
+        let weight = if server.overloaded == 0 {
+            server.weight
+        } else {
+            0
+        };
+        if weight > self.greatest {
+            self.greatest = weight;
+        }
+        if weight < self.level || position < self.start {
+            return false;
+        }
+        self.chosen = index;
+        self.position = position;
+        true
+    }
+}
+
+/// The first server of the list whose weight reaches `level`.
+struct Reaching {
+    level: u32,
+    chosen: u32,
+    position: u32,
 }
 
 impl Visitor for Reaching {
     #[inline(always)]
     fn visit(&mut self, position: u32, index: u32, server: &RealServer) -> bool {
-        if server.overloaded != 0 || server.weight == 0 {
+        if server.overloaded != 0 || server.weight < self.level {
             return false;
         }
-        if server.weight > self.greatest {
-            self.greatest = server.weight;
-        }
-        if server.weight >= self.least && position < self.end {
-            self.chosen = index;
-            self.position = position;
-            return true;
-        }
-        false
+        self.chosen = index;
+        self.position = position;
+        true
     }
 }
 
@@ -55,47 +76,38 @@ pub(super) fn pick<E: Env>(env: &E, service: Service, members: Members) -> u32 {
         if greatest == 0 {
             return NONE;
         }
-        let start = low32(state);
-        let level = high32(state);
+        let (cursor, level) = (low32(state), high32(state));
         let level = if level == 0 { greatest } else { level };
-        // On from the current server to the end of the list, at the current level.
-        let mut on = Reaching {
-            least: level,
-            end: members.count,
+        let mut onward = Onward {
+            level,
+            start: cursor,
+            greatest: 0,
             chosen: NONE,
             position: 0,
-            greatest: 0,
         };
-        if start < members.count {
-            env.walk(members.list, start, members.count - start, &mut on);
-        }
-        let mut next_level = level;
-        if on.chosen == NONE {
-            // What is the greatest weight that can be reached at all?
-            let mut all = Reaching {
-                least: u32::MAX,
-                end: 0,
-                chosen: NONE,
-                position: 0,
-                greatest: 0,
-            };
-            env.walk(members.list, 0, members.count, &mut all);
-            if all.greatest == 0 {
+        let start = if cursor < members.count { cursor } else { 0 };
+        env.walk(members.list, start, members.count, &mut onward);
+        let mut found = Reaching {
+            level,
+            chosen: onward.chosen,
+            position: onward.position,
+        };
+        if found.chosen == NONE {
+            if onward.greatest == 0 {
                 return NONE;
             }
-            next_level = fall(level, divisor, greatest, all.greatest);
-            on.least = next_level;
-            env.walk(members.list, 0, members.count, &mut on);
-            if on.chosen == NONE {
+            found.level = fall(level, divisor, greatest, onward.greatest);
+            env.walk(members.list, 0, members.count, &mut found);
+            if found.chosen == NONE {
                 return NONE;
             }
         }
-        let next = join(on.position + 1, next_level);
+        let next = join(found.position + 1, found.level);
         // SAFETY: as above.
         let seen = unsafe { env.compare_exchange(&raw mut (*service).weighted, state, next) };
         tries += 1;
         if seen == state || tries >= 2 {
-            return on.chosen;
+            return found.chosen;
         }
     }
 }

@@ -61,8 +61,10 @@ use crate::{
 
 /// Seconds without a sign of life after which the programs ask the kernel for next hops themselves.
 const PATIENCE: u32 = 2;
-/// Tables up to this many entries are counted anew for each listing.
-const SMALL: u32 = 1 << 21;
+/// Tables up to this many entries are gone over as a whole each second, and anew for each listing.
+const SMALL: u32 = 1 << 20;
+/// Seconds in which larger tables are gone over.
+const PASS: u32 = 8;
 
 /// How to open the dataplane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +94,8 @@ pub struct Bpf {
     /// What real servers that ended counted, by virtual server.
     bygone: StdMap<u32, xvs_types::Counters>,
     last_sample: Option<Instant>,
+    /// Virtual servers by the address of a real server, for the rules as they are; made when asked.
+    users: Option<StdMap<IpAddr, Vec<VirtualServerId>>>,
     hz: u32,
 }
 
@@ -206,6 +210,7 @@ impl Bpf {
             virtual_estimators: StdMap::new(),
             bygone: StdMap::new(),
             last_sample: None,
+            users: None,
             hz,
         };
         bpf.beat();
@@ -235,11 +240,17 @@ impl Bpf {
             let rule = self.rules.rule(id).cloned();
             gone.extend(self.servers.bring(id, rule.as_ref(), &mut self.ways)?);
         }
-        if !gone.is_empty() {
-            self.table4.forget_way(&gone);
-            self.table6.forget_way(&gone);
-        }
+        self.forget_ways(&gone);
         Ok(())
+    }
+
+    /// Makes packets of these real servers' connections ask for their way. In large tables the sweep
+    /// does it, within the time of a pass.
+    fn forget_ways(&self, servers: &HashSet<u32>) {
+        if !servers.is_empty() && self.table4.capacity() <= SMALL {
+            self.table4.forget_way(servers);
+            self.table6.forget_way(servers);
+        }
     }
 
     fn apply_timeouts(&mut self) {
@@ -276,11 +287,24 @@ impl Bpf {
             settings: &settings,
             templates: &templates,
         };
-        self.tally4 = self.table4.sweep(&clock, &self.servers.real_servers);
-        self.tally6 = self.table6.sweep(&clock, &self.servers.real_servers);
-        let mut hops = std::mem::take(&mut self.tally4.hops);
-        hops.append(&mut self.tally6.hops);
-        self.ways.hops.reclaim(&hops);
+        let reals = &self.servers.real_servers;
+        let budget = |capacity: u32| SMALL.max(capacity.div_ceil(PASS));
+        let budget4 = budget(self.table4.capacity());
+        let budget6 = budget(self.table6.capacity());
+        let ended4 = self.table4.sweep(&clock, reals, budget4);
+        let ended6 = self.table6.sweep(&clock, reals, budget6);
+        let passed = ended4.is_some();
+        if let Some(tally) = ended4 {
+            self.tally4 = tally;
+        }
+        if let Some(tally) = ended6 {
+            self.tally6 = tally;
+        }
+        // The IPv6 table is the smaller one: when a pass over the other ends, both have been seen.
+        if passed {
+            let hops = self.tally4.hops.union(&self.tally6.hops).copied().collect();
+            self.ways.hops.reclaim(&hops);
+        }
     }
 
     /// Packets and bytes of live entries, as fresh as the size of the tables allows.
@@ -307,6 +331,7 @@ impl Bpf {
 impl Dataplane for Bpf {
     fn apply(&mut self, ops: &[Op], atomicity: Atomicity) -> Vec<Result<(), OpError>> {
         let before = self.rules.clone();
+        self.users = None;
         let mut results = Vec::with_capacity(ops.len());
         let mut touched = Vec::new();
         let mut known = HashSet::new();
@@ -423,17 +448,7 @@ impl Dataplane for Bpf {
         if way == before {
             return;
         }
-        let ids: Vec<VirtualServerId> = self
-            .rules
-            .rules()
-            .iter()
-            .filter(|(_, servers)| {
-                servers
-                    .iter()
-                    .any(|server| server.endpoint.address == destination)
-            })
-            .map(|(server, _)| server.id)
-            .collect();
+        let ids = self.users_of(destination);
         if let Err(error) = self.bring(&ids) {
             tracing::error!(%destination, %error, "a route could not be noted");
         }
@@ -443,8 +458,7 @@ impl Dataplane for Bpf {
                 .real_slots()
                 .filter(|slot| self.servers.is_at(*slot, destination))
                 .collect();
-            self.table4.forget_way(&moved);
-            self.table6.forget_way(&moved);
+            self.forget_ways(&moved);
         }
     }
 
@@ -471,9 +485,11 @@ impl Dataplane for Bpf {
             self.last_sample = Some(Instant::now());
             self.sample();
         }
-        wait_for_programs();
-        self.note_bygone();
-        self.servers.recycle();
+        if self.servers.has_waste() {
+            wait_for_programs();
+            self.note_bygone();
+            self.servers.recycle();
+        }
     }
 
     fn finish(&mut self, keep: bool) -> Vec<String> {
@@ -534,6 +550,24 @@ impl Bpf {
             });
         }
         Ok(())
+    }
+
+    /// The virtual servers with a real server at this address.
+    fn users_of(&mut self, address: IpAddr) -> Vec<VirtualServerId> {
+        let rules = &self.rules;
+        let users = self.users.get_or_insert_with(|| {
+            let mut users: StdMap<IpAddr, Vec<VirtualServerId>> = StdMap::new();
+            for (server, real_servers) in rules.rules() {
+                for real_server in real_servers {
+                    let list = users.entry(real_server.endpoint.address).or_default();
+                    if list.last() != Some(&server.id) {
+                        list.push(server.id);
+                    }
+                }
+            }
+            users
+        });
+        users.get(&address).cloned().unwrap_or_default()
     }
 
     /// The virtual servers that an op touches.

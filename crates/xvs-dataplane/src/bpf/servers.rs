@@ -370,6 +370,14 @@ impl Servers {
         }
     }
 
+    /// Whether there is anything for [`Servers::recycle`].
+    pub(super) fn has_waste(&self) -> bool {
+        !self.old_blocks.is_empty()
+            || !self.old_locals.is_empty()
+            || self.real_index.values().any(|slot| self.has_ended(*slot))
+            || !self.empty().is_empty()
+    }
+
     /// Gives back what programs no longer read: to be called after they were waited for.
     pub(super) fn recycle(&mut self) {
         for (first, count) in std::mem::take(&mut self.old_blocks) {
@@ -398,18 +406,7 @@ impl Servers {
                 }
             }
         }
-        let empty: Vec<(VirtualServerId, u32)> = self
-            .virtual_index
-            .iter()
-            .filter(|(_id, slot)| {
-                !self.by_virtual.contains_key(slot)
-                    && self
-                        .virtual_servers
-                        .read(**slot)
-                        .is_some_and(|found| found.flags & virtual_server_flag::AVAILABLE == 0)
-            })
-            .map(|(id, slot)| (*id, *slot))
-            .collect();
+        let empty = self.empty();
         for (id, slot) in empty {
             if let Some(found) = self.virtual_servers.read(slot) {
                 self.bits.remove(&found.key.address, false);
@@ -423,6 +420,21 @@ impl Servers {
             self.virtual_slots.give(slot, 1);
             self.virtual_index.remove(&id);
         }
+    }
+
+    /// Virtual servers that are not in the rules and have no real server left.
+    fn empty(&self) -> Vec<(VirtualServerId, u32)> {
+        self.virtual_index
+            .iter()
+            .filter(|(_id, slot)| {
+                !self.by_virtual.contains_key(slot)
+                    && self
+                        .virtual_servers
+                        .read(**slot)
+                        .is_some_and(|found| found.flags & virtual_server_flag::AVAILABLE == 0)
+            })
+            .map(|(id, slot)| (*id, *slot))
+            .collect()
     }
 
     fn has_ended(&self, slot: u32) -> bool {

@@ -100,6 +100,9 @@ pub(super) struct Table<F: Family> {
     cold: Mapped<[Cold; WAYS]>,
     overflow: HashMap<MapData, Plain<OverflowKey>, Plain<F::Entry>>,
     parents: HashSet<u32>,
+    /// Where the pass that is under way goes on, and what it has found.
+    cursor: u32,
+    found: Tally,
 }
 
 impl<F: Family> Table<F>
@@ -116,6 +119,8 @@ where
             cold,
             overflow,
             parents: HashSet::new(),
+            cursor: 0,
+            found: Tally::default(),
         }
     }
 
@@ -124,17 +129,30 @@ where
         self.sets.len().saturating_mul(4)
     }
 
-    /// Goes over all entries: ends those past their timeout, counts the others.
-    pub(super) fn sweep(&mut self, clock: &Clock<'_>, real_servers: &Mapped<RealServer>) -> Tally {
-        let mut tally = Tally::default();
+    /// Goes over the next `budget` entries: ends those past their timeout, counts the others. Answers
+    /// what it found when it has gone over all.
+    pub(super) fn sweep(
+        &mut self,
+        clock: &Clock<'_>,
+        real_servers: &Mapped<RealServer>,
+        budget: u32,
+    ) -> Option<Tally> {
+        let mut tally = std::mem::take(&mut self.found);
         let mut marked = Vec::new();
-        for index in 0..self.capacity() {
+        let end = self.cursor.saturating_add(budget).min(self.capacity());
+        for index in self.cursor..end {
             self.look(index, clock, real_servers, &mut tally, &mut marked);
         }
         self.free(marked, real_servers);
+        if end < self.capacity() {
+            self.cursor = end;
+            self.found = tally;
+            return None;
+        }
+        self.cursor = 0;
         self.sweep_overflow(clock, real_servers, &mut tally);
         self.parents = std::mem::take(&mut tally.parents);
-        tally
+        Some(tally)
     }
 
     /// Counts packets and bytes of the entries as they are now.
