@@ -125,7 +125,13 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     }
     match hop.code {
         HOP_KNOWN => Verdict::redirect(hop.ifindex),
-        HOP_NEIGHBOUR => packet.send_to_neighbour(hop.ifindex, hop.family == 6, &hop.neighbour),
+        HOP_NEIGHBOUR => {
+            let verdict = packet.send_to_neighbour(hop.ifindex, hop.family == 6, &hop.neighbour);
+            if verdict == Verdict::DROP {
+                env.count(Counter::DropNoNeighbour);
+            }
+            verdict
+        }
         _ => Verdict::PASS,
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     Env,
     abi::{Direction, NONE, Tag, VirtualServer, index, join, low16, low32, setting_flag},
     memory::opaque,
-    table::{FORWARD, Family, OVERFLOWED, Scratch, at},
+    table::{FORWARD, FOUND_OVERFLOW, Family, OVERFLOWED, Scratch, at, overflow_entry},
 };
 
 /// Bits of the draft's identity that make it a template.
@@ -35,6 +35,8 @@ pub(crate) unsafe fn choose<F: Family, E: Env>(
     let place = env.find_call(F::V6, FORWARD);
     let entry = if place >= 0 {
         at::<F, E>(env, low32(place.unsigned_abs()))
+    } else if place == FOUND_OVERFLOW {
+        overflow_entry::<F, E>(env, scratch, FORWARD)
     } else {
         core::ptr::null_mut()
     };
@@ -56,8 +58,12 @@ pub(crate) unsafe fn choose<F: Family, E: Env>(
         };
         return join(chosen, template);
     }
-    let template = low32(place.unsigned_abs());
-    // SAFETY: entries in the table are valid for ever.
+    let template = if place < 0 {
+        NONE
+    } else {
+        low32(place.unsigned_abs())
+    };
+    // SAFETY: entries in the table are valid for ever, those of the overflow hash while this runs.
     let fields = unsafe { F::fields(opaque(entry)) };
     // SAFETY: as above.
     let remembered = unsafe { *fields.real_server };

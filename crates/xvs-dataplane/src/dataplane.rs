@@ -83,6 +83,12 @@ pub trait Dataplane: Send {
     /// server is `anywhere`.
     fn set_local_prefixes(&mut self, prefixes: &[Prefix]);
 
+    /// Says which ports of a local address (`--laddr`) the host keeps for connections of its own, first
+    /// and last; none where the address was not the host's before.
+    fn set_kept_ports(&mut self, local_address: IpAddr, kept: Option<(u16, u16)>) {
+        let _unused = (local_address, kept);
+    }
+
     /// Addresses whose routes the dataplane needs: real servers.
     fn destinations(&self) -> Vec<IpAddr>;
 

@@ -4,12 +4,14 @@
 //! [`Op`](xvs_types::Op) to map values, expiry, listings, statistics and next hops. It does not read
 //! netlink (the director tells it about links, routes and neighbours), argv or configuration text.
 
+mod bpf;
 mod dataplane;
 mod filter;
 mod host;
 mod simulated;
 mod status;
 
+pub use bpf::{Bpf, BpfOptions, OpenError};
 pub use dataplane::{Atomicity, Dataplane};
 pub use filter::ConnectionFilter;
 pub use host::{Attachment, Hook, Mac, NeighbourKey, Prefix, Route};

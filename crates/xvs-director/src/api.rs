@@ -42,9 +42,26 @@ pub(crate) struct Api {
 
 impl Director for Api {
     async fn status(&self) -> Result<Status, Problem> {
-        let (dataplane, state) = self
+        let (dataplane, placement, added, virtual_servers, real_servers) = self
             .worker
-            .call(|keeper| (keeper.dataplane().status(), keeper.state().clone()))
+            .call(|keeper| {
+                let dataplane = keeper.dataplane().status();
+                let state = keeper.state();
+                let rules = state.rules.rules();
+                let real_servers: usize = rules.iter().map(|(_, servers)| servers.len()).sum();
+                let added: Vec<String> = state
+                    .added_addresses
+                    .iter()
+                    .map(|one| one.address.to_string())
+                    .collect();
+                (
+                    dataplane,
+                    placement_of(state),
+                    added,
+                    rules.len(),
+                    real_servers,
+                )
+            })
             .await?;
         let report = self.network.report().await?;
         let links = report
@@ -64,8 +81,6 @@ impl Director for Api {
                 }
             })
             .collect();
-        let rules = state.rules.rules();
-        let real_servers: usize = rules.iter().map(|(_, servers)| servers.len()).sum();
         let mut warnings = self.identity.warnings.clone();
         warnings.extend(report.warnings);
         Ok(Status {
@@ -75,20 +90,16 @@ impl Director for Api {
             netns: self.identity.netns.clone(),
             uptime_seconds: self.identity.started.elapsed().as_secs(),
             keep: self.identity.keep,
-            hook: state.hook,
-            interfaces: state.interfaces.clone(),
+            hook: placement.hook,
+            interfaces: placement.interfaces,
             links,
-            virtual_servers: count(rules.len()),
+            virtual_servers: count(virtual_servers),
             real_servers: count(real_servers),
             table_v4: fill(dataplane.table_v4),
             table_v6: fill(dataplane.table_v6),
             drops: dataplane.drops,
             events: dataplane.events,
-            added_addresses: state
-                .added_addresses
-                .iter()
-                .map(|one| one.address.to_string())
-                .collect(),
+            added_addresses: added,
             warnings,
         })
     }

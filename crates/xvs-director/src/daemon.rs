@@ -9,6 +9,9 @@
 //!   |                              v Report            |    |    |  housekeeping each second   |
 //!   | network task <--netlink--> kernel                |    |    +----------------------------+
 //!   |   links, routes, neighbours, addresses --jobs---------+
+//!   |      | virtual servers   ^ warnings              |
+//!   |      v                   |                       |
+//!   | firewall task <--nft, iptables--- filter rules   |
 //!   |                                                  |
 //!   | signals: TERM and INT end the daemon, HUP is     |
 //!   |   kept for reloading a configuration             |

@@ -6,6 +6,7 @@
 
 mod api;
 mod daemon;
+mod firewall;
 mod keeper;
 mod lock;
 mod network;

@@ -13,6 +13,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use xvs_control::wire::HookChoice;
+use xvs_net::SysctlRecord;
 use xvs_types::Rules;
 
 /// The format of the file; another one is another daemon's.
@@ -31,6 +32,9 @@ pub struct State {
     /// Addresses that xvs added to links and must remove again. One is written here before it is
     /// added, so that none is forgotten.
     pub added_addresses: Vec<AddedAddress>,
+    /// Settings of the host that xvs changed and must give back, written here before each change.
+    #[serde(default)]
+    pub changed_settings: Vec<SysctlRecord>,
 }
 
 /// An address that xvs added to a link.

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     Capture, Host, LabError, RunArgs, Running, Topology, Walk, WebServer, curl, interrupt,
     labs::{Action, CLIENT, DIRECTOR, Family, HostPlan, Method, Plan, Role, plan},
-    report::{Answers, Command, HostReport, Report, ServerReport, Tables},
+    report::{Answers, Command, HostReport, Report, ServerReport, Tables, macs},
     xvs::Xvs,
 };
 
@@ -124,18 +124,23 @@ impl Lab {
             virtual_servers: self.xvs.ipvsadm("-Ln")?,
             connections: self.xvs.ipvsadm("-Lnc")?,
         };
-        Ok(Report::new(
-            &self.plan,
-            run.hook,
-            self.plan.hosts.iter().map(HostReport::new).collect(),
-            self.commands.clone(),
+        let report = Report {
+            lab: self.plan.method,
+            title: self.plan.title,
+            family: self.plan.family,
+            hook: run.hook.name(),
+            hosts: self.plan.hosts.iter().map(HostReport::new).collect(),
+            commands: self.commands.clone(),
             url,
-            &wiring,
+            macs: macs(&wiring),
+            replies_pass_the_director: walk.as_ref().map(|walk| walk.returns_through(DIRECTOR)),
             walk,
             answers,
-            servers,
+            real_servers: servers,
             tables,
-        ))
+            problems: Vec::new(),
+        };
+        Ok(report.judged())
     }
 
     fn url(&self) -> String {

@@ -78,7 +78,10 @@ fn labs(methods: &[Method], run: &RunArgs) -> Result<bool, LabError> {
     interrupt::catch()?;
     let mut reports = Vec::new();
     for method in methods {
-        let report = experiment::conduct(*method, run)?;
+        // A terminal's Ctrl-C ends the commands of the lab too: what they complain of then is not
+        // what went wrong.
+        let report = experiment::conduct(*method, run)
+            .map_err(|error| interrupt::check().err().unwrap_or(error))?;
         if !run.json {
             let text = text::render(&report).map_err(io::Error::other);
             print(&text.map_err(LabError::system("write the report"))?)?;

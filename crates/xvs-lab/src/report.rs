@@ -8,9 +8,9 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    LabError, LabHook, Method, Walk, Wiring,
+    LabError, Method, Walk, Wiring,
     curl::Answer,
-    labs::{CLIENT, DIRECTOR, Family, HostPlan, Plan},
+    labs::{CLIENT, Family, HostPlan},
 };
 
 /// Everything that a lab showed.
@@ -98,43 +98,10 @@ pub(crate) struct Tables {
 }
 
 impl Report {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a report is made in one place of all its parts"
-    )]
-    pub(crate) fn new(
-        plan: &Plan,
-        hook: LabHook,
-        hosts: Vec<HostReport>,
-        commands: Vec<Command>,
-        url: String,
-        wiring: &Wiring,
-        walk: Option<Walk>,
-        answers: Answers,
-        real_servers: Vec<ServerReport>,
-        tables: Tables,
-    ) -> Self {
-        let mut report = Self {
-            lab: plan.method,
-            title: plan.title,
-            family: plan.family,
-            hook: hook.name(),
-            hosts,
-            commands,
-            url,
-            macs: wiring
-                .macs()
-                .map(|(port, mac)| (format!("{}.{}", port.host, port.link), mac.to_string()))
-                .collect(),
-            replies_pass_the_director: walk.as_ref().map(|walk| walk.returns_through(DIRECTOR)),
-            walk,
-            answers,
-            real_servers,
-            tables,
-            problems: Vec::new(),
-        };
-        report.problems = report.find_problems();
-        report
+    /// The report with what is not as it should be.
+    pub(crate) fn judged(mut self) -> Self {
+        self.problems = self.find_problems();
+        self
     }
 
     fn find_problems(&self) -> Vec<String> {
@@ -162,6 +129,14 @@ impl Report {
         }
         problems
     }
+}
+
+/// MAC addresses of ports, by `host.link`.
+pub(crate) fn macs(wiring: &Wiring) -> BTreeMap<String, String> {
+    wiring
+        .macs()
+        .map(|(port, mac)| (format!("{}.{}", port.host, port.link), mac.to_string()))
+        .collect()
 }
 
 impl HostReport {

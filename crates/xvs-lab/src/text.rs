@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     Hop, NamedMac,
+    labs::{DIRECTOR, Family},
     report::{Answers, Command, Report},
 };
 
@@ -15,8 +16,8 @@ pub(crate) fn render(report: &Report) -> Result<String, fmt::Error> {
     let mut text = String::new();
     let out = &mut text;
     let family = match report.family {
-        crate::labs::Family::V4 => "IPv4",
-        crate::labs::Family::V6 => "IPv6",
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
     };
     let name = report.lab.name();
     writeln!(out, "=== lab {name}, {family}, hook {} ===", report.hook)?;
@@ -88,7 +89,7 @@ fn walk(out: &mut String, report: &Report) -> fmt::Result {
     )?;
     hops(out, "Forward (SYN)", &walk.forward)?;
     hops(out, "Back (SYN-ACK)", &walk.back)?;
-    let way = if walk.returns_through("director") {
+    let way = if walk.returns_through(DIRECTOR) {
         "Replies pass the director."
     } else {
         "Replies do not pass the director."

@@ -15,8 +15,9 @@ use std::{
 };
 
 use common::ready;
+use nix::sys::signal::Signal;
 use serde_json::Value;
-use xvs_lab::{Host, WebFiles, curl, folder};
+use xvs_lab::{Host, ProcessId, WebFiles, curl, folder};
 
 /// Labs have fixed names: one test at a time.
 static LABS: Mutex<()> = Mutex::new(());
@@ -93,6 +94,15 @@ fn encapsulations(report: &Value) -> Vec<String> {
         .collect()
 }
 
+/// The connections that `ipvsadm -Lnc` lists.
+fn listed_connections(report: &Value) -> usize {
+    let table = report["tables"]["connections"].as_str().unwrap();
+    table
+        .lines()
+        .filter(|line| line.starts_with("TCP "))
+        .count()
+}
+
 /// Runs the lab of `method` in both families, then moves 20 MB both ways through it.
 fn method_works(method: &str, hook: &str, expected_way: &str) {
     let Some(xvs) = Xvs::find() else {
@@ -102,6 +112,7 @@ fn method_works(method: &str, hook: &str, expected_way: &str) {
         let what = format!("{method} --hook {hook}{family}");
         let report = xvs.report(&format!("{what} --requests 20 --keep"));
         assert_eq!(way(&report), expected_way, "{what}");
+        assert_eq!(listed_connections(&report), 20, "{what}");
         let around = match method {
             "tun" => "IPIP",
             "fullnat" => "TOA",
@@ -215,12 +226,50 @@ fn root_the_text_shows_walks_answers_and_tables() {
 }
 
 #[test]
+fn root_no_request_fails_while_the_daemon_is_killed_and_started_again() {
+    let Some(xvs) = Xvs::find() else {
+        return;
+    };
+    let mut command = xvs.command("nat --requests 2000 --json");
+    let lab = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for_requests(20);
+    let status = Command::new(&xvs.program)
+        .args(["status", "--instance", "lab-nat", "--json"])
+        .output()
+        .unwrap();
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    let daemon = i32::try_from(status["pid"].as_i64().unwrap()).unwrap();
+    let daemon = ProcessId::of(daemon).unwrap();
+    daemon.end(Signal::SIGKILL, Duration::from_secs(5)).unwrap();
+    wait_for_requests(200);
+    let mut again = Command::new(&xvs.program)
+        .args(["run", "--instance", "lab-nat"])
+        .args(["--netns", "xvs-lab-nat-director"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let output = lab.wait_with_output().unwrap();
+    // The lab ends whatever lives in its namespaces.
+    again.wait().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = &document["labs"][0];
+    assert_eq!(report["answers"]["answered"], 2_000);
+    assert_eq!(listed_connections(report), 2_000);
+    nothing_is_left();
+}
+
+#[test]
 fn root_a_killed_lab_is_cleaned_by_down() {
     let Some(xvs) = Xvs::find() else {
         return;
     };
     let mut lab = xvs.command("nat --requests 100000 --json").spawn().unwrap();
-    wait_for_requests();
+    wait_for_requests(1);
     lab.kill().unwrap();
     lab.wait().unwrap();
     let again = xvs.lab("nat");
@@ -241,7 +290,7 @@ fn root_a_lab_that_is_asked_to_end_cleans_up() {
     };
     let mut command = xvs.command("nat --requests 100000 --json");
     let lab = command.stderr(Stdio::piped()).spawn().unwrap();
-    wait_for_requests();
+    wait_for_requests(1);
     let killed = Command::new("kill").arg(lab.id().to_string()).status();
     assert!(killed.unwrap().success());
     let output = lab.wait_with_output().unwrap();
@@ -249,6 +298,23 @@ fn root_a_lab_that_is_asked_to_end_cleans_up() {
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
         "xvs lab: interrupted; the lab was taken down\n"
+    );
+    nothing_is_left();
+}
+
+#[test]
+fn root_a_missing_tool_is_named_and_nothing_is_made() {
+    let Some(xvs) = Xvs::find() else {
+        return;
+    };
+    let mut command = xvs.command("nat");
+    let output = command.env("PATH", "/nonexistent").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("`ip` is not installed: `apt-get install iproute2`")
+            && stderr.lines().count() == 1,
+        "{stderr}"
     );
     nothing_is_left();
 }
@@ -263,11 +329,12 @@ fn root_wrong_usage_is_told_apart() {
     assert_eq!(xvs.lab("shell nowhere").status.code(), Some(1));
 }
 
-fn wait_for_requests() {
+/// Waits until a real server of the NAT lab has answered `count` requests.
+fn wait_for_requests(count: usize) {
     let deadline = Instant::now() + Duration::from_secs(30);
     let answered = || {
         let web = Host::of("lab-nat", "web1").ok()?;
-        (!WebFiles::of(&web).clients().ok()?.is_empty()).then_some(())
+        (WebFiles::of(&web).clients().ok()?.len() >= count).then_some(())
     };
     while answered().is_none() {
         assert!(Instant::now() < deadline, "the lab sends no requests");

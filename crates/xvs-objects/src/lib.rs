@@ -9,7 +9,7 @@
 /// The director's object, `ebpf/src/main.rs`: an ELF file, aligned to 8 bytes as its parser wants.
 pub static DIRECTOR: &[u8] = &DIRECTOR_ALIGNED.0;
 
-/// The real server's object, `ebpf/src/realserver.rs`: an ELF file, aligned to 8 bytes.
+/// The real server's object, `ebpf/src/realserver/main.rs`: an ELF file, aligned to 8 bytes.
 pub static REALSERVER: &[u8] = &REALSERVER_ALIGNED.0;
 
 /// Bytes at an address that an ELF header may have.

@@ -8,6 +8,13 @@ use crate::{Name, Priority, Reject, State, TransmitError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
+    /// Another router was master too, and lost. No state changes for it.
+    Conflict {
+        /// Its address.
+        address: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
     /// It left the configuration.
     Deleted,
     /// Somebody asked it to hand over.
@@ -75,6 +82,9 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Conflict { address, priority } => {
+                write!(f, "{address} was master too, with priority {priority}")
+            }
             Self::Deleted => f.write_str("removed from the configuration"),
             Self::Failover => f.write_str("failover on request"),
             Self::Group { member } => write!(f, "together with {member} of its sync group"),

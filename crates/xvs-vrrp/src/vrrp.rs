@@ -1,15 +1,15 @@
 //! All virtual routers of a director: their inputs, and what moves more than one of them.
 //!
-//! Virtual routers move in *units*: the members of a sync group together, every other one alone.
-//! Faults and priorities are computed anew from links and trackers whenever one of these changes,
-//! so there is no count of failures that could run wrong.
+//! Virtual routers move in units (see `unit`): the members of a sync group together, every other one
+//! alone.
 
 mod command;
 mod reload;
+mod unit;
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{Ipv4Addr, Ipv6Addr},
     time::{Duration, Instant},
 };
 
@@ -17,16 +17,12 @@ use serde::{Deserialize, Serialize};
 use xvs_wire::vrrp::Vrid;
 
 use crate::{
-    Action, Config, GroupConfig, Name, NotifyKind, Reason, Received, Reject, RejectCounters,
-    RouterStatus, State, Track, TrackerStatus,
-    action::{Notification, Subject},
-    outbox::Outbox,
-    receive::Opened,
-    router::{VirtualRouter, Wish},
-    tracking::Effect,
+    Action, Config, Name, Received, Reject, RejectCounters, RouterStatus, State, TrackerStatus,
+    outbox::Outbox, receive::Opened, router::VirtualRouter,
 };
 
 pub use command::CommandError;
+use unit::Unit;
 
 /// The virtual routers of a director.
 ///
@@ -45,15 +41,6 @@ pub struct Vrrp {
     resume: BTreeMap<Name, ResumeWindow>,
     stray: RejectCounters,
     out: Outbox,
-}
-
-/// Virtual routers that move together.
-#[derive(Debug)]
-struct Unit {
-    members: Vec<usize>,
-    group: Option<GroupConfig>,
-    /// What was last notified for the group.
-    notified: Option<NotifyKind>,
 }
 
 /// What the election must know about an interface.
@@ -88,14 +75,6 @@ struct ResumeWindow {
 /// More than a predecessor can have sent after its last note: version 2 advertises once a second at
 /// most, so this is the work of 18 hours.
 const SEQUENCE_RESERVE: u32 = 0x1_0000;
-
-/// How a unit or one of its members stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Condition {
-    Fault(Reason),
-    Pending,
-    Ready,
-}
 
 impl Vrrp {
     /// The virtual routers of `config`, each waiting for the first report of its interface and
@@ -227,298 +206,6 @@ impl Vrrp {
                 router: router.config.name.clone(),
                 sequence: router.sender.sequence,
             })
-    }
-
-    /// Puts `routers` into place, and builds what follows from them.
-    fn install(&mut self, routers: Vec<VirtualRouter>, groups: &[GroupConfig]) {
-        self.routers = routers;
-        self.places.clear();
-        for (at, router) in self.routers.iter().enumerate() {
-            let config = &router.config;
-            self.places
-                .entry(config.interface.clone())
-                .or_default()
-                .insert((config.addresses.is_v4(), config.vrid), at);
-        }
-        let mut notified: BTreeMap<Name, Option<NotifyKind>> = std::mem::take(&mut self.units)
-            .into_iter()
-            .filter_map(|unit| Some((unit.group?.name, unit.notified)))
-            .collect();
-        for group in groups {
-            let members = group
-                .members
-                .iter()
-                .filter_map(|name| self.find(name.as_str()));
-            self.units.push(Unit {
-                members: members.collect(),
-                notified: notified.remove(&group.name).flatten(),
-                group: Some(group.clone()),
-            });
-        }
-        for (name, kind) in notified {
-            if kind.is_some() {
-                self.notify_group(name, NotifyKind::Deleted, Reason::Deleted);
-            }
-        }
-        for router in &mut self.routers {
-            router.unit = None;
-        }
-        for (position, unit) in self.units.iter().enumerate() {
-            for &member in &unit.members {
-                if let Some(router) = self.routers.get_mut(member) {
-                    router.unit = Some(position);
-                }
-            }
-        }
-        for (at, router) in self.routers.iter_mut().enumerate() {
-            if router.unit.is_none() {
-                router.unit = Some(self.units.len());
-                self.units.push(Unit {
-                    members: vec![at],
-                    group: None,
-                    notified: None,
-                });
-            }
-            router.grouped = router
-                .unit
-                .and_then(|unit| self.units.get(unit))
-                .is_some_and(|unit| unit.group.is_some());
-        }
-    }
-
-    /// Lets a virtual router have what it wants, if its unit agrees.
-    fn grant(&mut self, now: Instant, at: usize, wish: Wish) {
-        let others = self.companions(at);
-        match wish {
-            Wish::Stay => return,
-            Wish::AnnounceGroup => {
-                self.each(&others, |router, out| router.announce_conflict(now, out));
-            }
-            Wish::Backup(reason) => {
-                let member = self.name(at);
-                self.each(&[at], |router, out| {
-                    router.enter_backup(now, reason.clone(), out)
-                });
-                self.each(&others, |router, out| {
-                    if router.state == State::Master {
-                        let member = member.clone();
-                        router.enter_backup(now, Reason::Group { member }, out);
-                    }
-                });
-            }
-            Wish::Master(reason) => {
-                let agreed = others
-                    .iter()
-                    .filter_map(|at| self.routers.get(*at))
-                    .all(|router| {
-                        router.state == State::Master
-                            || (router.state == State::Backup && router.wants_master)
-                    });
-                if !agreed {
-                    self.each(&[at], |router, _| {
-                        router.wants_master = true;
-                        router.wait_for_master(now);
-                    });
-                    return;
-                }
-                let member = self.name(at);
-                self.each(&[at], |router, out| {
-                    router.enter_master(now, reason.clone(), out)
-                });
-                self.each(&others, |router, out| {
-                    if router.state != State::Master {
-                        let member = member.clone();
-                        router.enter_master(now, Reason::Group { member }, out);
-                    }
-                });
-            }
-        }
-        self.notify_groups();
-    }
-
-    /// Computes faults and priorities anew, and moves every unit that they concern.
-    fn reassess(&mut self, now: Instant) {
-        for position in 0..self.units.len() {
-            let Some(unit) = self.units.get(position) else {
-                continue;
-            };
-            let members = unit.members.clone();
-            let group_tracks = unit.group.as_ref().map(|group| group.tracks.clone());
-            let group_tracks = group_tracks.unwrap_or_default();
-            let conditions: Vec<Condition> = members
-                .iter()
-                .map(|at| self.condition(*at, &group_tracks))
-                .collect();
-            self.move_unit(now, &members, &conditions);
-        }
-        self.notify_groups();
-    }
-
-    /// How a router stands by itself. Its address and effective priority follow on the way.
-    fn condition(&mut self, at: usize, group_tracks: &[Track]) -> Condition {
-        let Some(router) = self.routers.get_mut(at) else {
-            return Condition::Pending;
-        };
-        let running = !matches!(router.state, State::Init);
-        let config = &router.config;
-        let mut contribution = 0i32;
-        let mut fault = None;
-        let mut pending = false;
-        for track in config.tracks.iter().chain(group_tracks) {
-            match track.effect(self.trackers.get(&track.tracker).copied()) {
-                Effect::Fault => {
-                    fault.get_or_insert_with(|| Reason::TrackerDown {
-                        tracker: track.tracker.clone(),
-                    });
-                }
-                // A tracker that a reload brought counts as well until it reports.
-                Effect::Pending => pending |= !running,
-                Effect::Priority(change) => contribution = contribution.saturating_add(change),
-            }
-        }
-        let interface = || config.interface.clone();
-        match self.links.get(&config.interface) {
-            None => pending |= !running,
-            Some(link) => {
-                let own = if config.addresses.is_v4() {
-                    link.v4.map(IpAddr::from)
-                } else {
-                    link.v6.map(IpAddr::from)
-                };
-                router.source = config.source.or(own);
-                if !link.up && config.track_interface {
-                    fault = Some(Reason::InterfaceDown {
-                        interface: interface(),
-                    });
-                } else if router.source.is_none() {
-                    fault = Some(Reason::NoSourceAddress {
-                        interface: interface(),
-                    });
-                }
-            }
-        }
-        let base = router.override_priority.unwrap_or(config.priority);
-        router.set_priority(base.adjusted(contribution), &mut self.out);
-        match fault {
-            Some(reason) => Condition::Fault(reason),
-            None if pending => Condition::Pending,
-            None => Condition::Ready,
-        }
-    }
-
-    /// Moves the members of a unit as their conditions ask: one fault is the fault of all.
-    fn move_unit(&mut self, now: Instant, members: &[usize], conditions: &[Condition]) {
-        let culprit = members.iter().zip(conditions).find_map(|(at, condition)| {
-            matches!(condition, Condition::Fault(_)).then(|| self.name(*at))
-        });
-        if let Some(member) = culprit {
-            for (at, condition) in members.iter().zip(conditions) {
-                let reason = match condition {
-                    Condition::Fault(reason) => reason.clone(),
-                    Condition::Pending | Condition::Ready => Reason::Group {
-                        member: member.clone(),
-                    },
-                };
-                self.each(&[*at], |router, out| {
-                    if !matches!(router.state, State::Fault | State::Stopped) {
-                        router.enter_fault(reason.clone(), out);
-                    }
-                });
-            }
-            return;
-        }
-        if conditions.contains(&Condition::Pending) {
-            return;
-        }
-        let resumes = members.iter().all(|at| self.may_resume(now, *at));
-        let owners = members
-            .iter()
-            .filter_map(|at| self.routers.get(*at))
-            .all(|router| router.config.starts_as_owner());
-        for at in members {
-            let sequence = self
-                .routers
-                .get(*at)
-                .filter(|router| router.state == State::Init)
-                .and_then(|router| self.resume.remove(&router.config.name))
-                .map(|window| window.sequence);
-            self.each(&[*at], |router, out| {
-                if let Some(sequence) = sequence {
-                    router.sender.sequence = router.sender.sequence.max(sequence);
-                }
-                match router.state {
-                    State::Init if resumes => router.enter_master(now, Reason::Resumed, out),
-                    State::Init | State::Fault if owners => {
-                        router.enter_master(now, Reason::Owner, out);
-                    }
-                    State::Init => router.start_as_backup(now, out),
-                    State::Fault => router.enter_backup(now, Reason::Recovered, out),
-                    State::Backup | State::Master | State::Stopped => {}
-                }
-            });
-        }
-    }
-
-    /// Whether a router's predecessor was master so recently that nobody has taken over.
-    fn may_resume(&self, now: Instant, at: usize) -> bool {
-        let Some(router) = self.routers.get(at) else {
-            return false;
-        };
-        self.resume.get(&router.config.name).is_some_and(|window| {
-            let silent = window.age + now.saturating_duration_since(window.told_at);
-            let adverts = u32::from(router.config.down_adverts);
-            router.state == State::Init && silent < router.config.interval.duration() * adverts
-        })
-    }
-
-    /// Notifies each group whose members have all come to another state.
-    fn notify_groups(&mut self) {
-        for position in 0..self.units.len() {
-            let Some(unit) = self.units.get(position) else {
-                continue;
-            };
-            let (Some(group), Some((kind, reason))) = (&unit.group, self.common_state(unit)) else {
-                continue;
-            };
-            if unit.notified == Some(kind) {
-                continue;
-            }
-            let name = group.name.clone();
-            if let Some(unit) = self.units.get_mut(position) {
-                unit.notified = Some(kind);
-            }
-            self.notify_group(name, kind, reason);
-        }
-    }
-
-    /// The state that all members share, with the reason of the member that brought it.
-    fn common_state(&self, unit: &Unit) -> Option<(NotifyKind, Reason)> {
-        let mut members = unit.members.iter().filter_map(|at| self.routers.get(*at));
-        let first = members.clone().next()?;
-        let cause = members
-            .clone()
-            .find(|router| !matches!(router.reason, Reason::Group { .. }))
-            .unwrap_or(first);
-        if !members.all(|router| router.state == first.state) {
-            return None;
-        }
-        let kind = match first.state {
-            State::Backup => NotifyKind::Backup,
-            State::Fault => NotifyKind::Fault,
-            State::Init => return None,
-            State::Master => NotifyKind::Master,
-            State::Stopped => NotifyKind::Stop,
-        };
-        Some((kind, cause.reason.clone()))
-    }
-
-    fn notify_group(&mut self, group: Name, kind: NotifyKind, reason: Reason) {
-        self.out.push(Action::Notify(Notification {
-            subject: Subject::Group(group),
-            kind,
-            priority: 0,
-            reason,
-        }));
     }
 
     /// The other members of a router's unit.

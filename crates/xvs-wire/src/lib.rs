@@ -6,11 +6,13 @@
 
 pub mod arp;
 pub mod checksum;
+pub mod ecn;
 pub mod ethernet;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
 pub mod ndisc;
 pub mod tcp;
+pub mod toa;
 pub mod udp;
 pub mod vrrp;

@@ -8,6 +8,7 @@
 mod connections;
 mod faces;
 mod hook;
+mod host;
 mod interface;
 mod output;
 mod real_servers;
@@ -46,6 +47,9 @@ enum Command {
     /// List, count and end connections
     #[command(subcommand, visible_alias = "connection")]
     Conn(connections::Command),
+    /// What the director's host needs around the datapath: VIP, forwarding, redirects
+    #[command(subcommand)]
+    Director(xvs_host::DirectorCommand),
     /// Where on its links the datapath runs
     #[command(subcommand)]
     Hook(hook::Command),
@@ -63,6 +67,9 @@ enum Command {
     IpvsadmSave(faces::Arguments),
     /// Experiments in network namespaces: real servers, real clients, and the packets between
     Lab(xvs_lab::LabArgs),
+    /// What a real server's host needs: VIP, ARP, decapsulation, clients' addresses
+    #[command(subcommand)]
+    Realserver(xvs_host::RealserverCommand),
     /// Real servers behind a virtual server
     #[command(subcommand)]
     Rs(real_servers::Command),
@@ -86,12 +93,14 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Completions { shell } => finish(completions(shell)),
         Command::Conn(command) => finish(connections::run(command)),
+        Command::Director(command) => finish_with(host::director(&command)),
         Command::Hook(command) => finish(hook::run(command)),
         Command::Interface(command) => finish(interface::run(command)),
         Command::Ipvsadm(arguments) => arguments.run(Face::Ipvsadm),
         Command::IpvsadmRestore(arguments) => arguments.run(Face::Restore),
         Command::IpvsadmSave(arguments) => arguments.run(Face::Save),
         Command::Lab(arguments) => xvs_lab::run(&arguments.command),
+        Command::Realserver(command) => finish_with(host::realserver(&command)),
         Command::Rs(command) => finish(real_servers::run(command)),
         Command::Run(arguments) => finish(run::run(arguments)),
         Command::Status(target) => finish(status::run(&target)),
@@ -107,8 +116,13 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
 }
 
 fn finish(result: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = result else {
-        return ExitCode::SUCCESS;
+    finish_with(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn finish_with(result: anyhow::Result<ExitCode>) -> ExitCode {
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error,
     };
     // Whoever reads our output has seen enough (`xvs conn list | head`).
     let pipe_closed = error

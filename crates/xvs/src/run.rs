@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
 use xvs_control::{Instance, wire::HookChoice};
-use xvs_dataplane::{Dataplane, Simulated};
+use xvs_dataplane::{Bpf, BpfOptions, Dataplane, Simulated};
 use xvs_director::Options;
 use xvs_types::Op;
 
@@ -83,8 +83,11 @@ fn open(
     if simulate {
         return Ok(Box::new(Simulated::new()));
     }
-    let _unused = (instance, connections);
-    Err("this build has no eBPF; `--simulate` runs without".into())
+    let options = BpfOptions {
+        pins: instance.pins(),
+        connections,
+    };
+    Ok(Box::new(Bpf::open(&options)?))
 }
 
 /// The ops of a file that `ipvsadm-save` wrote.

@@ -34,7 +34,7 @@ fn text(status: &Status, bold: bool) -> Result<String, std::fmt::Error> {
     text.push('\n');
     writeln!(
         text,
-        "{} virtual servers, {} real servers",
+        "virtual servers {}, real servers {}",
         status.virtual_servers, status.real_servers
     )?;
     let interfaces = match &status.interfaces {
@@ -198,7 +198,7 @@ mod tests {
         };
         let expected = "\
 xvs 0.1.0, instance `default`, process 42, up 3 min 4 s, namespace `lb`
-1 virtual servers, 2 real servers
+virtual servers 1, real servers 2
 hook auto, interfaces auto
 the datapath goes on forwarding when the daemon ends
 

@@ -18,6 +18,8 @@ pub(super) struct Measured {
     pub(super) objects: BTreeMap<String, u64>,
     /// By object and program, as `director/xvs_xdp`.
     pub(super) programs: BTreeMap<String, Figures>,
+    /// Programs that this kernel does not load, with what it said.
+    pub(super) rejected: BTreeMap<String, String>,
 }
 
 const OBJECTS: [(&str, &[u8]); 2] = [
@@ -25,28 +27,39 @@ const OBJECTS: [(&str, &[u8]); 2] = [
     ("realserver", xvs_objects::REALSERVER),
 ];
 
+/// How many of the verifier's last lines are shown when it rejects a program.
+const LAST_LINES: usize = 12;
+
 /// Measures all objects on the running kernel.
 ///
 /// # Errors
 ///
-/// Not root, or the kernel rejects a program: then the verifier's last words are in the error.
+/// Not root, or an object that the kernel takes no map or type of. A program that the verifier
+/// rejects is no error here: the others are still worth measuring.
 pub(super) fn all() -> anyhow::Result<Measured> {
     let mut objects = BTreeMap::new();
     let mut programs = BTreeMap::new();
+    let mut rejected = BTreeMap::new();
     for (name, bytes) in OBJECTS {
         objects.insert(name.to_owned(), u64::try_from(bytes.len())?);
         let mut object =
             Ebpf::load(bytes).with_context(|| format!("load object `{name}` (are you root?)"))?;
         for (program_name, program) in object.programs_mut() {
             let full_name = format!("{name}/{program_name}");
-            let info = load(program).with_context(|| format!("load program `{full_name}`"))?;
-            programs.insert(full_name, figures(&info)?);
+            match load(program)? {
+                Ok(()) => programs.insert(full_name, figures(&program.info()?)?),
+                Err(error) => {
+                    rejected.insert(full_name, last_lines(&error));
+                    None
+                }
+            };
         }
     }
     Ok(Measured {
         kernel: kernel_series()?,
         objects,
         programs,
+        rejected,
     })
 }
 
@@ -63,8 +76,8 @@ fn series(release: &str) -> Option<String> {
     Some(format!("{}.{}", numbers.0, numbers.1))
 }
 
-fn load(program: &mut Program) -> anyhow::Result<ProgramInfo> {
-    let loaded: Result<(), ProgramError> = match program {
+fn load(program: &mut Program) -> anyhow::Result<Result<(), ProgramError>> {
+    Ok(match program {
         Program::CgroupSkb(program) => program.load(),
         Program::CgroupSock(program) => program.load(),
         Program::CgroupSockAddr(program) => program.load(),
@@ -75,9 +88,14 @@ fn load(program: &mut Program) -> anyhow::Result<ProgramInfo> {
             "programs of type {:?} are not measured yet",
             other.prog_type()
         ),
-    };
-    loaded?;
-    Ok(program.info()?)
+    })
+}
+
+/// The end of an error, which holds all that the verifier said.
+fn last_lines(error: &ProgramError) -> String {
+    let text = error.to_string();
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
 }
 
 fn figures(info: &ProgramInfo) -> anyhow::Result<Figures> {

@@ -51,6 +51,8 @@ pub(super) enum Complaint {
     New(String),
     /// This kernel is not on record.
     NoFigures { kernel: String },
+    /// The kernel does not load it.
+    Rejected { name: String, words: String },
 }
 
 impl Record {
@@ -62,27 +64,40 @@ impl Record {
 
     /// What is wrong with the measured figures; nothing, if they are within the budget.
     pub(super) fn complaints(&self, measured: &Measured) -> Vec<Complaint> {
+        let mut found = rejections(measured);
         let Some(recorded) = self.kernels.get(&measured.kernel) else {
-            return vec![Complaint::NoFigures {
-                kernel: measured.kernel.clone(),
-            }];
+            let kernel = measured.kernel.clone();
+            found.push(Complaint::NoFigures { kernel });
+            return found;
         };
-        let instructions = |figures: &BTreeMap<String, Figures>| {
-            let count = |figures: &Figures| u64::from(figures.verified_instructions);
-            figures
-                .iter()
-                .map(|(name, each)| (name.clone(), count(each)))
-                .collect()
-        };
-        let recorded = instructions(recorded);
-        let mut found = compare(
+        let mut recorded = instructions(recorded);
+        recorded.retain(|name, _instructions| !measured.rejected.contains_key(name));
+        let measured_instructions = instructions(&measured.programs);
+        found.extend(compare(
             &recorded,
-            &instructions(&measured.programs),
+            &measured_instructions,
             INSTRUCTIONS_SLACK,
-        );
+        ));
         found.extend(compare(&self.objects, &measured.objects, BYTES_SLACK));
         found
     }
+}
+
+/// A complaint for each program that the kernel does not load.
+pub(super) fn rejections(measured: &Measured) -> Vec<Complaint> {
+    let complaint = |(name, words): (&String, &String)| Complaint::Rejected {
+        name: name.clone(),
+        words: words.clone(),
+    };
+    measured.rejected.iter().map(complaint).collect()
+}
+
+fn instructions(figures: &BTreeMap<String, Figures>) -> BTreeMap<String, u64> {
+    let count = |figures: &Figures| u64::from(figures.verified_instructions);
+    figures
+        .iter()
+        .map(|(name, each)| (name.clone(), count(each)))
+        .collect()
 }
 
 fn compare(
@@ -117,6 +132,12 @@ impl fmt::Display for Complaint {
             }
             Self::New(name) => write!(out, "`{name}` is not on record")?,
             Self::NoFigures { kernel } => write!(out, "nothing is on record for Linux {kernel}")?,
+            Self::Rejected { name, words } => {
+                return write!(
+                    out,
+                    "this kernel rejects `{name}`; the end of its words:\n{words}"
+                );
+            }
         }
         write!(
             out,
@@ -143,6 +164,7 @@ mod tests {
             kernel: "6.18".to_owned(),
             objects: BTreeMap::from([("director".to_owned(), bytes)]),
             programs: programs.collect(),
+            rejected: BTreeMap::new(),
         }
     }
 
@@ -198,6 +220,24 @@ mod tests {
                 Complaint::New("b".to_owned())
             ]
         );
+    }
+
+    #[test]
+    fn a_rejected_program_is_named_once_and_the_others_are_still_compared() {
+        let record = recorded(&[("a", 2), ("b", 20_000)], 8);
+        let mut now = measured(&[("b", 40_000)], 8);
+        let words = "invalid access to packet".to_owned();
+        now.rejected.insert("a".to_owned(), words.clone());
+        let jump = Complaint::Jump {
+            what: "b".to_owned(),
+            recorded: 20_000,
+            measured: 40_000,
+        };
+        let rejected = Complaint::Rejected {
+            name: "a".to_owned(),
+            words,
+        };
+        assert_eq!(record.complaints(&now), [rejected, jump]);
     }
 
     #[test]

@@ -1,1 +1,67 @@
 //! A dataplane in the memory of a process: for tests, simulation and fuzzing.
+//!
+//! What the kernel gives the programs is here in plain memory: maps ([`Tables`]), a CPU with its
+//! clock ([`Cpu`]), packets at XDP ([`Frame`]) and at tcx ([`Buffer`]), a routing table
+//! ([`Routes`]). [`run`] chains the stages as the tail calls of `ebpf/` do. A [`World`] says what is
+//! in the maps, so that the same cases ([`cases`]) run here and through the loaded programs.
+//!
+//! Panics are bugs of tests here and say what is wrong.
+
+mod audit;
+mod buffer;
+mod bytes;
+pub mod cases;
+mod cpu;
+mod datagram;
+mod exercise;
+mod frame;
+mod hash_map;
+mod routes;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod world;
+
+pub use audit::audit;
+pub use buffer::{Buffer, Segments};
+pub use cpu::Cpu;
+pub use datagram::{Datagram, address, icmp_error};
+pub use exercise::exercise;
+pub use frame::Frame;
+pub use hash_map::HashMap;
+pub use routes::{Route, Routes};
+pub use tables::{Array, Tables};
+pub use verify::checksums_are_valid;
+pub use world::{Server, Service, World};
+
+use crate::{
+    Packet, Verdict, carry, fast, open,
+    table::{V4, V6},
+};
+
+/// Bytes that the entries in `ebpf/` make directly readable.
+const PULL: u32 = 74;
+
+/// Decides a packet as the loaded programs do: the fast path, then the stages that verdicts ask for.
+pub fn run<P: Packet>(packet: &mut P, cpu: &Cpu) -> Verdict {
+    packet.pull(PULL);
+    let ipv6 = is_ipv6(packet);
+    let mut verdict = fast::run(packet, cpu);
+    loop {
+        verdict = match (verdict, ipv6) {
+            (Verdict::OPEN, false) => open::run::<V4, P, Cpu>(packet, cpu),
+            (Verdict::OPEN, true) => open::run::<V6, P, Cpu>(packet, cpu),
+            (Verdict::CARRY, false) => carry::run::<V4, P, Cpu>(packet, cpu),
+            (Verdict::CARRY, true) => carry::run::<V6, P, Cpu>(packet, cpu),
+            (Verdict::REFUSE, _) => open::refuse(packet, cpu),
+            (done, _) => return done,
+        };
+    }
+}
+
+fn is_ipv6<P: Packet>(packet: &P) -> bool {
+    let (start, end) = packet.bounds();
+    // SAFETY: the Ethernet header was compared with the end.
+    start + 14 <= end && unsafe { crate::memory::load16(start + 12) } == 0x86dd_u16.to_be()
+}

@@ -108,7 +108,7 @@ impl Scratch {
     }
 }
 
-/// Inserts the drafts of the scratch. Answers the index of the forward entry, [`OVERFLOWED`], or
+/// Inserts the drafts of the scratch. Answers the index of the forward entry, `OVERFLOWED`, or
 /// another negative number; then nothing was inserted.
 ///
 /// The reverse entry is published first: a reply must not come before it is known, and whoever sees
@@ -229,7 +229,9 @@ fn overflow<F: Family, E: Env>(env: &E, scratch: &mut Scratch, which: u32, now: 
     // SAFETY: the room is large enough for either entry, aligned, and this CPU's alone.
     unsafe {
         F::fill(entry, draft, NONE, now);
-        *F::fields(entry).tag = draft.tag | crate::abi::Slot::LIVE;
+        // The draft was never hashed where its other direction had found no place.
+        *F::fields(entry).tag =
+            draft.tag & !Tag::IDENTITY | tag_identity(draft.identity) | crate::abi::Slot::LIVE;
     }
     if F::overflow_insert(env, &scratch.key, entry) {
         0

@@ -2,7 +2,7 @@
 //!
 //! Protocols, in short; each file says why.
 //!
-//! - A *reader* ([`probe`]) compares tag and key, copies the recipe, and reads the tag again.
+//! - A *reader* (`probe`) compares tag and key, copies the recipe, and reads the tag again.
 //! - An *inserter* ([`insert`]) claims a slot by compare-exchange on its tag ([`claim`]), looks for
 //!   a duplicate ([`conflict`]), fills the entry and publishes its tag last.
 //! - The *sweeper* in user space marks LIVE entries DYING, waits until every CPU has left the
@@ -25,7 +25,7 @@ pub use family::{Family, Fields, V4, V6};
 pub(crate) use insert::OVERFLOWED;
 pub use insert::{Draft, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL, Scratch, insert};
 pub use probe::{FOUND_OVERFLOW, at, find};
-pub(crate) use probe::{alternate, find_flow, locate, overflow_of_scratch, place};
+pub(crate) use probe::{alternate, find_flow, locate, overflow_entry, overflow_of_scratch, place};
 pub(crate) use retire::{available, burden};
 pub use retire::{evictable, expired, partner, retire};
 

@@ -1,9 +1,9 @@
 //! Which local addresses of FULLNAT must be added to which link, and which must go.
 //!
 //! A local address is where real servers answer to, so it must be an address of this host. One that
-//! the administrator has set up is left alone; any other is added to the link that leads to the
-//! first real server, or to the loopback link while no route does, and removed with its last virtual
-//! server.
+//! the administrator has set up is left alone; any other is added with the first real server, to the
+//! link that leads there or to the loopback link when no route does, and removed with its last
+//! virtual server.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,7 +40,7 @@ pub(super) fn plan(
                 continue;
             }
             let ours = added.iter().find(|one| one.address == *address);
-            if view.has_address(*address) {
+            if view.has_address(*address) || real_servers.is_empty() {
                 continue;
             }
             // It was ours and is gone: its link was deleted, or somebody removed it.
@@ -137,6 +137,16 @@ mod tests {
         let plan = plan(&rules(&[LOCAL, LOCAL]), &routes(), &view(&[]), &[]);
         assert_eq!(plan.add, [added(3)]);
         assert_eq!(plan.remove, []);
+    }
+
+    #[test]
+    fn no_real_server_needs_no_local_address() {
+        let mut rules = rules(&[LOCAL]);
+        rules[0].1.clear();
+        assert_eq!(
+            plan(&rules, &routes(), &view(&[]), &[]),
+            AddressPlan::default()
+        );
     }
 
     #[test]

@@ -13,7 +13,11 @@
 //! addresses. What the API asks for is done when its answer arrives.
 
 mod addresses;
+mod detection;
 mod feed;
+mod links;
+mod local_addresses;
+mod neighbours;
 mod placement;
 mod view;
 
@@ -65,7 +69,7 @@ enum Request {
     Place(Placement, oneshot::Sender<Result<(), Problem>>),
     Report(oneshot::Sender<Report>),
     Finish {
-        remove_addresses: bool,
+        undo: bool,
         done: oneshot::Sender<()>,
     },
 }
@@ -111,13 +115,9 @@ impl Network {
         self.ask(Request::Report).await
     }
 
-    /// Ends the task; with `remove_addresses`, what was added to links goes.
-    pub(crate) async fn finish(&self, remove_addresses: bool) -> Result<(), Ended> {
-        self.ask(|done| Request::Finish {
-            remove_addresses,
-            done,
-        })
-        .await
+    /// Ends the task; with `undo`, what was added to links goes and changed settings are given back.
+    pub(crate) async fn finish(&self, undo: bool) -> Result<(), Ended> {
+        self.ask(|done| Request::Finish { undo, done }).await
     }
 
     async fn ask<T>(
@@ -177,9 +177,9 @@ async fn follow(
                 Some(Request::Report(answer)) => {
                     let _gone = answer.send(feed.report());
                 }
-                Some(Request::Finish { remove_addresses, done }) => {
-                    if remove_addresses {
-                        feed.remove_addresses().await?;
+                Some(Request::Finish { undo, done }) => {
+                    if undo {
+                        feed.undo().await?;
                     }
                     let _gone = done.send(());
                     return Ok(());

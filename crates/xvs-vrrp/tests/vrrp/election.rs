@@ -272,6 +272,14 @@ fn the_winner_of_a_conflict_announces_again_and_notifies_once() {
         bench.pass(ms(50));
     }
     assert_eq!(kinds(&bench), [NotifyKind::MasterRxLowerPriority]);
+    let reason = Reason::Conflict {
+        address: BELOW.into(),
+        priority: 50,
+    };
+    assert!(bench.actions.iter().any(|(_, action)| matches!(
+        action,
+        Action::Notify(notification) if notification.reason == reason
+    )));
     assert_eq!(bench.announcements().len(), 1, "once a second at most");
     assert_eq!(bench.adverts().len(), 5, "each was answered");
     bench.pass(Duration::from_secs(6));

@@ -5,7 +5,7 @@
 //! - on a link that has been whole, loss-free and undisturbed for a while, two masters last no longer
 //!   than an advertisement takes to be sent and answered;
 //! - on such a link somebody is master within the master down interval;
-//! - addresses are held exactly while master;
+//! - addresses are held exactly while master, and a sync group is never apart;
 //! - notifications are exactly the transitions, in their order.
 
 use std::{
@@ -327,6 +327,10 @@ impl Simulation {
             self.seed,
             director.entered
         );
+        if self.rules.grouped {
+            let states: Vec<State> = director.vrrp.status().map(|status| status.state).collect();
+            assert_eq!(states[0], states[1], "seed {}: a group apart", self.seed);
+        }
         let masters: BTreeSet<Name> = director
             .vrrp
             .status()

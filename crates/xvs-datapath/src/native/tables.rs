@@ -1,0 +1,149 @@
+//! The maps.
+
+use std::{
+    cell::UnsafeCell,
+    collections::VecDeque,
+    sync::{Mutex, atomic::AtomicU64},
+};
+
+use crate::{
+    abi::{
+        AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, NextHop,
+        OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, index,
+    },
+    native::HashMap,
+};
+
+/// A map that is an array.
+#[derive(Debug)]
+pub struct Array<T>(Box<[UnsafeCell<T>]>);
+
+// SAFETY: elements are handed out as raw pointers alone; who follows them answers for races, as in a
+// program that runs on several CPUs.
+unsafe impl<T: Send> Sync for Array<T> {}
+
+impl<T> Array<T> {
+    /// An array of these elements.
+    pub fn new(elements: impl IntoIterator<Item = T>) -> Self {
+        Self(elements.into_iter().map(UnsafeCell::new).collect())
+    }
+
+    /// The element at `at`; null beyond the end.
+    #[must_use]
+    pub fn pointer(&self, at: u32) -> *mut T {
+        self.0
+            .get(index(at))
+            .map_or(core::ptr::null_mut(), UnsafeCell::get)
+    }
+
+    /// How many elements there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T: Copy> Array<T> {
+    /// A copy of the element at `at`.
+    ///
+    /// # Panics
+    /// Beyond the end.
+    #[must_use]
+    pub fn get(&self, at: u32) -> T {
+        // SAFETY: the element lives as long as the array.
+        unsafe { *self.0[index(at)].get() }
+    }
+
+    /// Changes the element at `at`, while no program runs.
+    ///
+    /// # Panics
+    /// Beyond the end.
+    pub fn edit(&self, at: u32, change: impl FnOnce(&mut T)) {
+        // SAFETY: the element lives as long as the array; the caller runs no program meanwhile.
+        change(unsafe { &mut *self.0[index(at)].get() });
+    }
+
+    /// Copies of all elements.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<T> {
+        self.0
+            .iter()
+            // SAFETY: as above.
+            .map(|element| unsafe { *element.get() })
+            .collect()
+    }
+}
+
+/// All maps that CPUs share, by the names that they have in `ebpf/`. One is made from a
+/// [`World`](crate::native::World).
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the names are those of the maps in `ebpf/`")]
+pub struct Tables {
+    pub seed: Seed,
+    pub shift4: u32,
+    pub shift6: u32,
+    pub flows4: Array<[Entry4; WAYS]>,
+    pub flows6: Array<[Entry6; WAYS]>,
+    pub cold4: Array<[Cold; WAYS]>,
+    pub cold6: Array<[Cold; WAYS]>,
+    pub overflow4: HashMap<OverflowKey, Entry4>,
+    pub overflow6: HashMap<OverflowKey, Entry6>,
+    pub services: HashMap<ServiceKey, u32>,
+    pub virtual_servers: Array<VirtualServer>,
+    pub real_servers: Array<RealServer>,
+    pub blocks: Array<Block>,
+    pub locals: Array<LocalAddress>,
+    pub link_macs: HashMap<LinkMac, u32>,
+    pub filter: Array<AddressFilter>,
+    pub next_hops: Array<NextHop>,
+    pub hop_index: HashMap<HopKey, u16>,
+    pub hops_free: Mutex<VecDeque<u16>>,
+    pub settings: Array<Settings>,
+    /// What CPUs that were dropped had counted.
+    pub counters: [AtomicU64; 64],
+}
+
+impl Tables {
+    /// All entries of both directions and the templates, IPv4, with their indexes; not those in the
+    /// overflow hash.
+    #[must_use]
+    pub fn entries4(&self) -> Vec<(u32, Entry4)> {
+        numbered(self.flows4.to_vec())
+    }
+
+    /// As [`Tables::entries4`], IPv6.
+    #[must_use]
+    pub fn entries6(&self) -> Vec<(u32, Entry6)> {
+        numbered(self.flows6.to_vec())
+    }
+}
+
+/// The entries that are complete.
+fn numbered<T: Tagged>(sets: Vec<[T; WAYS]>) -> Vec<(u32, T)> {
+    (0..)
+        .zip(sets.into_iter().flatten())
+        .filter(|(_, entry)| crate::abi::Tag(entry.tag()).slot() >= crate::abi::Slot::LIVE)
+        .collect()
+}
+
+trait Tagged {
+    fn tag(&self) -> u64;
+}
+
+impl Tagged for Entry4 {
+    fn tag(&self) -> u64 {
+        self.tag
+    }
+}
+
+impl Tagged for Entry6 {
+    fn tag(&self) -> u64 {
+        self.tag
+    }
+}

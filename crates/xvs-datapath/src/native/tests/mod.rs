@@ -1,0 +1,10 @@
+//! The datapath in this process.
+
+mod connections;
+mod director;
+mod limits;
+mod packets;
+mod rewriting;
+mod scheduling;
+mod stress;
+mod table;

@@ -1,0 +1,320 @@
+//! Which links carry the datapath, and by what.
+//!
+//! Links of the kernel (XDP, tcx) are pinned, so that they outlive the daemon; a new daemon swaps
+//! its programs in through them. Kernels before 6.6 have no tcx: there the entry is a clsact filter,
+//! which stays by itself.
+
+use std::{collections::BTreeMap, fs, io};
+
+use aya::{
+    Ebpf,
+    maps::{HashMap, MapData},
+    programs::{
+        LinkOrder, TcAttachType, XdpMode,
+        links::{FdLink, PinnedLink},
+        tc::{NlOptions, TcAttachOptions, qdisc_add_clsact},
+        xdp::XdpLink,
+    },
+    util::KernelVersion,
+};
+use xvs_datapath::abi::LinkMac;
+
+use super::{
+    OpenError,
+    load::{classifier, xdp},
+    pins::Pins,
+    plain::Plain,
+};
+use crate::{Attachment, AttachmentStatus, Hook};
+
+const TCX: &str = "tcx";
+const XDP: &str = "xdp";
+const XDP_GENERIC: &str = "xdpgeneric";
+/// Priority and handle of our clsact filter: ours to replace, unlikely to be anybody else's.
+const FILTER: (u16, u32) = (0x7876, 0x7873);
+
+/// The links that carry the datapath.
+pub(super) struct Links {
+    macs: HashMap<MapData, Plain<LinkMac>, u32>,
+    attached: BTreeMap<u32, Attachment>,
+    tcx: bool,
+}
+
+impl Links {
+    pub(super) fn new(macs: HashMap<MapData, Plain<LinkMac>, u32>) -> Self {
+        Self {
+            macs,
+            attached: BTreeMap::new(),
+            tcx: KernelVersion::current()
+                .is_ok_and(|version| version >= KernelVersion::new(6, 6, 0)),
+        }
+    }
+
+    /// Swaps the programs of `object` into the links that a daemon before pinned. Answers a line for
+    /// each that could not be taken up; it keeps its old program.
+    pub(super) fn adopt(&mut self, object: &mut Ebpf, pins: &Pins) -> Vec<String> {
+        let links = match pins.links() {
+            Ok(links) => links,
+            Err(error) => return vec![format!("cannot read the pinned links: {error}")],
+        };
+        let mut failures = Vec::new();
+        for (ifindex, kind) in links {
+            if let Err(error) = swap(object, pins, ifindex, &kind) {
+                failures.push(format!(
+                    "cannot take up the pinned {kind} link of interface {ifindex}: {error}"
+                ));
+            }
+        }
+        failures
+    }
+
+    /// Makes `wanted` the links that carry the datapath.
+    pub(super) fn set(
+        &mut self,
+        object: &mut Ebpf,
+        pins: &Pins,
+        wanted: &[Attachment],
+    ) -> Vec<String> {
+        let mut failures = Vec::new();
+        let gone: Vec<Attachment> = self
+            .attached
+            .values()
+            .filter(|old| !wanted.iter().any(|new| new.ifindex == old.ifindex))
+            .cloned()
+            .collect();
+        for old in gone {
+            self.detach(pins, &old);
+        }
+        self.drop_strangers(pins, wanted);
+        for new in wanted {
+            if self
+                .attached
+                .get(&new.ifindex)
+                .is_some_and(|old| old == new)
+            {
+                continue;
+            }
+            // Addresses first: the first frame must already find them.
+            self.set_macs(new);
+            match self.attach(object, pins, new) {
+                Ok(()) => {
+                    self.attached.insert(new.ifindex, new.clone());
+                }
+                Err(error) => failures.push(format!(
+                    "cannot attach to `{}` by {}: {error}",
+                    new.name, new.hook
+                )),
+            }
+        }
+        failures
+    }
+
+    /// What carries the datapath.
+    pub(super) fn status(&self) -> Vec<AttachmentStatus> {
+        self.attached
+            .values()
+            .map(|attachment| AttachmentStatus {
+                ifindex: attachment.ifindex,
+                name: attachment.name.clone(),
+                hook: attachment.hook,
+                attached_by: self.means(attachment.hook),
+            })
+            .collect()
+    }
+
+    /// Detaches everything.
+    pub(super) fn clear(&mut self, pins: &Pins) {
+        for old in std::mem::take(&mut self.attached).into_values() {
+            self.detach(pins, &old);
+        }
+        self.drop_strangers(pins, &[]);
+    }
+
+    fn means(&self, hook: Hook) -> String {
+        let companion = if self.tcx { "tcx" } else { "clsact" };
+        match hook {
+            Hook::Tcx => companion.to_owned(),
+            Hook::Xdp => format!("xdp (driver) and {companion}"),
+            Hook::XdpGeneric => format!("xdp (generic) and {companion}"),
+        }
+    }
+
+    fn attach(
+        &mut self,
+        object: &mut Ebpf,
+        pins: &Pins,
+        new: &Attachment,
+    ) -> Result<(), AttachError> {
+        let (xdp_kind, other_kind) = match new.hook {
+            Hook::Tcx => (None, vec![XDP, XDP_GENERIC]),
+            Hook::Xdp => (Some((XDP, XdpMode::Driver)), vec![XDP_GENERIC]),
+            Hook::XdpGeneric => (Some((XDP_GENERIC, XdpMode::Skb)), vec![XDP]),
+        };
+        for kind in other_kind {
+            unpin(pins, new.ifindex, kind);
+        }
+        self.attach_tcx(object, pins, new)?;
+        if let Some((kind, mode)) = xdp_kind
+            && !pins.link(new.ifindex, kind).exists()
+        {
+            let program = xdp(object)?;
+            let id = program.attach_to_if_index(new.ifindex, mode)?;
+            let link: FdLink = program.take_link(id)?.try_into()?;
+            link.pin(pins.link(new.ifindex, kind))?;
+        }
+        Ok(())
+    }
+
+    fn attach_tcx(
+        &self,
+        object: &mut Ebpf,
+        pins: &Pins,
+        new: &Attachment,
+    ) -> Result<(), AttachError> {
+        let program = classifier(object, "xvs_tcx")?;
+        if !self.tcx {
+            if let Err(error) = qdisc_add_clsact(&new.name) {
+                // There may be one already; then attaching works all the same.
+                tracing::debug!(link = %new.name, %error, "clsact");
+            }
+            let (priority, handle) = FILTER;
+            let id = program.attach_with_options(
+                &new.name,
+                TcAttachType::Ingress,
+                TcAttachOptions::Netlink(NlOptions {
+                    priority,
+                    handle: handle.into(),
+                    ..NlOptions::default()
+                }),
+            )?;
+            // The filter stays when its handle is forgotten, also when this process ends.
+            std::mem::forget(program.take_link(id)?);
+            return Ok(());
+        }
+        if pins.link(new.ifindex, TCX).exists() {
+            return Ok(());
+        }
+        let id = program.attach_with_options(
+            &new.name,
+            TcAttachType::Ingress,
+            TcAttachOptions::TcxOrder(LinkOrder::first()),
+        )?;
+        let link: FdLink = program.take_link(id)?.try_into()?;
+        link.pin(pins.link(new.ifindex, TCX))?;
+        Ok(())
+    }
+
+    fn detach(&mut self, pins: &Pins, old: &Attachment) {
+        for kind in [XDP, XDP_GENERIC, TCX] {
+            unpin(pins, old.ifindex, kind);
+        }
+        if !self.tcx {
+            remove_filter(&old.name);
+        }
+        self.remove_macs(old.ifindex, &[]);
+        self.attached.remove(&old.ifindex);
+    }
+
+    /// Lets go of pinned links of interfaces that are not wanted: left by a daemon before, or of
+    /// interfaces that are gone.
+    fn drop_strangers(&mut self, pins: &Pins, wanted: &[Attachment]) {
+        let Ok(links) = pins.links() else { return };
+        for (ifindex, kind) in links {
+            if !wanted.iter().any(|new| new.ifindex == ifindex) {
+                unpin(pins, ifindex, &kind);
+                self.remove_macs(ifindex, &[]);
+            }
+        }
+    }
+
+    fn set_macs(&mut self, new: &Attachment) {
+        let keys: Vec<LinkMac> = new
+            .macs
+            .iter()
+            .map(|mac| LinkMac {
+                ifindex: new.ifindex,
+                mac: mac.0,
+                zero: 0,
+            })
+            .collect();
+        for key in &keys {
+            if let Err(error) = self.macs.insert(Plain(*key), 1, 0) {
+                tracing::warn!(link = %new.name, %error, "cannot note an address of a link");
+            }
+        }
+        self.remove_macs(new.ifindex, &keys);
+    }
+
+    fn remove_macs(&mut self, ifindex: u32, except: &[LinkMac]) {
+        let stale: Vec<Plain<LinkMac>> = self
+            .macs
+            .keys()
+            .filter_map(Result::ok)
+            .filter(|key| key.0.ifindex == ifindex && !except.contains(&key.0))
+            .collect();
+        for key in stale {
+            if let Err(error) = self.macs.remove(&key) {
+                tracing::debug!(ifindex, %error, "an address of a link was gone");
+            }
+        }
+    }
+}
+
+/// Why a link does not carry the datapath.
+#[derive(Debug, thiserror::Error)]
+enum AttachError {
+    #[error("{0}")]
+    Link(#[from] aya::programs::links::LinkError),
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    #[error("cannot pin the link: {0}")]
+    Pin(#[from] aya::pin::PinError),
+    #[error("{}", chain(.0))]
+    Program(#[from] aya::programs::ProgramError),
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    text
+}
+
+fn swap(object: &mut Ebpf, pins: &Pins, ifindex: u32, kind: &str) -> Result<(), AttachError> {
+    let path = pins.link(ifindex, kind);
+    let pinned = PinnedLink::from_pin(&path)?;
+    let link = FdLink::from(pinned);
+    if kind == TCX {
+        let program = classifier(object, "xvs_tcx")?;
+        let id = program.attach_to_link(link.try_into()?)?;
+        // The pin holds the kernel's link; ours may close.
+        drop(program.take_link(id)?);
+    } else {
+        let program = xdp(object)?;
+        let id = program.attach_to_link(XdpLink::try_from(link)?)?;
+        drop(program.take_link(id)?);
+    }
+    Ok(())
+}
+
+fn unpin(pins: &Pins, ifindex: u32, kind: &str) {
+    match fs::remove_file(pins.link(ifindex, kind)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(ifindex, kind, %error, "cannot unpin a link");
+        }
+        _ => {}
+    }
+}
+
+fn remove_filter(name: &str) {
+    // By the name of our entry: whatever else is there stays.
+    if let Err(error) =
+        aya::programs::tc::qdisc_detach_program(name, TcAttachType::Ingress, "xvs_tcx")
+    {
+        tracing::debug!(link = name, %error, "no filter of ours");
+    }
+}

@@ -1,0 +1,420 @@
+//! What the maps say: virtual servers with their counts, and connections.
+
+use std::{collections::HashMap as StdMap, time::Duration};
+
+use xvs_datapath::{
+    abi::{Method, RealServer as RealSlot, Settings, Tag, low32, wide},
+    state::{tcp, udp},
+    table::{V4, V6},
+};
+use xvs_types::{
+    ConnectionListing, ConnectionState, Counters, EffectiveMethod, Endpoint, ForwardingMethod,
+    Protocol, RealServer, RealServerListing, Rule, VirtualServerId, VirtualServerListing,
+};
+
+use super::{
+    Bpf,
+    address::endpoint,
+    rates::Estimator,
+    table::{Clock, Live, Record, Table},
+};
+use crate::ConnectionFilter;
+
+/// Cursors of IPv6 connections begin here.
+const V6_CURSORS: u64 = 1 << 40;
+
+impl Bpf {
+    pub(super) fn list_virtual_servers(
+        &self,
+        live: &StdMap<u32, Live>,
+    ) -> Vec<VirtualServerListing> {
+        self.rules
+            .rules()
+            .iter()
+            .filter_map(|rule| self.list_virtual_server(rule, live))
+            .collect()
+    }
+
+    fn list_virtual_server(
+        &self,
+        (config, real_servers): &Rule,
+        live: &StdMap<u32, Live>,
+    ) -> Option<VirtualServerListing> {
+        let slot = self.servers.slot_of(&config.id)?;
+        let real_servers = real_servers
+            .iter()
+            .rev()
+            .filter_map(|server| self.list_real_server(slot, &config.id, server, live))
+            .collect();
+        Some(VirtualServerListing {
+            config: config.clone(),
+            counters: self.virtual_counters(slot, live),
+            rates: self
+                .virtual_estimators
+                .get(&slot)
+                .map(Estimator::rates)
+                .unwrap_or_default(),
+            real_servers,
+        })
+    }
+
+    fn list_real_server(
+        &self,
+        virtual_slot: u32,
+        id: &VirtualServerId,
+        server: &RealServer,
+        live: &StdMap<u32, Live>,
+    ) -> Option<RealServerListing> {
+        let slot = self.servers.real_of_rule(virtual_slot, id, server)?;
+        let found = self.servers.real_servers.read(slot)?;
+        Some(RealServerListing {
+            config: *server,
+            effective: effective(&found, server.method),
+            active: found.active,
+            inactive: found.inactive,
+            persistent: found.persistent,
+            counters: real_counters(slot, &found, live),
+            rates: self
+                .estimators
+                .get(&slot)
+                .map(Estimator::rates)
+                .unwrap_or_default(),
+        })
+    }
+
+    /// Totals of a virtual server: those of its real servers, living and gone.
+    fn virtual_counters(&self, slot: u32, live: &StdMap<u32, Live>) -> Counters {
+        let mut sum = self.bygone.get(&slot).copied().unwrap_or_default();
+        for real in self.servers.reals_of(slot) {
+            if let Some(found) = self.servers.real_servers.read(real) {
+                add(&mut sum, &real_counters(real, &found, live));
+            }
+        }
+        sum.connections = self
+            .servers
+            .virtual_servers
+            .read(slot)
+            .map_or(0, |found| found.connections);
+        sum
+    }
+
+    /// Takes a sample for the rates.
+    pub(super) fn sample(&mut self) {
+        let live = self.live();
+        let reals: Vec<u32> = self.servers.real_slots().collect();
+        self.estimators.retain(|slot, _| reals.contains(slot));
+        for slot in reals {
+            if let Some(found) = self.servers.real_servers.read(slot) {
+                let counters = real_counters(slot, &found, &live);
+                self.estimators.entry(slot).or_default().sample(&counters);
+            }
+        }
+        let slots: Vec<u32> = self
+            .rules
+            .rules()
+            .iter()
+            .filter_map(|(server, _)| self.servers.slot_of(&server.id))
+            .collect();
+        self.virtual_estimators
+            .retain(|slot, _| slots.contains(slot));
+        for slot in slots {
+            let counters = self.virtual_counters(slot, &live);
+            self.virtual_estimators
+                .entry(slot)
+                .or_default()
+                .sample(&counters);
+        }
+    }
+
+    /// Keeps what real servers counted that are about to give their slot back.
+    pub(super) fn note_bygone(&mut self) {
+        for slot in self.servers.ended() {
+            if let Some(found) = self.servers.real_servers.read(slot) {
+                let counters = real_counters(slot, &found, &StdMap::new());
+                add(
+                    self.bygone.entry(found.virtual_server).or_default(),
+                    &counters,
+                );
+            }
+        }
+        let virtual_servers = &self.servers;
+        self.bygone
+            .retain(|slot, _| virtual_servers.id_of(*slot).is_some());
+    }
+
+    /// Zeroes the counters of a virtual server, or of all.
+    pub(super) fn zero(&mut self, id: Option<&VirtualServerId>) {
+        let slots: Vec<u32> = match id {
+            Some(id) => self.servers.slot_of(id).into_iter().collect(),
+            None => self
+                .rules
+                .rules()
+                .iter()
+                .filter_map(|(server, _)| self.servers.slot_of(&server.id))
+                .collect(),
+        };
+        let live = self.live();
+        for slot in slots {
+            self.bygone.remove(&slot);
+            if let Some(estimator) = self.virtual_estimators.get_mut(&slot) {
+                estimator.reset();
+            }
+            for real in self.servers.reals_of(slot) {
+                let counted = live.get(&real).copied().unwrap_or_default();
+                // The totals of retired entries become what cancels the living ones.
+                self.servers.zero_real(real, &counted);
+                if let Some(estimator) = self.estimators.get_mut(&real) {
+                    estimator.reset();
+                }
+            }
+            self.servers.zero_virtual(slot);
+        }
+    }
+
+    pub(super) fn list_connections(
+        &self,
+        filter: &ConnectionFilter,
+        cursor: u64,
+        now: u32,
+        visit: &mut dyn FnMut(ConnectionListing) -> bool,
+    ) -> Option<u64> {
+        let settings = self.settings.read(0)?;
+        let mut stopped = None;
+        if cursor < V6_CURSORS {
+            let begin = low32(cursor);
+            self.pages::<V4>(&self.table4, begin, now, &settings, filter, visit, |next| {
+                stopped = Some(wide(next));
+            });
+            if stopped.is_some() {
+                return stopped;
+            }
+        }
+        let begin = low32(cursor.saturating_sub(V6_CURSORS));
+        self.pages::<V6>(&self.table6, begin, now, &settings, filter, visit, |next| {
+            stopped = Some(V6_CURSORS + wide(next));
+        });
+        stopped
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call for each family, of what the listing was asked with"
+    )]
+    fn pages<F>(
+        &self,
+        table: &Table<F>,
+        begin: u32,
+        now: u32,
+        settings: &Settings,
+        filter: &ConnectionFilter,
+        visit: &mut dyn FnMut(ConnectionListing) -> bool,
+        mut stop: impl FnMut(u32),
+    ) where
+        F: xvs_datapath::table::Family,
+        super::plain::Plain<F::Entry>: aya::Pod,
+    {
+        table.visit(now, begin, &mut |record, next| {
+            let Some(listing) = self.describe(&record, F::V6, settings) else {
+                return true;
+            };
+            if !filter.matches(&listing) || visit(listing) {
+                return true;
+            }
+            stop(next);
+            false
+        });
+    }
+
+    pub(super) fn end_connections(&mut self, filter: &ConnectionFilter, now: u32) -> u64 {
+        let Some(settings) = self.settings.read(0) else {
+            return 0;
+        };
+        // The tables are lent out of the dataplane while they ask it what their records mean.
+        let mut victims4 = std::collections::HashSet::new();
+        let mut victims6 = std::collections::HashSet::new();
+        self.table4.visit(now, 0, &mut |record, _next| {
+            if self.matches(&record, false, &settings, filter) {
+                victims4.insert((
+                    record.tuple.source,
+                    record.tuple.destination,
+                    record.tuple.ports,
+                    record.tag.protocol(),
+                    record.tag.template(),
+                ));
+            }
+            true
+        });
+        self.table6.visit(now, 0, &mut |record, _next| {
+            if self.matches(&record, true, &settings, filter) {
+                victims6.insert((
+                    record.tuple.source,
+                    record.tuple.destination,
+                    record.tuple.ports,
+                    record.tag.protocol(),
+                    record.tag.template(),
+                ));
+            }
+            true
+        });
+        let key = |record: &Record| {
+            (
+                record.tuple.source,
+                record.tuple.destination,
+                record.tuple.ports,
+                record.tag.protocol(),
+                record.tag.template(),
+            )
+        };
+        let reals = &self.servers.real_servers;
+        self.table4
+            .end(now, reals, &mut |record| victims4.contains(&key(record)))
+            + self
+                .table6
+                .end(now, reals, &mut |record| victims6.contains(&key(record)))
+    }
+
+    fn matches(
+        &self,
+        record: &Record,
+        ipv6: bool,
+        settings: &Settings,
+        filter: &ConnectionFilter,
+    ) -> bool {
+        self.describe(record, ipv6, settings)
+            .is_some_and(|listing| filter.matches(&listing))
+    }
+
+    fn describe(
+        &self,
+        record: &Record,
+        ipv6: bool,
+        settings: &Settings,
+    ) -> Option<ConnectionListing> {
+        let server = self.servers.real_servers.read(record.real_server)?;
+        let tag = record.tag;
+        let method = if tag.template() {
+            server.method
+        } else {
+            tag.method()
+        };
+        let tuple = &record.tuple;
+        let virtual_endpoint = endpoint(&tuple.destination, tuple.destination_port(), ipv6);
+        let templates = |index: u16| {
+            self.servers
+                .virtual_servers
+                .read(index.into())
+                .map_or(0, |found| found.persistence)
+        };
+        let clock = Clock {
+            now: 0,
+            settings,
+            templates: &templates,
+        };
+        let left = clock
+            .timeout(tag, record.virtual_server)
+            .saturating_sub(record.age);
+        Some(ConnectionListing {
+            protocol: Protocol::from_number(tag.protocol()),
+            client: endpoint(&tuple.source, tuple.source_port(), ipv6),
+            virtual_endpoint,
+            virtual_server: self.servers.id_of(record.virtual_server.into()),
+            real_endpoint: real_endpoint(record, &server, method, ipv6, virtual_endpoint),
+            method: effective_of(method, &server),
+            local: (method == Method::FULLNAT && !tag.template())
+                .then(|| endpoint(&record.recipe.source, record.recipe.source_port(), ipv6)),
+            state: state_of(tag),
+            expires: Duration::from_millis(
+                wide(left).saturating_mul(1000) / wide(settings.hz.max(1)),
+            ),
+            template: tag.template(),
+            engine_data: None,
+            packets_in: record.packets_in,
+            packets_out: record.packets_out,
+            bytes_in: record.bytes_in,
+            bytes_out: record.bytes_out,
+        })
+    }
+}
+
+fn real_endpoint(
+    record: &Record,
+    server: &RealSlot,
+    method: u8,
+    ipv6: bool,
+    virtual_endpoint: Endpoint,
+) -> Endpoint {
+    if Method::two_way(method) && !record.tag.template() {
+        let recipe = &record.recipe;
+        return endpoint(&recipe.destination, recipe.destination_port(), ipv6);
+    }
+    let mut found = endpoint(&server.address, server.port, server.family == 6);
+    if found.port == 0 {
+        found.port = virtual_endpoint.port;
+    }
+    found
+}
+
+fn state_of(tag: Tag) -> ConnectionState {
+    if tag.template() {
+        return if tag.state() == udp::ASSURED {
+            ConnectionState::Assured
+        } else {
+            ConnectionState::None
+        };
+    }
+    if tag.protocol() == Protocol::Udp.number() {
+        return ConnectionState::Udp;
+    }
+    match tag.state() {
+        tcp::ESTABLISHED => ConnectionState::Established,
+        tcp::SYN_SENT => ConnectionState::SynSent,
+        tcp::SYN_RECV => ConnectionState::SynRecv,
+        tcp::FIN_WAIT => ConnectionState::FinWait,
+        tcp::TIME_WAIT => ConnectionState::TimeWait,
+        tcp::CLOSE => ConnectionState::Close,
+        tcp::CLOSE_WAIT => ConnectionState::CloseWait,
+        tcp::LAST_ACK => ConnectionState::LastAck,
+        tcp::LISTEN => ConnectionState::Listen,
+        tcp::SYNACK => ConnectionState::Synack,
+        _ => ConnectionState::None,
+    }
+}
+
+fn effective(found: &RealSlot, configured: ForwardingMethod) -> EffectiveMethod {
+    if found.method == Method::LOCAL {
+        EffectiveMethod::Local
+    } else {
+        EffectiveMethod::Configured(configured)
+    }
+}
+
+fn effective_of(method: u8, server: &RealSlot) -> EffectiveMethod {
+    EffectiveMethod::Configured(match method {
+        Method::LOCAL => return EffectiveMethod::Local,
+        Method::NAT => ForwardingMethod::Nat,
+        Method::FULLNAT => ForwardingMethod::FullNat,
+        Method::TUNNEL => ForwardingMethod::Tunnel(super::servers::tunnel_of(server)),
+        _ => ForwardingMethod::Direct,
+    })
+}
+
+/// Totals of a real server: retired entries and living ones. The sum may wrap on its way: zeroing
+/// makes the retired ones cancel what lives.
+fn real_counters(slot: u32, found: &RealSlot, live: &StdMap<u32, Live>) -> Counters {
+    let live = live.get(&slot).copied().unwrap_or_default();
+    Counters {
+        connections: found.connections,
+        packets_in: found.packets_in.wrapping_add(live.packets_in),
+        packets_out: found.packets_out.wrapping_add(live.packets_out),
+        bytes_in: found.bytes_in.wrapping_add(live.bytes_in),
+        bytes_out: found.bytes_out.wrapping_add(live.bytes_out),
+    }
+}
+
+fn add(sum: &mut Counters, other: &Counters) {
+    sum.connections = sum.connections.wrapping_add(other.connections);
+    sum.packets_in = sum.packets_in.wrapping_add(other.packets_in);
+    sum.packets_out = sum.packets_out.wrapping_add(other.packets_out);
+    sum.bytes_in = sum.bytes_in.wrapping_add(other.bytes_in);
+    sum.bytes_out = sum.bytes_out.wrapping_add(other.bytes_out);
+}

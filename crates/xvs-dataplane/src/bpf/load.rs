@@ -1,0 +1,324 @@
+//! Loading the programs, on maps that are new or were pinned by a daemon before.
+
+use std::{fs, io, path::Path};
+
+use aya::{
+    Ebpf, EbpfLoader, GlobalData,
+    maps::{Map, MapData, ProgramArray},
+    programs::{Program, SchedClassifier, Xdp},
+};
+use xvs_datapath::abi::{self, Seed, Settings};
+
+use super::{OpenError, memory::Mapped, pins::Pins};
+
+/// Names of the maps that are pinned. Room of a CPU for itself is not.
+const PINNED: [&str; 20] = [
+    "FLOWS4",
+    "FLOWS6",
+    "COLD4",
+    "COLD6",
+    "OVERFLOW4",
+    "OVERFLOW6",
+    "SERVICES",
+    "VIRTUAL",
+    "REAL",
+    "BLOCKS",
+    "LOCALS",
+    "LINK_MACS",
+    "FILTER",
+    "NEXT_HOPS",
+    "HOP_INDEX",
+    "HOPS_FREE",
+    "SETTINGS",
+    "COUNTERS",
+    "STAGES_XDP",
+    "STAGES_TCX",
+];
+
+/// The programs behind the fast path, by their place in the stages.
+const STAGES: [&str; 5] = ["open4", "open6", "carry4", "carry6", "refuse"];
+
+/// Sizes of the maps that the loader decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizes {
+    /// Sets of the IPv4 table, a power of two.
+    pub(super) sets4: u32,
+    /// Sets of the IPv6 table, a power of two.
+    pub(super) sets6: u32,
+}
+
+impl Sizes {
+    /// Room for `connections` of NAT over IPv4, which have two entries each, and for a quarter of
+    /// that over IPv6, whose entries are twice as large.
+    pub(super) fn for_connections(connections: u32) -> Self {
+        let sets4 = (connections.max(1024) / 2)
+            .checked_next_power_of_two()
+            .unwrap_or(1 << 31);
+        Self {
+            sets4,
+            sets6: (sets4 / 4).max(256),
+        }
+    }
+
+    fn overflow4(self) -> u32 {
+        (self.sets4 / 4).max(1024)
+    }
+
+    fn overflow6(self) -> u32 {
+        (self.sets6 / 4).max(1024)
+    }
+}
+
+/// The default number of connections: 1/32 of memory at 256 bytes each, 64 K to 4 M.
+pub(super) fn default_connections() -> u32 {
+    const LEAST: u64 = 1 << 16;
+    const MOST: u64 = 1 << 22;
+    let memory = fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        })
+        .map_or(0, |kibibytes| kibibytes * 1024);
+    u32::try_from((memory / 32 / 256).clamp(LEAST, MOST)).unwrap_or(1 << 16)
+}
+
+/// What was loaded.
+pub(super) struct Loaded {
+    /// The object, its programs loaded.
+    pub(super) object: Ebpf,
+    /// The sizes in force.
+    pub(super) sizes: Sizes,
+    /// Whether the maps were there before.
+    pub(super) adopted: bool,
+}
+
+/// Loads the programs on the pinned maps, or on new ones of these sizes, which it pins.
+pub(super) fn load(pins: &Pins, sizes: Sizes) -> Result<Loaded, OpenError> {
+    let found = pinned_sizes(pins)?;
+    let adopted = found.is_some();
+    let sizes = found.unwrap_or(sizes);
+    let seed = match pinned_seed(pins)? {
+        Some(seed) => seed,
+        None => new_seed()?,
+    };
+    let seed_bytes = bytes_of(&seed);
+    let shift4 = shift(sizes.sets4);
+    let shift6 = shift(sizes.sets6);
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global("SEED", GlobalData::from(&seed_bytes[..]), true)
+        .override_global("SHIFT4", &shift4, true)
+        .override_global("SHIFT6", &shift6, true)
+        .map_max_entries("FLOWS4", sizes.sets4)
+        .map_max_entries("COLD4", sizes.sets4)
+        .map_max_entries("FLOWS6", sizes.sets6)
+        .map_max_entries("COLD6", sizes.sets6)
+        .map_max_entries("OVERFLOW4", sizes.overflow4())
+        .map_max_entries("OVERFLOW6", sizes.overflow6());
+    for name in PINNED {
+        loader.map_pin_path(name, pins.map(name));
+    }
+    let mut object = loader
+        .load(xvs_objects::DIRECTOR)
+        .map_err(|error| OpenError::load("maps", &error))?;
+    load_programs(&mut object)?;
+    let settings = settings_of(&object)?;
+    if let Some(mut value) = settings.read(0) {
+        value.seed = seed;
+        value.version = abi::VERSION;
+        settings.write(0, value);
+    }
+    Ok(Loaded {
+        object,
+        sizes,
+        adopted,
+    })
+}
+
+fn load_programs(object: &mut Ebpf) -> Result<(), OpenError> {
+    for (name, program) in object.programs_mut() {
+        let loaded = match program {
+            Program::Xdp(program) => program.load(),
+            Program::SchedClassifier(program) => program.load(),
+            _ => Ok(()),
+        };
+        loaded.map_err(|error| OpenError::load(format!("program `{name}`"), &error))?;
+    }
+    for (map, prefix) in [("STAGES_XDP", "xvs_xdp"), ("STAGES_TCX", "xvs_tcx")] {
+        let array = object.take_map(map).ok_or_else(|| missing(map))?;
+        let mut array: ProgramArray<MapData> =
+            array.try_into().map_err(|error: aya::maps::MapError| {
+                OpenError::load(format!("map `{map}`"), &error)
+            })?;
+        for (index, stage) in (0..).zip(STAGES) {
+            let name = format!("{prefix}_{stage}");
+            let program = object
+                .program(&name)
+                .ok_or_else(|| missing(name.as_str()))?;
+            let fd = program
+                .fd()
+                .map_err(|error| OpenError::load(format!("program `{name}`"), &error))?;
+            array
+                .set(index, fd, 0)
+                .map_err(|error| OpenError::load(format!("stage `{name}`"), &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// The XDP entry.
+pub(super) fn xdp(object: &mut Ebpf) -> Result<&mut Xdp, OpenError> {
+    object
+        .program_mut("xvs_xdp")
+        .ok_or_else(|| missing("xvs_xdp"))?
+        .try_into()
+        .map_err(|error: aya::programs::ProgramError| OpenError::load("xvs_xdp", &error))
+}
+
+/// A classifier.
+pub(super) fn classifier<'a>(
+    object: &'a mut Ebpf,
+    name: &str,
+) -> Result<&'a mut SchedClassifier, OpenError> {
+    object
+        .program_mut(name)
+        .ok_or_else(|| missing(name))?
+        .try_into()
+        .map_err(|error: aya::programs::ProgramError| OpenError::load(name, &error))
+}
+
+/// A map of the object.
+pub(super) fn map<'a>(object: &'a Ebpf, name: &'static str) -> Result<&'a MapData, OpenError> {
+    match object.map(name).ok_or_else(|| missing(name))? {
+        Map::Array(data)
+        | Map::HashMap(data)
+        | Map::PerCpuArray(data)
+        | Map::Queue(data)
+        | Map::Unsupported(data) => Ok(data),
+        _ => Err(missing(name)),
+    }
+}
+
+/// A mapped array of the object.
+pub(super) fn mapped<T>(
+    object: &Ebpf,
+    name: &'static str,
+    len: u32,
+) -> Result<Mapped<T>, OpenError> {
+    Mapped::new(map(object, name)?.fd(), len).map_err(|reason| OpenError::Map { map: name, reason })
+}
+
+fn settings_of(object: &Ebpf) -> Result<Mapped<Settings>, OpenError> {
+    mapped(object, "SETTINGS", 1)
+}
+
+fn missing(name: &str) -> OpenError {
+    OpenError::load(
+        format!("`{name}`"),
+        &io::Error::new(io::ErrorKind::NotFound, "the object does not have it"),
+    )
+}
+
+/// Sizes of the pinned tables, checked; none when nothing is pinned.
+fn pinned_sizes(pins: &Pins) -> Result<Option<Sizes>, OpenError> {
+    let mut entries = [0; 2];
+    for (slot, (map, value)) in entries.iter_mut().zip([("FLOWS4", 256), ("FLOWS6", 512)]) {
+        let Some(found) = pinned(&pins.map(map))? else {
+            return Ok(None);
+        };
+        let info = found
+            .info()
+            .map_err(|error| OpenError::load(format!("pinned map `{map}`"), &error))?;
+        if info.value_size() != value {
+            return Err(OpenError::Shape {
+                map,
+                path: pins.mount().to_owned(),
+                what: "values of size",
+                found: info.value_size(),
+                wanted: value,
+            });
+        }
+        *slot = info.max_entries();
+    }
+    let [sets4, sets6] = entries;
+    Ok(Some(Sizes { sets4, sets6 }))
+}
+
+fn pinned_seed(pins: &Pins) -> Result<Option<Seed>, OpenError> {
+    let Some(found) = pinned(&pins.map("SETTINGS"))? else {
+        return Ok(None);
+    };
+    let settings: Mapped<Settings> =
+        Mapped::new(found.fd(), 1).map_err(|reason| OpenError::Map {
+            map: "SETTINGS",
+            reason,
+        })?;
+    Ok(settings
+        .read(0)
+        .map(|settings| settings.seed)
+        .filter(|seed| seed.multiplier1 != 0))
+}
+
+fn pinned(path: &Path) -> Result<Option<MapData>, OpenError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    MapData::from_pin(path)
+        .map(Some)
+        .map_err(|error| OpenError::load(format!("pin `{}`", path.display()), &error))
+}
+
+fn new_seed() -> Result<Seed, OpenError> {
+    let mut words = [0_u64; 7];
+    // SAFETY: the room is 56 writable bytes.
+    let got = unsafe { libc::getrandom(words.as_mut_ptr().cast(), size_of_val(&words), 0) };
+    if usize::try_from(got).ok() != Some(size_of_val(&words)) {
+        return Err(OpenError::load("seed", &io::Error::last_os_error()));
+    }
+    let [a, b, c, d, e, first, second] = words;
+    let mut seed = Seed {
+        multiplier1: first | 1,
+        multiplier2: second | 1,
+        ..Seed::default()
+    };
+    for (pair, word) in seed.words.chunks_exact_mut(2).zip([a, b, c, d, e]) {
+        if let [low, high] = pair {
+            (*low, *high) = (abi::low32(word), abi::high32(word));
+        }
+    }
+    Ok(seed)
+}
+
+fn shift(sets: u32) -> u32 {
+    64 - sets.trailing_zeros()
+}
+
+fn bytes_of(seed: &Seed) -> [u8; size_of::<Seed>()] {
+    let mut bytes = [0; size_of::<Seed>()];
+    let (words, rest) = bytes.split_at_mut(40);
+    for (four, word) in words.chunks_exact_mut(4).zip(seed.words) {
+        four.copy_from_slice(&word.to_ne_bytes());
+    }
+    let (first, second) = rest.split_at_mut(8);
+    first.copy_from_slice(&seed.multiplier1.to_ne_bytes());
+    second.copy_from_slice(&seed.multiplier2.to_ne_bytes());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_have_two_entries_for_each_connection() {
+        let sizes = Sizes::for_connections(65_536);
+        assert_eq!(sizes.sets4 * 4, 131_072);
+        assert_eq!(sizes.sets6 * 4, 32_768);
+    }
+
+    #[test]
+    fn the_default_is_within_its_bounds() {
+        assert!((65_536..=4_194_304).contains(&default_connections()));
+    }
+}

@@ -1,0 +1,656 @@
+//! The real dataplane: eBPF programs on pinned maps.
+//!
+//! ```text
+//!   ops --Rules--> servers (slots, lists, filter) --+
+//!   routes, neighbours --> ways, hops --------------+--> maps  <==  programs on links
+//!   clock, sweep: expiry, counts, free next hops ---+
+//! ```
+
+mod address;
+mod attach;
+mod bits;
+mod clock;
+mod error;
+mod hops;
+mod listing;
+mod load;
+mod memory;
+mod pins;
+mod plain;
+mod rates;
+mod servers;
+mod slots;
+mod table;
+mod ways;
+
+use std::{
+    collections::{HashMap as StdMap, HashSet},
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use aya::{Ebpf, maps::Map};
+use xvs_datapath::{
+    abi::{Counter, DROPS, Settings},
+    state::{tcp, udp},
+    table::{V4, V6},
+};
+use xvs_types::{
+    ConnectionListing, Op, OpError, RealServer, Rules, SyncDaemon, Timeouts, VirtualServer,
+    VirtualServerId, VirtualServerListing,
+};
+
+pub use self::error::OpenError;
+use self::{
+    attach::Links,
+    bits::Bits,
+    hops::Hops,
+    load::{Loaded, Sizes},
+    memory::{Mapped, wait_for_programs},
+    pins::Pins,
+    rates::Estimator,
+    servers::{Parts, Servers},
+    table::{Clock, Live, Table, Tally},
+    ways::Ways,
+};
+use crate::{
+    Atomicity, Attachment, ConnectionFilter, Dataplane, DataplaneStatus, Mac, NeighbourKey, Prefix,
+    Route, TableStatus,
+};
+
+/// Seconds without a sign of life after which the programs ask the kernel for next hops themselves.
+const PATIENCE: u32 = 2;
+/// Tables up to this many entries are gone over as a whole each second, and anew for each listing.
+const SMALL: u32 = 1 << 20;
+/// Seconds in which larger tables are gone over.
+const PASS: u32 = 8;
+
+/// How to open the dataplane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BpfOptions {
+    /// Where the BPF file system of this instance is, or shall be, mounted.
+    pub pins: PathBuf,
+    /// Room for so many connections over IPv4, and a quarter of that over IPv6; default 1/32 of
+    /// memory at 256 bytes each, between 65,536 and 4,194,304. Pinned tables keep their size.
+    pub connections: Option<u32>,
+}
+
+/// The dataplane of the kernel.
+pub struct Bpf {
+    object: Ebpf,
+    pins: Pins,
+    links: Links,
+    rules: Rules,
+    servers: Servers,
+    ways: Ways,
+    settings: Mapped<Settings>,
+    table4: Table<V4>,
+    table6: Table<V6>,
+    tally4: Tally,
+    tally6: Tally,
+    estimators: StdMap<u32, Estimator>,
+    virtual_estimators: StdMap<u32, Estimator>,
+    /// What real servers that ended counted, by virtual server.
+    bygone: StdMap<u32, xvs_types::Counters>,
+    last_sample: Option<Instant>,
+    /// Virtual servers by the address of a real server, for the rules as they are; made when asked.
+    users: Option<StdMap<IpAddr, Vec<VirtualServerId>>>,
+    hz: u32,
+}
+
+impl Bpf {
+    /// Loads the programs, on maps that a daemon before left pinned or on new ones. Programs that
+    /// are attached already are swapped for the new ones without losing a packet.
+    ///
+    /// # Errors
+    ///
+    /// When the pins cannot be where they should, were made by another version, or the kernel refuses
+    /// a map or a program.
+    ///
+    /// # Minimum kernel version
+    ///
+    /// 6.1.
+    pub fn open(options: &BpfOptions) -> Result<Self, OpenError> {
+        let pins = Pins::open(&options.pins)?;
+        let connections = options
+            .connections
+            .unwrap_or_else(load::default_connections);
+        let loaded = load::load(&pins, Sizes::for_connections(connections))?;
+        if loaded.adopted {
+            let wanted = Sizes::for_connections(connections);
+            if options.connections.is_some() && wanted != loaded.sizes {
+                tracing::warn!(
+                    "the pinned tables keep their size; a stop without `--keep` gives them up"
+                );
+            }
+        }
+        Self::assemble(pins, loaded)
+    }
+
+    fn assemble(pins: Pins, loaded: Loaded) -> Result<Self, OpenError> {
+        let Loaded {
+            mut object,
+            sizes,
+            adopted,
+        } = loaded;
+        let settings: Mapped<Settings> = load::mapped(&object, "SETTINGS", 1)?;
+        let hz = clock::calibrate(&mut object, &settings)?;
+        if let Some(mut value) = settings.read(0) {
+            value.hz = hz;
+            value.patience = hz * PATIENCE;
+            value.reuse_mode = 1;
+            if !adopted {
+                default_timeouts(&mut value, hz);
+            }
+            settings.write(0, value);
+        }
+        let servers = Servers::new(Parts {
+            virtual_servers: load::mapped(&object, "VIRTUAL", 16_384)?,
+            real_servers: load::mapped(&object, "REAL", 131_072)?,
+            blocks: load::mapped(&object, "BLOCKS", 32_768)?,
+            locals: load::mapped(&object, "LOCALS", 4_096)?,
+            services: hash(&mut object, "SERVICES")?,
+            bits: Bits::new(load::mapped(&object, "FILTER", 1)?),
+            hz,
+        });
+        let queue = take(&mut object, "HOPS_FREE")?;
+        let hops = Hops::new(
+            load::mapped(&object, "NEXT_HOPS", 65_536)?,
+            hash(&mut object, "HOP_INDEX")?,
+            queue
+                .try_into()
+                .map_err(|error: aya::maps::MapError| OpenError::load("HOPS_FREE", &error))?,
+        );
+        let table4 = Table::new(
+            load::mapped(&object, "FLOWS4", sizes.sets4)?,
+            load::mapped(&object, "COLD4", sizes.sets4)?,
+            hash(&mut object, "OVERFLOW4")?,
+        );
+        let table6 = Table::new(
+            load::mapped(&object, "FLOWS6", sizes.sets6)?,
+            load::mapped(&object, "COLD6", sizes.sets6)?,
+            hash(&mut object, "OVERFLOW6")?,
+        );
+        let mut links = Links::new(hash(&mut object, "LINK_MACS")?);
+        for failure in links.adopt(&mut object, &pins) {
+            tracing::warn!("{failure}");
+        }
+        let mut rules = Rules::new();
+        for (virtual_server, real_servers) in servers.rules() {
+            let id = virtual_server.id;
+            let ops = std::iter::once(Op::AddVirtualServer { virtual_server }).chain(
+                real_servers
+                    .into_iter()
+                    .map(|real_server| Op::AddRealServer {
+                        virtual_server: id,
+                        real_server,
+                    }),
+            );
+            for op in ops {
+                if let Err(error) = rules.apply(&op) {
+                    // The daemon brings the maps to its file; this was only where it begins from.
+                    tracing::debug!(%error, "a rule in the maps");
+                }
+            }
+        }
+        let mut bpf = Self {
+            object,
+            pins,
+            links,
+            rules,
+            servers,
+            ways: Ways::new(hops),
+            settings,
+            table4,
+            table6,
+            tally4: Tally::default(),
+            tally6: Tally::default(),
+            estimators: StdMap::new(),
+            virtual_estimators: StdMap::new(),
+            bygone: StdMap::new(),
+            last_sample: None,
+            users: None,
+            hz,
+        };
+        bpf.beat();
+        Ok(bpf)
+    }
+
+    /// A sign of life, and the time.
+    fn beat(&mut self) {
+        if let Err(error) = clock::tick(&mut self.object, true) {
+            tracing::error!(%error, "the datapath goes on without the daemon's next hops");
+        }
+    }
+
+    fn now(&mut self) -> u32 {
+        if let Err(error) = clock::tick(&mut self.object, false) {
+            tracing::error!(%error, "expiry stands still");
+        }
+        self.settings
+            .read(0)
+            .map_or(0, |settings| xvs_datapath::abi::low32(settings.jiffies))
+    }
+
+    /// Brings the maps to the rules of these virtual servers.
+    fn bring(&mut self, ids: &[VirtualServerId]) -> Result<(), OpError> {
+        let mut gone = HashSet::new();
+        for id in ids {
+            let rule = self.rules.rule(id).cloned();
+            gone.extend(self.servers.bring(id, rule.as_ref(), &mut self.ways)?);
+        }
+        self.forget_ways(&gone);
+        Ok(())
+    }
+
+    /// Makes packets of these real servers' connections ask for their way. In large tables the sweep
+    /// does it, within the time of a pass.
+    fn forget_ways(&self, servers: &HashSet<u32>) {
+        if !servers.is_empty() && self.table4.capacity() <= SMALL {
+            self.table4.forget_way(servers);
+            self.table6.forget_way(servers);
+        }
+    }
+
+    fn apply_timeouts(&mut self) {
+        let timeouts = self.rules.timeouts();
+        let hz = self.hz;
+        if let Some(mut value) = self.settings.read(0) {
+            let jiffies = |duration: std::time::Duration| {
+                u32::try_from(duration.as_secs())
+                    .unwrap_or(u32::MAX)
+                    .saturating_mul(hz)
+            };
+            value.tcp_timeouts[usize::from(tcp::ESTABLISHED)] = jiffies(timeouts.tcp);
+            value.tcp_timeouts[usize::from(tcp::FIN_WAIT)] = jiffies(timeouts.tcp_fin);
+            value.udp_timeouts[usize::from(udp::ONE_WAY)] = jiffies(timeouts.udp);
+            value.udp_timeouts[usize::from(udp::ASSURED)] = jiffies(timeouts.udp);
+            self.settings.write(0, value);
+        }
+    }
+
+    /// Ends what is past its timeout, and counts the rest.
+    fn sweep(&mut self) {
+        let now = self.now();
+        let Some(settings) = self.settings.read(0) else {
+            return;
+        };
+        let virtual_servers = &self.servers.virtual_servers;
+        let templates = |index: u16| {
+            virtual_servers
+                .read(index.into())
+                .map_or(0, |server| server.persistence)
+        };
+        let clock = Clock {
+            now,
+            settings: &settings,
+            templates: &templates,
+        };
+        let reals = &self.servers.real_servers;
+        let budget = |capacity: u32| SMALL.max(capacity.div_ceil(PASS));
+        let budget4 = budget(self.table4.capacity());
+        let budget6 = budget(self.table6.capacity());
+        let ended4 = self.table4.sweep(&clock, reals, budget4);
+        let ended6 = self.table6.sweep(&clock, reals, budget6);
+        let passed = ended4.is_some();
+        if let Some(tally) = ended4 {
+            self.tally4 = tally;
+        }
+        if let Some(tally) = ended6 {
+            self.tally6 = tally;
+        }
+        // The IPv6 table is the smaller one: when a pass over the other ends, both have been seen.
+        if passed {
+            let hops = self.tally4.hops.union(&self.tally6.hops).copied().collect();
+            self.ways.hops.reclaim(&hops);
+        }
+    }
+
+    /// Packets and bytes of live entries, as fresh as the size of the tables allows.
+    fn live(&self) -> StdMap<u32, Live> {
+        let mut live = StdMap::new();
+        if self.table4.capacity() <= SMALL {
+            self.table4.count(&mut live);
+            self.table6.count(&mut live);
+            return live;
+        }
+        for tally in [&self.tally4, &self.tally6] {
+            for (server, counted) in &tally.live {
+                let sum: &mut Live = live.entry(*server).or_default();
+                sum.packets_in += counted.packets_in;
+                sum.packets_out += counted.packets_out;
+                sum.bytes_in += counted.bytes_in;
+                sum.bytes_out += counted.bytes_out;
+            }
+        }
+        live
+    }
+}
+
+impl Dataplane for Bpf {
+    fn apply(&mut self, ops: &[Op], atomicity: Atomicity) -> Vec<Result<(), OpError>> {
+        let before = self.rules.clone();
+        self.users = None;
+        let mut results = Vec::with_capacity(ops.len());
+        let mut touched = Vec::new();
+        let mut known = HashSet::new();
+        for op in ops {
+            let result = self.check(op).and_then(|()| self.rules.apply(op));
+            if result.is_err() && atomicity == Atomicity::AllOrNothing {
+                self.rules = before;
+                results.push(result);
+                return results;
+            }
+            if result.is_ok() {
+                for id in self.ids_of(op, &before) {
+                    if known.insert(id) {
+                        touched.push(id);
+                    }
+                }
+                match op {
+                    Op::SetTimeouts { .. } => self.apply_timeouts(),
+                    Op::Zero { id } => self.zero(id.as_ref()),
+                    _ => {}
+                }
+            }
+            results.push(result);
+        }
+        if let Err(error) = self.bring(&touched) {
+            // A limit was met half-way: back to what was there.
+            self.rules = before;
+            if let Err(second) = self.bring(&touched) {
+                tracing::error!(%second, "the maps are not what the rules say");
+            }
+            return match atomicity {
+                Atomicity::AllOrNothing => vec![Err(error)],
+                Atomicity::OneByOne => self.one_by_one(ops),
+            };
+        }
+        results
+    }
+
+    fn rules(&self) -> Vec<(VirtualServer, Vec<RealServer>)> {
+        self.rules.rules().to_vec()
+    }
+
+    fn virtual_servers(&mut self) -> Vec<VirtualServerListing> {
+        let live = self.live();
+        self.list_virtual_servers(&live)
+    }
+
+    fn connections(
+        &mut self,
+        filter: &ConnectionFilter,
+        visit: &mut dyn FnMut(ConnectionListing) -> bool,
+    ) {
+        let _end = self.connections_from(filter, 0, visit);
+    }
+
+    fn connections_from(
+        &mut self,
+        filter: &ConnectionFilter,
+        cursor: u64,
+        visit: &mut dyn FnMut(ConnectionListing) -> bool,
+    ) -> Option<u64> {
+        let now = self.now();
+        self.list_connections(filter, cursor, now, visit)
+    }
+
+    fn kill(&mut self, filter: &ConnectionFilter) -> u64 {
+        let now = self.now();
+        self.end_connections(filter, now)
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        self.rules.timeouts()
+    }
+
+    fn sync_daemons(&self) -> Vec<SyncDaemon> {
+        self.rules.sync_daemons().to_vec()
+    }
+
+    fn attach(&mut self, wanted: &[Attachment]) -> Vec<String> {
+        self.links.set(&mut self.object, &self.pins, wanted)
+    }
+
+    fn set_local_prefixes(&mut self, prefixes: &[Prefix]) {
+        let anywhere = self
+            .rules
+            .rules()
+            .iter()
+            .filter(|(server, _)| server.anywhere)
+            .map(|(server, _)| server.id)
+            .collect();
+        self.servers.set_prefixes(prefixes, &anywhere);
+    }
+
+    fn set_kept_ports(&mut self, local_address: IpAddr, kept: Option<(u16, u16)>) {
+        self.servers.set_kept_ports(local_address, kept);
+    }
+
+    fn destinations(&self) -> Vec<IpAddr> {
+        let mut destinations: Vec<IpAddr> = self
+            .rules
+            .rules()
+            .iter()
+            .flat_map(|(_, real_servers)| real_servers)
+            .map(|server| server.endpoint.address)
+            .collect();
+        destinations.sort_unstable();
+        destinations.dedup();
+        destinations
+    }
+
+    fn set_route(&mut self, destination: IpAddr, route: Option<Route>) {
+        let before = self.ways.of(destination);
+        let way = self.ways.set(destination, route);
+        if way == before {
+            return;
+        }
+        let ids = self.users_of(destination);
+        if let Err(error) = self.bring(&ids) {
+            tracing::error!(%destination, %error, "a route could not be noted");
+        }
+        if before.hop != 0 && before.hop != way.hop {
+            let moved: HashSet<u32> = self
+                .servers
+                .real_slots()
+                .filter(|slot| self.servers.is_at(*slot, destination))
+                .collect();
+            self.forget_ways(&moved);
+        }
+    }
+
+    fn neighbours(&mut self) -> Vec<NeighbourKey> {
+        self.ways.hops.neighbours()
+    }
+
+    fn set_neighbour(&mut self, neighbour: NeighbourKey, resolved: Option<(Mac, Mac)>) {
+        let mtu = self.ways.mtu(&neighbour);
+        self.ways.hops.resolve(neighbour, resolved, mtu);
+    }
+
+    fn forget_client_routes(&mut self) {
+        self.ways.hops.forget_learned();
+    }
+
+    fn housekeep(&mut self) {
+        self.beat();
+        self.sweep();
+        let due = self
+            .last_sample
+            .is_none_or(|last| last.elapsed().as_secs() >= rates::PERIOD);
+        if due {
+            self.last_sample = Some(Instant::now());
+            self.sample();
+        }
+        if self.servers.has_waste() {
+            wait_for_programs();
+            self.note_bygone();
+            self.servers.recycle();
+        }
+    }
+
+    fn finish(&mut self, keep: bool) -> Vec<String> {
+        if keep {
+            return Vec::new();
+        }
+        self.links.clear(&self.pins);
+        match self.pins.remove() {
+            Ok(()) => Vec::new(),
+            Err(error) => vec![format!(
+                "cannot remove the pins under `{}`: {error}",
+                Path::display(self.pins.mount())
+            )],
+        }
+    }
+
+    fn status(&mut self) -> DataplaneStatus {
+        let counts = self.counts();
+        let mut status = DataplaneStatus {
+            attachments: self.links.status(),
+            table_v4: TableStatus {
+                capacity: u64::from(self.table4.capacity()),
+                used: self.tally4.used,
+                overflow: self.tally4.overflow,
+            },
+            table_v6: TableStatus {
+                capacity: u64::from(self.table6.capacity()),
+                used: self.tally6.used,
+                overflow: self.tally6.overflow,
+            },
+            ..DataplaneStatus::default()
+        };
+        for (counter, name) in Counter::ALL {
+            let value = counts.get(&counter.index()).copied().unwrap_or(0);
+            let list = if counter.index() < DROPS {
+                &mut status.drops
+            } else {
+                &mut status.events
+            };
+            list.insert((*name).to_owned(), value);
+        }
+        status
+    }
+}
+
+impl Bpf {
+    /// What the rule base cannot know: whether this datapath can do it.
+    fn check(&self, op: &Op) -> Result<(), OpError> {
+        if let Op::AddVirtualServer { virtual_server } | Op::EditVirtualServer { virtual_server } =
+            op
+            && !servers::has_scheduler(virtual_server.scheduler)
+        {
+            return Err(OpError::Invalid {
+                reason: format!(
+                    "the datapath does not have the scheduler `{}` yet; it has rr, wrr, lc and wlc",
+                    virtual_server.scheduler
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// The virtual servers with a real server at this address.
+    fn users_of(&mut self, address: IpAddr) -> Vec<VirtualServerId> {
+        let rules = &self.rules;
+        let users = self.users.get_or_insert_with(|| {
+            let mut users: StdMap<IpAddr, Vec<VirtualServerId>> = StdMap::new();
+            for (server, real_servers) in rules.rules() {
+                for real_server in real_servers {
+                    let list = users.entry(real_server.endpoint.address).or_default();
+                    if list.last() != Some(&server.id) {
+                        list.push(server.id);
+                    }
+                }
+            }
+            users
+        });
+        users.get(&address).cloned().unwrap_or_default()
+    }
+
+    /// The virtual servers that an op touches.
+    fn ids_of(&self, op: &Op, before: &Rules) -> Vec<VirtualServerId> {
+        match op {
+            Op::AddRealServer { virtual_server, .. }
+            | Op::DeleteRealServer { virtual_server, .. }
+            | Op::EditRealServer { virtual_server, .. } => vec![*virtual_server],
+            Op::AddVirtualServer { virtual_server } | Op::EditVirtualServer { virtual_server } => {
+                vec![virtual_server.id]
+            }
+            Op::DeleteVirtualServer { id } => vec![*id],
+            Op::Flush => before
+                .rules()
+                .iter()
+                .chain(self.rules.rules())
+                .map(|(server, _)| server.id)
+                .collect(),
+            Op::SetTimeouts { .. }
+            | Op::StartSyncDaemon { .. }
+            | Op::StopSyncDaemon { .. }
+            | Op::Zero { .. } => Vec::new(),
+        }
+    }
+
+    /// Applies ops that do not all fit, each for itself.
+    fn one_by_one(&mut self, ops: &[Op]) -> Vec<Result<(), OpError>> {
+        ops.iter()
+            .map(|op| {
+                self.apply(std::slice::from_ref(op), Atomicity::AllOrNothing)
+                    .pop()
+                    .unwrap_or(Ok(()))
+            })
+            .collect()
+    }
+
+    /// The counters, summed over CPUs.
+    fn counts(&self) -> StdMap<u32, u64> {
+        let Some(Map::PerCpuArray(_)) = self.object.map("COUNTERS") else {
+            return StdMap::new();
+        };
+        let Some(map) = self.object.map("COUNTERS") else {
+            return StdMap::new();
+        };
+        let Ok(counters) = aya::maps::PerCpuArray::<_, u64>::try_from(map) else {
+            return StdMap::new();
+        };
+        Counter::ALL
+            .iter()
+            .filter_map(|(counter, _name)| {
+                let values = counters.get(&counter.index(), 0).ok()?;
+                Some((counter.index(), values.iter().sum()))
+            })
+            .collect()
+    }
+}
+
+fn default_timeouts(settings: &mut Settings, hz: u32) {
+    for (slot, seconds) in settings.tcp_timeouts.iter_mut().zip(tcp::TIMEOUTS) {
+        *slot = seconds * hz;
+    }
+    settings.udp_timeouts = [udp::TIMEOUT * hz; 4];
+    settings.sctp_timeouts = [900 * hz; 16];
+}
+
+fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, OpenError> {
+    object.take_map(name).ok_or_else(|| {
+        OpenError::load(
+            format!("`{name}`"),
+            &std::io::Error::new(std::io::ErrorKind::NotFound, "the object does not have it"),
+        )
+    })
+}
+
+fn hash<K, V>(
+    object: &mut Ebpf,
+    name: &'static str,
+) -> Result<aya::maps::HashMap<aya::maps::MapData, K, V>, OpenError>
+where
+    K: aya::Pod,
+    V: aya::Pod,
+{
+    take(object, name)?
+        .try_into()
+        .map_err(|error: aya::maps::MapError| OpenError::load(name, &error))
+}

@@ -1,0 +1,79 @@
+//! Rates as the kernel's estimator makes them (`net/netfilter/ipvs/ip_vs_est.c`): a sample every two
+//! seconds, weight one quarter, fixed point.
+
+use xvs_types::{Counters, Rates};
+
+/// Seconds between samples.
+pub(super) const PERIOD: u64 = 2;
+
+/// The estimator of one virtual or real server.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Estimator {
+    last: Counters,
+    connections: u64,
+    packets_in: u64,
+    packets_out: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl Estimator {
+    /// Takes a sample.
+    pub(super) fn sample(&mut self, now: &Counters) {
+        let last = self.last;
+        step(&mut self.connections, now.connections, last.connections, 9);
+        step(&mut self.packets_in, now.packets_in, last.packets_in, 9);
+        step(&mut self.packets_out, now.packets_out, last.packets_out, 9);
+        step(&mut self.bytes_in, now.bytes_in, last.bytes_in, 4);
+        step(&mut self.bytes_out, now.bytes_out, last.bytes_out, 4);
+        self.last = *now;
+    }
+
+    /// The rates as listed.
+    pub(super) fn rates(&self) -> Rates {
+        Rates {
+            connections: (self.connections + 0x1ff) >> 10,
+            packets_in: (self.packets_in + 0x1ff) >> 10,
+            packets_out: (self.packets_out + 0x1ff) >> 10,
+            bytes_in: (self.bytes_in + 0xf) >> 5,
+            bytes_out: (self.bytes_out + 0xf) >> 5,
+        }
+    }
+
+    /// Begins anew, after counters were zeroed.
+    pub(super) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn step(rate: &mut u64, now: u64, last: u64, shift: u32) {
+    let sample = now.saturating_sub(last) << shift;
+    if sample >= *rate {
+        *rate += (sample - *rate) >> 2;
+    } else {
+        // The kernel shifts a negative number, which rounds down.
+        *rate -= (*rate - sample).div_ceil(4);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_rate_is_reached_and_dies_away() {
+        let mut estimator = Estimator::default();
+        let mut counters = Counters::default();
+        for _ in 0..40 {
+            counters.connections += 200;
+            counters.bytes_in += 2_000_000;
+            estimator.sample(&counters);
+        }
+        assert_eq!(estimator.rates().connections, 100);
+        assert_eq!(estimator.rates().bytes_in, 1_000_000);
+        for _ in 0..80 {
+            estimator.sample(&counters);
+        }
+        assert_eq!(estimator.rates(), Rates::default());
+    }
+}

@@ -1,0 +1,78 @@
+//! The way to each real server: what its slot needs to know of routes.
+
+use std::{collections::HashMap, net::IpAddr};
+
+use xvs_datapath::abi::Address;
+
+use super::{
+    address::to_abi,
+    hops::{Hops, key_of},
+};
+use crate::{NeighbourKey, Route};
+
+/// The way to one address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Index of the next hop; 0 while there is no route.
+    pub(super) hop: u16,
+    /// Outer source of a tunnel.
+    pub(super) source: Address,
+    /// The address is this host's.
+    pub(super) local: bool,
+}
+
+/// The ways that the director told.
+pub(super) struct Ways {
+    pub(super) hops: Hops,
+    ways: HashMap<IpAddr, Way>,
+    link_mtu: HashMap<NeighbourKey, u32>,
+}
+
+impl Ways {
+    pub(super) fn new(hops: Hops) -> Self {
+        Self {
+            hops,
+            ways: HashMap::new(),
+            link_mtu: HashMap::new(),
+        }
+    }
+
+    /// The way to an address, as last told.
+    pub(super) fn of(&self, address: IpAddr) -> Way {
+        self.ways.get(&address).copied().unwrap_or_default()
+    }
+
+    /// Notes the kernel's route to an address; answers the way.
+    pub(super) fn set(&mut self, destination: IpAddr, route: Option<Route>) -> Way {
+        let way = match route {
+            None => Way::default(),
+            Some(route) if route.local => Way {
+                local: true,
+                ..Way::default()
+            },
+            Some(route) => {
+                let neighbour = NeighbourKey {
+                    ifindex: route.ifindex,
+                    address: route.gateway.unwrap_or(destination),
+                };
+                let hop = self.hops.slot(key_of(neighbour));
+                if hop != 0 {
+                    self.hops.set_mtu(hop, route.mtu);
+                    self.link_mtu.insert(neighbour, route.mtu);
+                }
+                Way {
+                    hop,
+                    source: route.source.map(to_abi).unwrap_or_default(),
+                    local: false,
+                }
+            }
+        };
+        self.ways.insert(destination, way);
+        way
+    }
+
+    /// The largest packet to a neighbour, as far as a route told it; 0 when none did.
+    pub(super) fn mtu(&self, neighbour: &NeighbourKey) -> u32 {
+        self.link_mtu.get(neighbour).copied().unwrap_or(0)
+    }
+}
