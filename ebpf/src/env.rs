@@ -177,10 +177,9 @@ impl Env for Maps {
     }
 
     #[inline(always)]
-    fn locality_insert(&self, key: &LocalityKey, locality: *const Locality) {
+    fn locality_insert(&self, key: &LocalityKey, locality: &Locality) {
         // Without room the destination is scheduled anew next time.
-        // SAFETY: the locality is the scratch's.
-        let _ = maps::LOCALITIES.insert(key, unsafe { &*locality }, 0);
+        let _ = maps::LOCALITIES.insert(key, locality, 0);
     }
 
     #[inline(always)]

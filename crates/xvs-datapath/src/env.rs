@@ -80,7 +80,7 @@ pub trait Env {
     /// What lblc and lblcr remember of a destination.
     fn locality(&self, key: &LocalityKey) -> *mut Locality;
     /// Remembers a destination; what was used longest ago may be forgotten for it.
-    fn locality_insert(&self, key: &LocalityKey, locality: *const Locality);
+    fn locality_insert(&self, key: &LocalityKey, locality: &Locality);
     /// A local address.
     fn local_address(&self, index: u32) -> *mut LocalAddress;
     /// Whether frames to `key` are for this host.

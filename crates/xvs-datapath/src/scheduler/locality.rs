@@ -113,7 +113,7 @@ fn remember<E: Env>(env: &E, key: &LocalityKey, server: u32) {
         (*room).spare = 0;
         (*room).servers = Locality::NOBODY;
         (*room).servers[0] = server;
-        env.locality_insert(key, room);
+        env.locality_insert(key, &*room);
     }
 }
 

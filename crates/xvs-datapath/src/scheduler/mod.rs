@@ -18,6 +18,8 @@ pub mod rr;
 pub mod sed;
 pub mod sh;
 pub mod table;
+#[cfg(test)]
+mod tests;
 pub mod twos;
 pub mod wlc;
 pub mod wrr;
