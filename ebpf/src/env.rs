@@ -121,18 +121,18 @@ impl Env for Maps {
 
     #[inline(always)]
     fn overflow4_insert(&self, key: &OverflowKey, entry: *const Entry4) -> bool {
+        // By reference: a copy would take an entry's size of the stack.
         // SAFETY: the entry is the scratch's.
-        maps::OVERFLOW4
-            .insert(key, unsafe { &*entry }, NOEXIST)
-            .is_ok()
+        let entry: &Entry4 = unsafe { &*entry };
+        maps::OVERFLOW4.insert(key, entry, NOEXIST).is_ok()
     }
 
     #[inline(always)]
     fn overflow6_insert(&self, key: &OverflowKey, entry: *const Entry6) -> bool {
+        // By reference: a copy would take an entry's size of the stack.
         // SAFETY: the entry is the scratch's.
-        maps::OVERFLOW6
-            .insert(key, unsafe { &*entry }, NOEXIST)
-            .is_ok()
+        let entry: &Entry6 = unsafe { &*entry };
+        maps::OVERFLOW6.insert(key, entry, NOEXIST).is_ok()
     }
 
     #[inline(always)]
@@ -429,10 +429,8 @@ unsafe extern "C" fn step<V: Visitor>(round: u32, context: *mut c_void) -> i64 {
             return 1;
         };
         // SAFETY: the server is a valid map value.
-        if walk
-            .visitor
-            .visit(position, member, unsafe { &*opaque(server.cast_mut()) })
-        {
+        let server = unsafe { &*opaque(server.cast_mut()) };
+        if walk.visitor.visit(position, member, server) {
             return 1;
         }
     }

@@ -584,13 +584,14 @@ impl Servers {
             (*pointer).tunnel_kind = kind;
             (*pointer).tunnel_checksum = checksum;
             (*pointer).tunnel_port = port.to_be();
-            (&raw mut (*pointer).method).write_volatile(if way.local {
-                Method::LOCAL
-            } else {
-                method
-            });
-            (*pointer).tunnel_source = way.source;
-            (&raw mut (*pointer).next_hop).write_volatile(way.hop);
+            // Until the way is told, as after a daemon has taken up these maps, what the daemon before
+            // knew of it goes on.
+            let local = way.map_or((*pointer).method == Method::LOCAL, |way| way.local);
+            (&raw mut (*pointer).method).write_volatile(if local { Method::LOCAL } else { method });
+            if let Some(way) = way {
+                (*pointer).tunnel_source = way.source;
+                (&raw mut (*pointer).next_hop).write_volatile(way.hop);
+            }
             (&raw mut (*pointer).flags)
                 .write_volatile(real_server_flag::IN_USE | real_server_flag::AVAILABLE);
         }
