@@ -343,7 +343,7 @@ impl Dataplane for Bpf {
         let mut touched = Vec::new();
         let mut known = HashSet::new();
         for op in ops {
-            let result = self.check(op).and_then(|()| self.rules.apply(op));
+            let result = self.rules.apply(op);
             if result.is_err() && atomicity == Atomicity::AllOrNothing {
                 self.rules = before;
                 results.push(result);
@@ -543,22 +543,6 @@ impl Dataplane for Bpf {
 }
 
 impl Bpf {
-    /// What the rule base cannot know: whether this datapath can do it.
-    fn check(&self, op: &Op) -> Result<(), OpError> {
-        if let Op::AddVirtualServer { virtual_server } | Op::EditVirtualServer { virtual_server } =
-            op
-            && !servers::has_scheduler(virtual_server.scheduler)
-        {
-            return Err(OpError::Invalid {
-                reason: format!(
-                    "the datapath does not have the scheduler `{}` yet; it has rr, wrr, lc and wlc",
-                    virtual_server.scheduler
-                ),
-            });
-        }
-        Ok(())
-    }
-
     /// The virtual servers with a real server at this address.
     fn users_of(&mut self, address: IpAddr) -> Vec<VirtualServerId> {
         let rules = &self.rules;
