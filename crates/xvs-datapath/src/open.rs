@@ -316,6 +316,9 @@ unsafe fn full_nat<F: Family, E: Env>(
         tries += 1;
         // SAFETY: the local address is a valid map value.
         let port = unsafe { port::next_port(env, local) };
+        if port == 0 {
+            break;
+        }
         let forward = &mut scratch.forward;
         forward.recipe.ports = forward.recipe.ports & 0xffff_0000 | u32::from(port);
         back(&scratch.forward, &mut scratch.reverse);
