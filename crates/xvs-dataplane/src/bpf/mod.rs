@@ -12,6 +12,7 @@ mod bits;
 mod clock;
 mod error;
 mod hops;
+mod kernel_link;
 mod listing;
 mod load;
 mod memory;
