@@ -313,7 +313,6 @@ unsafe fn full_nat<F: Family, E: Env>(
     unsafe { to_server(&mut scratch.forward, server) };
     // SAFETY: the local address is a valid map value.
     scratch.forward.recipe.source = unsafe { (*local).address };
-<<<<<<< HEAD
     let mut ports = Ports::<F, E> {
         env,
         scratch,
@@ -346,6 +345,10 @@ impl<F: Family, E: Env> Rounds for Ports<'_, F, E> {
     fn round(&mut self) -> bool {
         // SAFETY: the local address is a valid map value.
         let port = unsafe { port::next_port(self.env, self.local) };
+        if port == 0 {
+            // The host keeps every port of this address.
+            return true;
+        }
         let Scratch {
             forward, reverse, ..
         } = &mut *self.scratch;
@@ -357,28 +360,6 @@ impl<F: Family, E: Env> Rounds for Ports<'_, F, E> {
             self.free = 1;
         }
         self.free != 0
-=======
-    let mut tries = 0;
-    while tries < PORT_TRIES {
-        tries += 1;
-        // SAFETY: the local address is a valid map value.
-        let port = unsafe { port::next_port(env, local) };
-        if port == 0 {
-            break;
-        }
-        let forward = &mut scratch.forward;
-        forward.recipe.ports = forward.recipe.ports & 0xffff_0000 | u32::from(port);
-        back(&scratch.forward, &mut scratch.reverse);
-        scratch.reverse.identity = scratch.forward.identity;
-        let taken = env.find_call(F::V6, REVERSE);
-        if taken >= 0 || taken == FOUND_OVERFLOW {
-            continue;
-        }
-        let answer = two_way::<F, E>(env, scratch);
-        if answer != INSERT_COLLISION {
-            return outcome(env, answer);
-        }
->>>>>>> adm
     }
 }
 
