@@ -144,6 +144,7 @@ impl Bpf {
                 default_timeouts(&mut value, hz);
             }
             settings.write(0, value);
+            load::finish(&settings);
         }
         let servers = Servers::new(Parts {
             virtual_servers: load::mapped(&object, "VIRTUAL", 16_384)?,
