@@ -96,6 +96,9 @@ pub struct Bpf {
     last_sample: Option<Instant>,
     /// Virtual servers by the address of a real server, for the rules as they are; made when asked.
     users: Option<StdMap<IpAddr, Vec<VirtualServerId>>>,
+    /// The maps are those of a daemon that may have died between two writes: at the first change
+    /// everything is brought to the rules.
+    unsettled: bool,
     hz: u32,
 }
 
@@ -212,10 +215,56 @@ impl Bpf {
             bygone: StdMap::new(),
             last_sample: None,
             users: None,
+            unsettled: adopted,
             hz,
         };
+        if adopted {
+            for (address, way) in bpf.servers.ways() {
+                bpf.ways.adopt(address, way);
+            }
+            bpf.table4.free_abandoned();
+            bpf.table6.free_abandoned();
+            bpf.correct_counts();
+        }
         bpf.beat();
         Ok(bpf)
+    }
+
+    /// Makes the real servers count what the tables hold: a daemon that died may have freed an entry
+    /// and not settled it, or the other way round. What the programs do meanwhile shows as differences
+    /// that change; one that is there three times is ours.
+    fn correct_counts(&self) {
+        let look = || {
+            wait_for_programs();
+            let mut counted = StdMap::new();
+            self.table4.count_connections(&mut counted);
+            self.table6.count_connections(&mut counted);
+            self.servers.surplus(&counted)
+        };
+        let (first, second) = (look(), look());
+        if first.is_empty() || second.is_empty() {
+            return;
+        }
+        let third = look();
+        for (slot, surplus) in third {
+            if first.get(&slot) == Some(&surplus) && second.get(&slot) == Some(&surplus) {
+                tracing::info!(slot, ?surplus, "counts of a real server are put right");
+                self.servers.correct(slot, surplus);
+            }
+        }
+    }
+
+    /// Brings everything to the rules, whatever the daemon before left half-done.
+    fn settle(&mut self) {
+        self.unsettled = false;
+        self.apply_timeouts();
+        let mut ids: HashSet<VirtualServerId> = self.servers.ids().into_iter().collect();
+        ids.extend(self.rules.rules().iter().map(|(server, _)| server.id));
+        for id in ids {
+            if let Err(error) = self.bring(&[id]) {
+                tracing::error!(%id, %error, "a virtual server is not what the rules say");
+            }
+        }
     }
 
     /// A sign of life, and the time.
@@ -304,7 +353,11 @@ impl Bpf {
         // The IPv6 table is the smaller one: when a pass over the other ends, both have been seen.
         if passed {
             let hops = self.tally4.hops.union(&self.tally6.hops).copied().collect();
-            self.ways.hops.reclaim(&hops);
+            self.users();
+            let users = self.users.as_ref();
+            self.ways.reclaim(&hops, |address| {
+                users.is_none_or(|users| users.contains_key(address))
+            });
         }
     }
 
@@ -367,6 +420,9 @@ impl Dataplane for Bpf {
                 Atomicity::AllOrNothing => vec![Err(error)],
                 Atomicity::OneByOne => self.one_by_one(ops),
             };
+        }
+        if self.unsettled {
+            self.settle();
         }
         results
     }
@@ -478,6 +534,9 @@ impl Dataplane for Bpf {
 
     fn housekeep(&mut self) {
         self.beat();
+        if self.unsettled {
+            self.settle();
+        }
         self.sweep();
         let due = self
             .last_sample
@@ -555,8 +614,13 @@ impl Bpf {
 
     /// The virtual servers with a real server at this address.
     fn users_of(&mut self, address: IpAddr) -> Vec<VirtualServerId> {
+        self.users().get(&address).cloned().unwrap_or_default()
+    }
+
+    /// Virtual servers by the address of a real server.
+    fn users(&mut self) -> &StdMap<IpAddr, Vec<VirtualServerId>> {
         let rules = &self.rules;
-        let users = self.users.get_or_insert_with(|| {
+        self.users.get_or_insert_with(|| {
             let mut users: StdMap<IpAddr, Vec<VirtualServerId>> = StdMap::new();
             for (server, real_servers) in rules.rules() {
                 for real_server in real_servers {
@@ -567,8 +631,7 @@ impl Bpf {
                 }
             }
             users
-        });
-        users.get(&address).cloned().unwrap_or_default()
+        })
     }
 
     /// The virtual servers that an op touches.

@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeSet, HashMap as StdMap, HashSet},
     net::IpAddr,
+    sync::atomic::{Ordering, fence},
 };
 
 use aya::maps::{HashMap, MapData};
@@ -27,10 +28,11 @@ use xvs_types::{
 use super::{
     address::{endpoint, family_number, service_id, service_key, to_abi},
     bits::Bits,
-    memory::{Mapped, load32},
+    memory::{Mapped, atomic32, load32},
     plain::Plain,
     slots::Slots,
-    ways::Ways,
+    table::Counts,
+    ways::{Way, Ways},
 };
 use crate::Prefix;
 
@@ -58,8 +60,8 @@ pub(super) struct Servers {
     /// Runs that programs may still be reading: given back by [`Servers::recycle`].
     old_blocks: Vec<(u32, u32)>,
     old_locals: Vec<(u32, u32)>,
-    /// What is local to this host.
-    prefixes: Vec<Prefix>,
+    /// What is local to this host; none until it is told.
+    prefixes: Option<Vec<Prefix>>,
     /// Ports that the host keeps for itself, by local address.
     kept_ports: StdMap<IpAddr, (u16, u16)>,
     hz: u32,
@@ -105,7 +107,7 @@ impl Servers {
             by_virtual: StdMap::new(),
             old_blocks: Vec::new(),
             old_locals: Vec::new(),
-            prefixes: Vec::new(),
+            prefixes: None,
             kept_ports: StdMap::new(),
             hz,
         };
@@ -303,7 +305,7 @@ impl Servers {
         if !server.is_null() {
             // SAFETY: the slot is mapped.
             unsafe { super::memory::atomic64(&raw mut (*server).connections) }
-                .store(0, std::sync::atomic::Ordering::Release);
+                .store(0, Ordering::Release);
         }
     }
 
@@ -320,20 +322,75 @@ impl Servers {
         self.real_index.values().copied()
     }
 
+    /// All virtual servers of the maps, those that linger included.
+    pub(super) fn ids(&self) -> Vec<VirtualServerId> {
+        self.virtual_index.keys().copied().collect()
+    }
+
+    /// The ways that the real servers' slots have.
+    pub(super) fn ways(&self) -> Vec<(IpAddr, Way)> {
+        self.real_slots()
+            .filter_map(|slot| self.real_servers.read(slot))
+            .filter(|found| found.flags & real_server_flag::AVAILABLE != 0)
+            .map(|found| {
+                let address = endpoint(&found.address, found.port, found.family == 6).address;
+                let way = Way {
+                    hop: found.next_hop,
+                    source: found.tunnel_source,
+                    local: found.method == Method::LOCAL,
+                };
+                (address, way)
+            })
+            .collect()
+    }
+
+    /// By how much each real server's counts are more than `counted`.
+    pub(super) fn surplus(&self, counted: &StdMap<u32, Counts>) -> StdMap<u32, Counts> {
+        let differences = self.real_slots().filter_map(|slot| {
+            let found = self.real_servers.read(slot)?;
+            let counted = counted.get(&slot).copied().unwrap_or_default();
+            let surplus = Counts {
+                active: found.active.wrapping_sub(counted.active),
+                inactive: found.inactive.wrapping_sub(counted.inactive),
+                persistent: found.persistent.wrapping_sub(counted.persistent),
+            };
+            (surplus != Counts::default()).then_some((slot, surplus))
+        });
+        differences.collect()
+    }
+
+    /// Takes a surplus from a real server's counts.
+    pub(super) fn correct(&self, slot: u32, surplus: Counts) {
+        let server = self.real_servers.at(slot);
+        if server.is_null() {
+            return;
+        }
+        // SAFETY: the slot is mapped; the counts are changed by atomics alone.
+        unsafe {
+            for (count, surplus) in [
+                (&raw mut (*server).active, surplus.active),
+                (&raw mut (*server).inactive, surplus.inactive),
+                (&raw mut (*server).persistent, surplus.persistent),
+            ] {
+                atomic32(count).fetch_sub(surplus, Ordering::AcqRel);
+            }
+        }
+    }
+
     /// Says which addresses are local to the host.
     pub(super) fn set_prefixes(
         &mut self,
         prefixes: &[Prefix],
         anywhere: &HashSet<VirtualServerId>,
     ) {
-        self.prefixes = prefixes.to_vec();
+        self.prefixes = Some(prefixes.to_vec());
         let slots: Vec<(VirtualServerId, u32)> = self
             .virtual_index
             .iter()
             .map(|(id, slot)| (*id, *slot))
             .collect();
         for (id, slot) in slots {
-            let open = anywhere.contains(&id) || self.is_local(&id);
+            let open = anywhere.contains(&id) || self.is_local(&id, false);
             let server = self.virtual_servers.at(slot);
             if server.is_null() {
                 continue;
@@ -396,6 +453,7 @@ impl Servers {
             if let Some(found) = self.real_servers.read(slot) {
                 self.bits.remove(&found.address, true);
             }
+            self.set_real_flags(slot, 0);
             self.real_servers.write(slot, RealSlot::default());
             self.real_slots.give(slot, 1);
             self.real_index.remove(&key);
@@ -416,6 +474,7 @@ impl Servers {
                     self.old_blocks.push((low32(found.members), blocks));
                 }
             }
+            self.set_virtual_flags(slot, 0);
             self.virtual_servers.write(slot, VirtualSlot::default());
             self.virtual_slots.give(slot, 1);
             self.virtual_index.remove(&id);
@@ -451,6 +510,35 @@ impl Servers {
         }
     }
 
+    /// Writes the flags of a real server's slot: the last word when it comes into use and the first
+    /// when it ends, so that a daemon that dies in between leaves a slot that is not in use.
+    fn set_real_flags(&self, slot: u32, flags: u32) {
+        let server = self.real_servers.at(slot);
+        if !server.is_null() {
+            fence(Ordering::Release);
+            // SAFETY: the slot is mapped; only this side writes the flags.
+            unsafe { (&raw mut (*server).flags).write_volatile(flags) };
+            fence(Ordering::Release);
+        }
+    }
+
+    /// Writes the flags of a virtual server's slot, as [`Servers::set_real_flags`].
+    fn set_virtual_flags(&self, slot: u32, flags: u32) {
+        let server = self.virtual_servers.at(slot);
+        if !server.is_null() {
+            fence(Ordering::Release);
+            // SAFETY: the slot is mapped; only this side writes the flags.
+            unsafe { (&raw mut (*server).flags).write_volatile(flags) };
+            fence(Ordering::Release);
+        }
+    }
+
+    fn is_available(&self, slot: u32) -> bool {
+        self.real_servers
+            .read(slot)
+            .is_some_and(|found| found.flags & real_server_flag::AVAILABLE != 0)
+    }
+
     fn let_go(&mut self, id: &VirtualServerId) -> Vec<u32> {
         let Some(slot) = self.slot_of(id) else {
             return Vec::new();
@@ -459,32 +547,24 @@ impl Servers {
             tracing::debug!(%id, %error, "the programs did not know it");
         }
         let gone = self.retire_missing(slot, &[]);
-        let server = self.virtual_servers.at(slot);
-        if !server.is_null() {
-            // SAFETY: the slot is mapped; only this side writes the flags.
-            unsafe { (&raw mut (*server).flags).write_volatile(virtual_server_flag::IN_USE) };
-        }
+        self.set_virtual_flags(slot, virtual_server_flag::IN_USE);
         gone
     }
 
     /// Marks the real servers of a virtual server that are not in `members` as gone.
     fn retire_missing(&mut self, slot: u32, members: &[u32]) -> Vec<u32> {
-        let gone: Vec<u32> = match self.virtual_servers.read(slot) {
-            Some(found) => self
-                .members(found.members)
-                .into_iter()
-                .filter(|index| !members.contains(index))
-                .collect(),
-            None => Vec::new(),
-        };
+        // Not from the list: a daemon that died may have made a server ready and not listed it.
+        let members_set: HashSet<u32> = members.iter().copied().collect();
+        let gone: Vec<u32> = self
+            .by_virtual
+            .get(&slot)
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|index| !members_set.contains(index) && self.is_available(*index))
+            .collect();
         for index in &gone {
-            let server = self.real_servers.at(*index);
-            if !server.is_null() {
-                // SAFETY: the slot is mapped; only this side writes the flags.
-                unsafe {
-                    (&raw mut (*server).flags).write_volatile(real_server_flag::IN_USE);
-                }
-            }
+            self.set_real_flags(*index, real_server_flag::IN_USE);
         }
         if members.is_empty() {
             let server = self.virtual_servers.at(slot);
@@ -516,10 +596,10 @@ impl Servers {
             slot,
             VirtualSlot {
                 key,
-                flags: virtual_server_flag::IN_USE,
                 ..VirtualSlot::default()
             },
         );
+        self.set_virtual_flags(slot, virtual_server_flag::IN_USE);
         self.virtual_index.insert(*id, slot);
         self.bits.add(&key.address, false);
         Ok(slot)
@@ -544,7 +624,6 @@ impl Servers {
         self.real_servers.write(
             slot,
             RealSlot {
-                flags: real_server_flag::IN_USE,
                 address,
                 port: endpoint.port.to_be(),
                 family: family_number(endpoint.family()),
@@ -552,6 +631,7 @@ impl Servers {
                 ..RealSlot::default()
             },
         );
+        self.set_real_flags(slot, real_server_flag::IN_USE);
         self.real_index.insert(key, slot);
         self.by_virtual
             .entry(virtual_slot)
@@ -626,7 +706,23 @@ impl Servers {
                 0
             };
         }
-        new.members = self.write_members(old.members, members)?;
+        // All that may find no room comes before anything is given up.
+        (new.local_first, new.local_count) = self.write_locals(&old, server)?;
+        new.members = match self.write_members(old.members, members) {
+            Ok(members) => members,
+            Err(error) => {
+                // The new local addresses are in force, so that the old ones can go.
+                self.store_virtual(
+                    slot,
+                    &VirtualSlot {
+                        local_first: new.local_first,
+                        local_count: new.local_count,
+                        ..old
+                    },
+                );
+                return Err(error);
+            }
+        };
         match &server.persistence {
             Some(persistence) => {
                 let seconds = u32::try_from(persistence.timeout.as_secs()).unwrap_or(u32::MAX);
@@ -635,11 +731,11 @@ impl Servers {
             }
             None => new.persistence = 0,
         }
-        (new.local_first, new.local_count) = self.write_locals(&old, server)?;
         new.flags = virtual_server_flag::IN_USE | virtual_server_flag::AVAILABLE;
         for (on, flag) in [
             (
-                server.anywhere || self.is_local(&server.id),
+                server.anywhere
+                    || self.is_local(&server.id, old.flags & virtual_server_flag::OPEN != 0),
                 virtual_server_flag::OPEN,
             ),
             (
@@ -694,15 +790,21 @@ impl Servers {
             }
             low32(old)
         } else {
+            // What is there is given up only when there is something in its place.
+            let first = match needed {
+                0 => 0,
+                _ => self
+                    .block_slots
+                    .take_run(needed)
+                    .ok_or_else(|| full("list of real servers", self.block_slots.limit()))?,
+            };
             if have > 0 {
                 self.old_blocks.push((low32(old), have));
             }
             if needed == 0 {
                 return Ok(0);
             }
-            self.block_slots
-                .take_run(needed)
-                .ok_or_else(|| full("list of real servers", self.block_slots.limit()))?
+            first
         };
         for (place, member) in (0..).zip(members) {
             let block = self.blocks.at(first + (place >> 6));
@@ -762,15 +864,16 @@ impl Servers {
         if same {
             return Ok((old.local_first, old.local_count));
         }
-        self.drop_locals(old);
         let count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
         if count == 0 {
+            self.drop_locals(old);
             return Ok((0, 0));
         }
         let first = self
             .local_slots
             .take_run(count)
             .ok_or_else(|| full("local address", self.local_slots.limit()))?;
+        self.drop_locals(old);
         for (place, local) in (0..).zip(wanted) {
             self.bits.add(&local.address, false);
             self.locals.write(first + place, local);
@@ -789,11 +892,14 @@ impl Servers {
         }
     }
 
-    fn is_local(&self, id: &VirtualServerId) -> bool {
-        match id.vip() {
+    /// Whether packets to a virtual server are for this host; `before` is what was true of it, while
+    /// a new daemon has not been told.
+    fn is_local(&self, id: &VirtualServerId, before: bool) -> bool {
+        match (id.vip(), &self.prefixes) {
             // What a firewall mark brings comes by a local route.
-            None => true,
-            Some(vip) => self.prefixes.iter().any(|prefix| prefix.contains(vip)),
+            (None, _) => true,
+            (Some(_), None) => before,
+            (Some(vip), Some(prefixes)) => prefixes.iter().any(|prefix| prefix.contains(vip)),
         }
     }
 }
