@@ -39,7 +39,7 @@ fn root_what_cannot_be_adopted_is_refused_and_goes_on_forwarding() {
     fs::hard_link(folder.join("virtual"), &pin).unwrap();
     let said = bed.refused(&[], &[]);
     assert!(
-        said.contains("map `REAL`") && said.contains("with the version that made it"),
+        said.contains("the pinned map `REAL` under") && said.contains("give up its connections"),
         "{said}"
     );
     fs::remove_file(&pin).unwrap();
@@ -94,8 +94,18 @@ fn root_links_of_a_namespace_that_is_gone_are_not_taken_for_those_of_its_success
     bed.director.ip(&["link", "del", "eth0"]).unwrap();
     bed.director
         .ip(&[
-            "link", "add", "eth0", "index", &number, "type", "veth", "peer", "name", "eth0",
-            "netns", bed.client.namespace().name(),
+            "link",
+            "add",
+            "eth0",
+            "index",
+            &number,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            bed.client.namespace().name(),
         ])
         .unwrap();
     for (host, address) in [(&bed.director, "10.1.0.1/24"), (&bed.client, "10.1.0.2/24")] {

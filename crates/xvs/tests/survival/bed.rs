@@ -209,9 +209,19 @@ impl Bed {
             .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
-    /// How many connections the table holds.
+    /// How many connections the table holds, to servers that still have rules.
     pub(crate) fn connections(&self) -> u64 {
-        self.done("conn count").trim().parse().unwrap()
+        let ruled = self.saved();
+        let listing = self.done("ipvsadm -Lnc");
+        let rows = listing.lines().filter(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [_, _, .., vip, real] = words[..] else {
+                return false;
+            };
+            let pair = format!("{vip} -r {real} ");
+            ruled.iter().any(|rule| rule.contains(&pair))
+        });
+        u64::try_from(rows.count()).unwrap()
     }
 
     /// Asserts that what the real servers count is what the table holds. Traffic must stand still.

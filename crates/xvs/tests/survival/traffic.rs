@@ -19,16 +19,11 @@ pub(crate) const ECHO: u16 = 7;
 /// How long a client waits for an answer.
 const ANSWER: Duration = Duration::from_secs(20);
 
-/// Serves echo on a host, on all its addresses. The threads end with the process.
+/// Serves echo by TCP on a host, on all its addresses. The threads end with the process.
 pub(crate) fn serve(host: &Host) {
-    let (tcp, udp) = host
+    let tcp = host
         .namespace()
-        .enter(|| {
-            (
-                TcpListener::bind(("0.0.0.0", ECHO)).unwrap(),
-                UdpSocket::bind(("0.0.0.0", ECHO)).unwrap(),
-            )
-        })
+        .enter(|| TcpListener::bind(("0.0.0.0", ECHO)).unwrap())
         .unwrap();
     thread::spawn(move || {
         for stream in tcp.incoming().flatten() {
@@ -36,13 +31,6 @@ pub(crate) fn serve(host: &Host) {
                 .stack_size(64 << 10)
                 .spawn(move || echo(stream))
                 .unwrap();
-        }
-    });
-    thread::spawn(move || {
-        let mut room = [0; 64];
-        while let Ok((length, from)) = udp.recv_from(&mut room) {
-            // Nobody may be there to take it, as when a link is changed.
-            let _lost = udp.send_to(&room[..length], from);
         }
     });
 }
