@@ -326,3 +326,16 @@ pub(super) fn key_of(neighbour: NeighbourKey) -> HopKey {
         family: if neighbour.address.is_ipv6() { 6 } else { 4 },
     }
 }
+
+/// What tests of adoption do to the maps.
+#[cfg(test)]
+impl Hops {
+    pub(super) fn put(&self, index: u32, hop: NextHop) {
+        self.slots.write(index, hop);
+    }
+
+    /// Whether an index is free, or in the queue that the programs take from.
+    pub(super) fn may_hand_out(&self, index: u32) -> bool {
+        !self.retired.contains(&index)
+    }
+}

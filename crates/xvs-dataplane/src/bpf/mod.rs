@@ -7,6 +7,7 @@
 //! ```
 
 mod address;
+mod adoption;
 mod attach;
 mod bits;
 mod clock;
@@ -219,52 +220,10 @@ impl Bpf {
             hz,
         };
         if adopted {
-            for (address, way) in bpf.servers.ways() {
-                bpf.ways.adopt(address, way);
-            }
-            bpf.table4.free_abandoned();
-            bpf.table6.free_abandoned();
-            bpf.correct_counts();
+            bpf.adopt();
         }
         bpf.beat();
         Ok(bpf)
-    }
-
-    /// Makes the real servers count what the tables hold: a daemon that died may have freed an entry
-    /// and not settled it, or the other way round. What the programs do meanwhile shows as differences
-    /// that change; one that is there three times is ours.
-    fn correct_counts(&self) {
-        let look = || {
-            wait_for_programs();
-            let mut counted = StdMap::new();
-            self.table4.count_connections(&mut counted);
-            self.table6.count_connections(&mut counted);
-            self.servers.surplus(&counted)
-        };
-        let (first, second) = (look(), look());
-        if first.is_empty() || second.is_empty() {
-            return;
-        }
-        let third = look();
-        for (slot, surplus) in third {
-            if first.get(&slot) == Some(&surplus) && second.get(&slot) == Some(&surplus) {
-                tracing::info!(slot, ?surplus, "counts of a real server are put right");
-                self.servers.correct(slot, surplus);
-            }
-        }
-    }
-
-    /// Brings everything to the rules, whatever the daemon before left half-done.
-    fn settle(&mut self) {
-        self.unsettled = false;
-        self.apply_timeouts();
-        let mut ids: HashSet<VirtualServerId> = self.servers.ids().into_iter().collect();
-        ids.extend(self.rules.rules().iter().map(|(server, _)| server.id));
-        for id in ids {
-            if let Err(error) = self.bring(&[id]) {
-                tracing::error!(%id, %error, "a virtual server is not what the rules say");
-            }
-        }
     }
 
     /// A sign of life, and the time.

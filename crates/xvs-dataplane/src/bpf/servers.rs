@@ -28,11 +28,10 @@ use xvs_types::{
 use super::{
     address::{endpoint, family_number, service_id, service_key, to_abi},
     bits::Bits,
-    memory::{Mapped, atomic32, load32},
+    memory::{Mapped, load32},
     plain::Plain,
     slots::Slots,
-    table::Counts,
-    ways::{Way, Ways},
+    ways::Ways,
 };
 use crate::Prefix;
 
@@ -327,56 +326,6 @@ impl Servers {
         self.virtual_index.keys().copied().collect()
     }
 
-    /// The ways that the real servers' slots have.
-    pub(super) fn ways(&self) -> Vec<(IpAddr, Way)> {
-        self.real_slots()
-            .filter_map(|slot| self.real_servers.read(slot))
-            .filter(|found| found.flags & real_server_flag::AVAILABLE != 0)
-            .map(|found| {
-                let address = endpoint(&found.address, found.port, found.family == 6).address;
-                let way = Way {
-                    hop: found.next_hop,
-                    source: found.tunnel_source,
-                    local: found.method == Method::LOCAL,
-                };
-                (address, way)
-            })
-            .collect()
-    }
-
-    /// By how much each real server's counts are more than `counted`.
-    pub(super) fn surplus(&self, counted: &StdMap<u32, Counts>) -> StdMap<u32, Counts> {
-        let differences = self.real_slots().filter_map(|slot| {
-            let found = self.real_servers.read(slot)?;
-            let counted = counted.get(&slot).copied().unwrap_or_default();
-            let surplus = Counts {
-                active: found.active.wrapping_sub(counted.active),
-                inactive: found.inactive.wrapping_sub(counted.inactive),
-                persistent: found.persistent.wrapping_sub(counted.persistent),
-            };
-            (surplus != Counts::default()).then_some((slot, surplus))
-        });
-        differences.collect()
-    }
-
-    /// Takes a surplus from a real server's counts.
-    pub(super) fn correct(&self, slot: u32, surplus: Counts) {
-        let server = self.real_servers.at(slot);
-        if server.is_null() {
-            return;
-        }
-        // SAFETY: the slot is mapped; the counts are changed by atomics alone.
-        unsafe {
-            for (count, surplus) in [
-                (&raw mut (*server).active, surplus.active),
-                (&raw mut (*server).inactive, surplus.inactive),
-                (&raw mut (*server).persistent, surplus.persistent),
-            ] {
-                atomic32(count).fetch_sub(surplus, Ordering::AcqRel);
-            }
-        }
-    }
-
     /// Says which addresses are local to the host.
     pub(super) fn set_prefixes(
         &mut self,
@@ -512,7 +461,7 @@ impl Servers {
 
     /// Writes the flags of a real server's slot: the last word when it comes into use and the first
     /// when it ends, so that a daemon that dies in between leaves a slot that is not in use.
-    fn set_real_flags(&self, slot: u32, flags: u32) {
+    pub(super) fn set_real_flags(&self, slot: u32, flags: u32) {
         let server = self.real_servers.at(slot);
         if !server.is_null() {
             fence(Ordering::Release);
@@ -1026,6 +975,30 @@ fn full(what: &str, limit: u32) -> OpError {
 fn system(what: &str, error: &dyn std::error::Error) -> OpError {
     OpError::System {
         reason: format!("cannot {what}: {error}"),
+    }
+}
+
+/// What tests of adoption do to the maps.
+#[cfg(test)]
+impl Servers {
+    pub(super) fn service(&self, key: &ServiceKey) -> Option<u32> {
+        self.services.get(&Plain(*key), 0).ok()
+    }
+
+    pub(super) fn forget_service(&mut self, id: &VirtualServerId) {
+        self.services.remove(&Plain(service_key(id))).unwrap();
+    }
+
+    pub(super) fn write_member(&self, first: u32, place: u32, member: u32) {
+        let mut block = self.blocks.read(first + (place >> 6)).unwrap();
+        block.members[index(place & 63)] = member;
+        self.blocks.write(first + (place >> 6), block);
+    }
+
+    pub(super) fn set_members(&self, slot: u32, members: u64) {
+        let mut found = self.virtual_servers.read(slot).unwrap();
+        found.members = members;
+        self.virtual_servers.write(slot, found);
     }
 }
 

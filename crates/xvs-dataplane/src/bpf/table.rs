@@ -745,6 +745,23 @@ fn age(now: u32, stamp: u32) -> u32 {
     }
 }
 
+/// What tests of adoption do to the maps.
+#[cfg(test)]
+impl<F: Family> Table<F> {
+    pub(super) fn put(&self, place: u32, entry: F::Entry) {
+        let slot = self.sets.at(place >> 2).cast::<F::Entry>();
+        // SAFETY: the set is mapped and has four entries.
+        unsafe { slot.add(index(place & 3)).write_volatile(entry) };
+    }
+
+    pub(super) fn get(&self, place: u32) -> F::Entry
+    where
+        F::Entry: Copy,
+    {
+        self.sets.read(place >> 2).unwrap()[index(place & 3)]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
