@@ -51,7 +51,8 @@ impl Links {
     }
 
     /// Swaps the programs of `object` into the links that a daemon before pinned. Answers a line for
-    /// each that could not be taken up; it keeps its old program.
+    /// each that could not be taken up. It is let go: the interface that it was made for is gone, even
+    /// where another has its index now, and whatever shall be attached there is attached anew.
     pub(super) fn adopt(&mut self, object: &mut Ebpf, pins: &Pins) -> Vec<String> {
         let links = match pins.links() {
             Ok(links) => links,
@@ -63,6 +64,7 @@ impl Links {
                 failures.push(format!(
                     "cannot take up the pinned {kind} link of interface {ifindex}: {error}"
                 ));
+                release(pins, ifindex, &kind);
             }
         }
         failures

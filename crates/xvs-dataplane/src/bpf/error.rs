@@ -51,6 +51,18 @@ pub enum OpenError {
         /// What it should be.
         wanted: u32,
     },
+    /// A pinned map is gone, though its datapath was whole.
+    #[error(
+        "the map `{map}` is missing among the pins under `{}`: give up its connections by `umount {}`",
+        path.display(),
+        path.display()
+    )]
+    Missing {
+        /// The map.
+        map: &'static str,
+        /// The folder.
+        path: PathBuf,
+    },
     /// The programs could not be loaded.
     #[error("cannot load the datapath ({what}): {reason}")]
     Load {

@@ -11,7 +11,7 @@ use xvs_datapath::abi::{HopKey, HopKind, NextHop, low16};
 
 use super::{
     address::{from_abi, to_abi},
-    memory::Mapped,
+    memory::{Mapped, wait_for_programs},
     plain::Plain,
 };
 use crate::{Mac, NeighbourKey};
@@ -37,8 +37,12 @@ pub(super) struct Hops {
     retired: BTreeSet<u32>,
 }
 
+/// Slots that nobody names yet, or that are none of the programs' to hand out: 0 means no next hop.
+const FIRST: u32 = 1;
+
 impl Hops {
-    /// The next hops of maps that may have been in use before.
+    /// The next hops of maps that may have been in use before. What a neighbour's address was when the
+    /// last daemon died may be wrong by now: until it is told again, the programs ask the kernel.
     pub(super) fn new(
         slots: Mapped<NextHop>,
         index: HashMap<MapData, Plain<HopKey>, u32>,
@@ -50,11 +54,19 @@ impl Hops {
             queue,
             ours: StdMap::new(),
             free: Vec::new(),
-            next: 1,
+            next: FIRST,
             spare: Vec::new(),
             queued: 0,
             retired: BTreeSet::new(),
         };
+        // What the queue still holds is free, and so is what never was in use. Whatever else nobody
+        // has by name may still be in an entry: the first sweeps find out. A program that took an
+        // index has named it when it ends.
+        let mut queued = BTreeSet::new();
+        while let Ok(index) = hops.queue.pop(0) {
+            queued.insert(index);
+        }
+        wait_for_programs();
         let mut used = BTreeSet::new();
         for (key, index) in hops.index.iter().filter_map(Result::ok) {
             used.insert(index);
@@ -63,15 +75,24 @@ impl Hops {
                 hops.next = hops.next.max(index + 1);
             }
         }
-        // What the queue still holds is taken out and counted anew.
-        while hops.queue.pop(0).is_ok() {}
-        hops.free = (1..hops.next)
-            .filter(|index| !used.contains(index))
-            .collect();
-        hops.spare = (LEARNED..hops.slots.len())
+        for index in &used {
+            if let Some(hop) = hops.slots.read(*index) {
+                let kind = HopKind::ASK;
+                hops.replace(*index, NextHop { kind, ..hop });
+            }
+        }
+        let untouched = |index: &u32| {
+            let hop = hops.slots.read(*index);
+            queued.contains(index) || hop.is_some_and(|hop| hop.ifindex == 0)
+        };
+        let (spare, unsure): (Vec<u32>, Vec<u32>) = (LEARNED..hops.slots.len())
             .rev()
             .filter(|index| !used.contains(index))
-            .collect();
+            .partition(untouched);
+        hops.spare = spare;
+        hops.retired.extend(unsure);
+        hops.retired
+            .extend((FIRST..hops.next).filter(|index| !used.contains(index)));
         hops.refill();
         hops
     }
@@ -176,17 +197,44 @@ impl Hops {
         }
     }
 
-    /// Takes back what no entry refers to: `used` has the indexes that entries have.
-    pub(super) fn reclaim(&mut self, used: &BTreeSet<u16>) {
+    /// Takes back what no entry refers to: `used` has the indexes that entries have, `wanted` those
+    /// of the ways to real servers.
+    pub(super) fn reclaim(&mut self, used: &BTreeSet<u16>, wanted: &BTreeSet<u16>) {
+        let named: BTreeSet<u32> = self
+            .index
+            .iter()
+            .filter_map(Result::ok)
+            .map(|(_key, index)| index)
+            .collect();
         let unused: Vec<u32> = self
             .retired
             .iter()
             .copied()
-            .filter(|index| !used.contains(&low16(*index)))
+            .filter(|index| {
+                let short = low16(*index);
+                !used.contains(&short) && !wanted.contains(&short) && !named.contains(index)
+            })
             .collect();
         for index in unused {
             self.retired.remove(&index);
-            self.spare.push(index);
+            if index < LEARNED {
+                self.free.push(index);
+            } else {
+                self.spare.push(index);
+            }
+        }
+        self.retired.retain(|index| !named.contains(index));
+        let idle: Vec<(HopKey, u32)> = self
+            .ours
+            .iter()
+            .map(|(key, index)| (*key, *index))
+            .filter(|(_key, index)| {
+                !used.contains(&low16(*index)) && !wanted.contains(&low16(*index))
+            })
+            .collect();
+        for (key, index) in idle {
+            self.ours.remove(&key);
+            self.forget(&Plain(key), index);
         }
         // The programs took from the queue what is in the index or lost a race; count what is left.
         let in_index: BTreeMap<u32, Plain<HopKey>> = self
@@ -198,7 +246,10 @@ impl Hops {
         if self.spare.len() < usize::try_from(QUEUED).unwrap_or(usize::MAX) {
             let idle: Vec<(u32, Plain<HopKey>)> = in_index
                 .into_iter()
-                .filter(|(index, _key)| *index >= LEARNED && !used.contains(&low16(*index)))
+                .filter(|(index, _key)| {
+                    let short = low16(*index);
+                    *index >= LEARNED && !used.contains(&short) && !wanted.contains(&short)
+                })
                 .collect();
             for (index, key) in idle {
                 self.forget(&key, index);
@@ -234,7 +285,7 @@ impl Hops {
         let total = usize::try_from(self.slots.len() - LEARNED).unwrap_or(0);
         let out = total
             .saturating_sub(self.spare.len())
-            .saturating_sub(self.retired.len())
+            .saturating_sub(self.retired.range(LEARNED..).count())
             .saturating_sub(learned);
         self.queued = u32::try_from(out).unwrap_or(u32::MAX);
         while self.queued < QUEUED
@@ -273,5 +324,18 @@ pub(super) fn key_of(neighbour: NeighbourKey) -> HopKey {
         address: to_abi(neighbour.address),
         ifindex: neighbour.ifindex,
         family: if neighbour.address.is_ipv6() { 6 } else { 4 },
+    }
+}
+
+/// What tests of adoption do to the maps.
+#[cfg(test)]
+impl Hops {
+    pub(super) fn put(&self, index: u32, hop: NextHop) {
+        self.slots.write(index, hop);
+    }
+
+    /// Whether an index is free, or in the queue that the programs take from.
+    pub(super) fn may_hand_out(&self, index: u32) -> bool {
+        !self.retired.contains(&index)
     }
 }

@@ -1,38 +1,72 @@
 //! Loading the programs, on maps that are new or were pinned by a daemon before.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::Path,
+    sync::atomic::{Ordering, fence},
+};
 
 use aya::{
     Ebpf, EbpfLoader, GlobalData,
     maps::{Map, MapData, ProgramArray},
     programs::{Program, SchedClassifier, Xdp},
 };
-use xvs_datapath::abi::{self, Seed, Settings};
+use xvs_datapath::abi::{
+    self, AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, NextHop,
+    OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
+};
 
 use super::{OpenError, memory::Mapped, pins::Pins};
 
-/// Names of the maps that are pinned. Room of a CPU for itself is not.
-const PINNED: [&str; 20] = [
-    "FLOWS4",
-    "FLOWS6",
-    "COLD4",
-    "COLD6",
-    "OVERFLOW4",
-    "OVERFLOW6",
-    "SERVICES",
-    "VIRTUAL",
-    "REAL",
-    "BLOCKS",
-    "LOCALS",
-    "LINK_MACS",
-    "FILTER",
-    "NEXT_HOPS",
-    "HOP_INDEX",
-    "HOPS_FREE",
-    "SETTINGS",
-    "COUNTERS",
-    "STAGES_XDP",
-    "STAGES_TCX",
+/// What a pinned map must be; maps of which the loader decides the size have 0 entries here.
+struct Shape {
+    name: &'static str,
+    key: u32,
+    value: u32,
+    entries: u32,
+}
+
+const fn shape<K, V>(name: &'static str, entries: u32) -> Shape {
+    Shape {
+        name,
+        key: bytes::<K>(),
+        value: bytes::<V>(),
+        entries,
+    }
+}
+
+/// The size of a key or value, of which the kernel allows 32 bits.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::as_conversions,
+    reason = "`try_from` is not const, and the types are some hundred bytes"
+)]
+const fn bytes<T>() -> u32 {
+    size_of::<T>() as u32
+}
+
+/// The maps that are pinned. Room of a CPU for itself is not.
+const PINNED: [Shape; 20] = [
+    shape::<u32, [Entry4; WAYS]>("FLOWS4", 0),
+    shape::<u32, [Entry6; WAYS]>("FLOWS6", 0),
+    shape::<u32, [Cold; WAYS]>("COLD4", 0),
+    shape::<u32, [Cold; WAYS]>("COLD6", 0),
+    shape::<OverflowKey, Entry4>("OVERFLOW4", 0),
+    shape::<OverflowKey, Entry6>("OVERFLOW6", 0),
+    shape::<ServiceKey, u32>("SERVICES", 32_768),
+    shape::<u32, VirtualServer>("VIRTUAL", 16_384),
+    shape::<u32, RealServer>("REAL", 131_072),
+    shape::<u32, Block>("BLOCKS", 32_768),
+    shape::<u32, LocalAddress>("LOCALS", 4_096),
+    shape::<LinkMac, u32>("LINK_MACS", 4_096),
+    shape::<u32, AddressFilter>("FILTER", 1),
+    shape::<u32, NextHop>("NEXT_HOPS", 65_536),
+    shape::<HopKey, u32>("HOP_INDEX", 65_536),
+    shape::<(), u32>("HOPS_FREE", 65_536),
+    shape::<u32, Settings>("SETTINGS", 1),
+    shape::<u32, u64>("COUNTERS", 64),
+    shape::<u32, u32>("STAGES_XDP", 8),
+    shape::<u32, u32>("STAGES_TCX", 8),
 ];
 
 /// The programs behind the fast path, by their place in the stages.
@@ -95,7 +129,7 @@ pub(super) struct Loaded {
 
 /// Loads the programs on the pinned maps, or on new ones of these sizes, which it pins.
 pub(super) fn load(pins: &Pins, sizes: Sizes) -> Result<Loaded, OpenError> {
-    let found = pinned_sizes(pins)?;
+    let found = find(pins)?;
     let adopted = found.is_some();
     let sizes = found.unwrap_or(sizes);
     let seed = match pinned_seed(pins)? {
@@ -116,7 +150,7 @@ pub(super) fn load(pins: &Pins, sizes: Sizes) -> Result<Loaded, OpenError> {
         .map_max_entries("COLD6", sizes.sets6)
         .map_max_entries("OVERFLOW4", sizes.overflow4())
         .map_max_entries("OVERFLOW6", sizes.overflow6());
-    for name in PINNED {
+    for Shape { name, .. } in &PINNED {
         loader.map_pin_path(name, pins.map(name));
     }
     let mut object = loader
@@ -126,7 +160,6 @@ pub(super) fn load(pins: &Pins, sizes: Sizes) -> Result<Loaded, OpenError> {
     let settings = settings_of(&object)?;
     if let Some(mut value) = settings.read(0) {
         value.seed = seed;
-        value.version = abi::VERSION;
         settings.write(0, value);
     }
     Ok(Loaded {
@@ -220,29 +253,81 @@ fn missing(name: &str) -> OpenError {
     )
 }
 
-/// Sizes of the pinned tables, checked; none when nothing is pinned.
-fn pinned_sizes(pins: &Pins) -> Result<Option<Sizes>, OpenError> {
-    let mut entries = [0; 2];
-    for (slot, (map, value)) in entries.iter_mut().zip([("FLOWS4", 256), ("FLOWS6", 512)]) {
-        let Some(found) = pinned(&pins.map(map))? else {
-            return Ok(None);
-        };
-        let info = found
-            .info()
-            .map_err(|error| OpenError::load(format!("pinned map `{map}`"), &error))?;
-        if info.value_size() != value {
+/// Marks the maps as complete: from now on a daemon that finds them takes them up.
+pub(super) fn finish(settings: &Mapped<Settings>) {
+    if let Some(mut value) = settings.read(0) {
+        fence(Ordering::Release);
+        value.version = abi::VERSION;
+        settings.write(0, value);
+    }
+}
+
+/// Sizes of the tables that are pinned, when all is there and as it should be; none when nothing is
+/// pinned, or what a daemon left that died while it made the maps: that is removed.
+fn find(pins: &Pins) -> Result<Option<Sizes>, OpenError> {
+    if !is_finished(pins)? {
+        if PINNED.iter().any(|shape| pins.map(shape.name).exists()) {
+            tracing::warn!("a daemon died before its datapath was whole; it is made anew");
+            pins.empty()
+                .map_err(|error| OpenError::load("removing unfinished pins", &error))?;
+        }
+        return Ok(None);
+    }
+    let mut entries = [0; PINNED.len()];
+    for (entries, shape) in entries.iter_mut().zip(&PINNED) {
+        *entries = check(pins, shape)?;
+    }
+    let [sets4, sets6, ..] = entries;
+    Ok(Some(Sizes { sets4, sets6 }))
+}
+
+/// Whether the pinned maps were completed.
+fn is_finished(pins: &Pins) -> Result<bool, OpenError> {
+    let Some(found) = pinned(&pins.map("SETTINGS"))? else {
+        return Ok(false);
+    };
+    let settings: Mapped<Settings> =
+        Mapped::new(found.fd(), 1).map_err(|reason| OpenError::Map {
+            map: "SETTINGS",
+            reason,
+        })?;
+    Ok(settings
+        .read(0)
+        .is_some_and(|settings| settings.version == abi::VERSION))
+}
+
+/// How many entries a pinned map has, if it is what its name promises.
+fn check(pins: &Pins, shape: &Shape) -> Result<u32, OpenError> {
+    let map = shape.name;
+    let Some(found) = pinned(&pins.map(map))? else {
+        return Err(OpenError::Missing {
+            map,
+            path: pins.mount().to_owned(),
+        });
+    };
+    let info = found
+        .info()
+        .map_err(|error| OpenError::load(format!("pinned map `{map}`"), &error))?;
+    let entries = match shape.entries {
+        0 => info.max_entries(),
+        entries => entries,
+    };
+    for (what, found, wanted) in [
+        ("keys of size", info.key_size(), shape.key),
+        ("values of size", info.value_size(), shape.value),
+        ("a number of entries of", info.max_entries(), entries),
+    ] {
+        if found != wanted {
             return Err(OpenError::Shape {
                 map,
                 path: pins.mount().to_owned(),
-                what: "values of size",
-                found: info.value_size(),
-                wanted: value,
+                what,
+                found,
+                wanted,
             });
         }
-        *slot = info.max_entries();
     }
-    let [sets4, sets6] = entries;
-    Ok(Some(Sizes { sets4, sets6 }))
+    Ok(info.max_entries())
 }
 
 fn pinned_seed(pins: &Pins) -> Result<Option<Seed>, OpenError> {

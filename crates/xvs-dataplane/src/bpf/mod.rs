@@ -7,12 +7,14 @@
 //! ```
 
 mod address;
+mod adoption;
 mod attach;
 mod bits;
 mod clock;
 mod error;
 mod hops;
 mod kernel_link;
+mod limits;
 mod listing;
 mod load;
 mod memory;
@@ -99,6 +101,9 @@ pub struct Bpf {
     last_sample: Option<Instant>,
     /// Virtual servers by the address of a real server, for the rules as they are; made when asked.
     users: Option<StdMap<IpAddr, Vec<VirtualServerId>>>,
+    /// The maps are those of a daemon that may have died between two writes: at the first change
+    /// everything is brought to the rules.
+    unsettled: bool,
     hz: u32,
 }
 
@@ -151,6 +156,7 @@ impl Bpf {
             value.hz = hz;
             value.patience = hz * PATIENCE;
             settings.write(0, value);
+            load::finish(&settings);
         }
         let servers = Servers::new(Parts {
             virtual_servers: load::mapped(&object, "VIRTUAL", 16_384)?,
@@ -221,8 +227,12 @@ impl Bpf {
             bygone: StdMap::new(),
             last_sample: None,
             users: None,
+            unsettled: adopted,
             hz,
         };
+        if adopted {
+            bpf.adopt();
+        }
         bpf.beat();
         Ok(bpf)
     }
@@ -313,7 +323,11 @@ impl Bpf {
         // The IPv6 table is the smaller one: when a pass over the other ends, both have been seen.
         if passed {
             let hops = self.tally4.hops.union(&self.tally6.hops).copied().collect();
-            self.ways.hops.reclaim(&hops);
+            self.users();
+            let users = self.users.as_ref();
+            self.ways.reclaim(&hops, |address| {
+                users.is_none_or(|users| users.contains_key(address))
+            });
         }
     }
 
@@ -346,7 +360,7 @@ impl Dataplane for Bpf {
         let mut touched = Vec::new();
         let mut known = HashSet::new();
         for op in ops {
-            let result = self.rules.apply(op);
+            let result = limits::check(op).and_then(|()| self.rules.apply(op));
             if result.is_err() && atomicity == Atomicity::AllOrNothing {
                 self.rules = before;
                 results.push(result);
@@ -376,6 +390,9 @@ impl Dataplane for Bpf {
                 Atomicity::AllOrNothing => vec![Err(error)],
                 Atomicity::OneByOne => self.one_by_one(ops),
             };
+        }
+        if self.unsettled {
+            self.settle();
         }
         results
     }
@@ -487,6 +504,9 @@ impl Dataplane for Bpf {
 
     fn housekeep(&mut self) {
         self.beat();
+        if self.unsettled {
+            self.settle();
+        }
         self.sweep();
         let due = self
             .last_sample
@@ -548,8 +568,13 @@ impl Dataplane for Bpf {
 impl Bpf {
     /// The virtual servers with a real server at this address.
     fn users_of(&mut self, address: IpAddr) -> Vec<VirtualServerId> {
+        self.users().get(&address).cloned().unwrap_or_default()
+    }
+
+    /// Virtual servers by the address of a real server.
+    fn users(&mut self) -> &StdMap<IpAddr, Vec<VirtualServerId>> {
         let rules = &self.rules;
-        let users = self.users.get_or_insert_with(|| {
+        self.users.get_or_insert_with(|| {
             let mut users: StdMap<IpAddr, Vec<VirtualServerId>> = StdMap::new();
             for (server, real_servers) in rules.rules() {
                 for real_server in real_servers {
@@ -560,8 +585,7 @@ impl Bpf {
                 }
             }
             users
-        });
-        users.get(&address).cloned().unwrap_or_default()
+        })
     }
 
     /// The virtual servers that an op touches.

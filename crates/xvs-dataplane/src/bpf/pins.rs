@@ -88,6 +88,12 @@ impl Pins {
         Ok(links)
     }
 
+    /// Gives up everything that is pinned, to begin anew.
+    pub(super) fn empty(&self) -> io::Result<()> {
+        self.remove()?;
+        fs::create_dir_all(self.folder.join("links"))
+    }
+
     /// Gives up everything that is pinned. The mount stays: it is empty, and a daemon that has dropped
     /// its privileges may not undo it.
     pub(super) fn remove(&self) -> io::Result<()> {

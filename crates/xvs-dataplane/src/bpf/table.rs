@@ -32,6 +32,14 @@ pub(super) struct Live {
     pub(super) bytes_out: u64,
 }
 
+/// Connections of one real server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) active: u32,
+    pub(super) inactive: u32,
+    pub(super) persistent: u32,
+}
+
 /// What a pass over a table found.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -127,6 +135,61 @@ where
     /// How many entries the table holds.
     pub(super) fn capacity(&self) -> u32 {
         self.sets.len().saturating_mul(4)
+    }
+
+    /// Frees the slots that a daemon was freeing when it died: they are nobody's. A program that is
+    /// filling a slot publishes it before it ends, and with another generation.
+    pub(super) fn free_abandoned(&self) {
+        let mut busy = Vec::new();
+        for index in 0..self.capacity() {
+            // SAFETY: the entry is mapped.
+            let tag = unsafe { tag_of::<F>(self.entry(index)) };
+            if Tag(tag).slot() == Slot::BUSY {
+                busy.push((index, tag));
+            }
+        }
+        if busy.is_empty() {
+            return;
+        }
+        wait_for_programs();
+        for (index, tag) in busy {
+            // SAFETY: the entry is mapped.
+            let word = unsafe { atomic64(F::fields(self.entry(index)).tag) };
+            let free = tag & Tag::GENERATION;
+            // It fails for a slot that was published meanwhile, as it shall.
+            let _ = word.compare_exchange(tag, free, Ordering::AcqRel, Ordering::Acquire);
+        }
+    }
+
+    /// Adds to `counts` the connections of each real server as the entries have them.
+    pub(super) fn count_connections(&self, counts: &mut StdMap<u32, Counts>) {
+        let mut add = |entry: *mut F::Entry| {
+            // SAFETY: the caller's entries are mapped, or copies.
+            let (tag, server) = unsafe {
+                (
+                    Tag(tag_of::<F>(entry)),
+                    load32(F::fields(entry).real_server),
+                )
+            };
+            if tag.slot() < Slot::LIVE || tag.reverse() {
+                return;
+            }
+            let counts = counts.entry(server).or_default();
+            if tag.template() {
+                counts.persistent = counts.persistent.wrapping_add(1);
+            } else if is_active(tag) {
+                counts.active = counts.active.wrapping_add(1);
+            } else {
+                counts.inactive = counts.inactive.wrapping_add(1);
+            }
+        };
+        for index in 0..self.capacity() {
+            add(self.entry(index));
+        }
+        for (_key, entry) in self.overflow.iter().filter_map(Result::ok) {
+            let mut entry = entry.0;
+            add(&raw mut entry);
+        }
     }
 
     /// Goes over the next `budget` entries: ends those past their timeout, counts the others. Answers
@@ -679,6 +742,23 @@ fn age(now: u32, stamp: u32) -> u32 {
         now.wrapping_sub(stamp)
     } else {
         0
+    }
+}
+
+/// What tests of adoption do to the maps.
+#[cfg(test)]
+impl<F: Family> Table<F> {
+    pub(super) fn put(&self, place: u32, entry: F::Entry) {
+        let slot = self.sets.at(place >> 2).cast::<F::Entry>();
+        // SAFETY: the set is mapped and has four entries.
+        unsafe { slot.add(index(place & 3)).write_volatile(entry) };
+    }
+
+    pub(super) fn get(&self, place: u32) -> F::Entry
+    where
+        F::Entry: Copy,
+    {
+        self.sets.read(place >> 2).unwrap()[index(place & 3)]
     }
 }
 

@@ -1,6 +1,9 @@
 //! The way to each real server: what its slot needs to know of routes.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    net::IpAddr,
+};
 
 use xvs_datapath::abi::Address;
 
@@ -26,6 +29,8 @@ pub(super) struct Ways {
     pub(super) hops: Hops,
     ways: HashMap<IpAddr, Way>,
     link_mtu: HashMap<NeighbourKey, u32>,
+    /// Addresses that no rule had when that was looked at last.
+    unused: HashSet<IpAddr>,
 }
 
 impl Ways {
@@ -34,12 +39,39 @@ impl Ways {
             hops,
             ways: HashMap::new(),
             link_mtu: HashMap::new(),
+            unused: HashSet::new(),
         }
     }
 
     /// The way to an address, as last told; none when nothing was told yet.
     pub(super) fn of(&self, address: IpAddr) -> Option<Way> {
         self.ways.get(&address).copied()
+    }
+
+    /// Notes the way that the maps have to an address, until the director tells it anew.
+    pub(super) fn adopt(&mut self, destination: IpAddr, way: Way) {
+        self.ways.insert(destination, way);
+    }
+
+    /// Forgets the ways to addresses that no rule has, and takes back what next hops nobody needs:
+    /// `used` has those of entries. An address is forgotten at the second look, for a server that is
+    /// deleted and added again at once is not told again.
+    pub(super) fn reclaim(&mut self, used: &BTreeSet<u16>, has_rule: impl Fn(&IpAddr) -> bool) {
+        let unused: HashSet<IpAddr> = self
+            .ways
+            .keys()
+            .filter(|address| !has_rule(address))
+            .copied()
+            .collect();
+        for address in unused.intersection(&self.unused) {
+            self.ways.remove(address);
+        }
+        self.unused = unused;
+        let wanted = self.ways.values().map(|way| way.hop).collect();
+        self.hops.reclaim(used, &wanted);
+        if self.ways.is_empty() {
+            self.link_mtu.clear();
+        }
     }
 
     /// Notes the kernel's route to an address; answers the way.

@@ -103,6 +103,16 @@ impl Lists {
     }
 }
 
+/// What tests of adoption do to the blocks.
+#[cfg(test)]
+impl Lists {
+    pub(super) fn write_one(&self, first: u32, place: u32, member: u32) {
+        let mut block = self.blocks.read(first + (place >> 6)).unwrap();
+        block.members[index(place & 63)] = member;
+        self.blocks.write(first + (place >> 6), block);
+    }
+}
+
 /// How many blocks a list of `count` indexes takes.
 fn blocks_for(count: u32) -> u32 {
     count.div_ceil(64)

@@ -12,6 +12,7 @@ mod words;
 use std::{
     collections::{BTreeSet, HashMap as StdMap, HashSet},
     net::IpAddr,
+    sync::atomic::{Ordering, fence},
 };
 
 use aya::maps::{HashMap, MapData};
@@ -63,8 +64,8 @@ pub(super) struct Servers {
     by_virtual: StdMap<u32, BTreeSet<u32>>,
     /// Virtual servers of which a real server's weight has changed since their list was written.
     reweighted: HashSet<ServiceKey>,
-    /// What is local to this host.
-    prefixes: Vec<Prefix>,
+    /// What is local to this host; none until it is told.
+    prefixes: Option<Vec<Prefix>>,
     hz: u32,
 }
 
@@ -105,7 +106,7 @@ impl Servers {
             real_index: StdMap::new(),
             by_virtual: StdMap::new(),
             reweighted: HashSet::new(),
-            prefixes: Vec::new(),
+            prefixes: None,
             hz,
         };
         servers.adopt();
@@ -282,7 +283,7 @@ impl Servers {
         if !server.is_null() {
             // SAFETY: the slot is mapped.
             unsafe { super::memory::atomic64(&raw mut (*server).connections) }
-                .store(0, std::sync::atomic::Ordering::Release);
+                .store(0, Ordering::Release);
         }
     }
 
@@ -299,20 +300,25 @@ impl Servers {
         self.real_index.values().copied()
     }
 
+    /// All virtual servers of the maps, those that linger included.
+    pub(super) fn ids(&self) -> Vec<VirtualServerId> {
+        self.virtual_index.keys().copied().collect()
+    }
+
     /// Says which addresses are local to the host.
     pub(super) fn set_prefixes(
         &mut self,
         prefixes: &[Prefix],
         anywhere: &HashSet<VirtualServerId>,
     ) {
-        self.prefixes = prefixes.to_vec();
+        self.prefixes = Some(prefixes.to_vec());
         let slots: Vec<(VirtualServerId, u32)> = self
             .virtual_index
             .iter()
             .map(|(id, slot)| (*id, *slot))
             .collect();
         for (id, slot) in slots {
-            let open = anywhere.contains(&id) || self.is_local(&id);
+            let open = anywhere.contains(&id) || self.is_local(&id, false);
             let server = self.virtual_servers.at(slot);
             if server.is_null() {
                 continue;
@@ -358,6 +364,7 @@ impl Servers {
             if let Some(found) = self.real_servers.read(slot) {
                 self.bits.remove(&found.address, true);
             }
+            self.set_real_flags(slot, 0);
             self.real_servers.write(slot, RealSlot::default());
             self.real_slots.give(slot, 1);
             self.real_index.remove(&key);
@@ -376,6 +383,7 @@ impl Servers {
                 self.lists.release(found.members);
                 self.lists.release(found.buckets);
             }
+            self.set_virtual_flags(slot, 0);
             self.virtual_servers.write(slot, VirtualSlot::default());
             self.virtual_slots.give(slot, 1);
             self.virtual_index.remove(&id);
@@ -411,6 +419,35 @@ impl Servers {
         }
     }
 
+    /// Writes the flags of a real server's slot: the last word when it comes into use and the first
+    /// when it ends, so that a daemon that dies in between leaves a slot that is not in use.
+    pub(super) fn set_real_flags(&self, slot: u32, flags: u32) {
+        let server = self.real_servers.at(slot);
+        if !server.is_null() {
+            fence(Ordering::Release);
+            // SAFETY: the slot is mapped; only this side writes the flags.
+            unsafe { (&raw mut (*server).flags).write_volatile(flags) };
+            fence(Ordering::Release);
+        }
+    }
+
+    /// Writes the flags of a virtual server's slot, as [`Servers::set_real_flags`].
+    fn set_virtual_flags(&self, slot: u32, flags: u32) {
+        let server = self.virtual_servers.at(slot);
+        if !server.is_null() {
+            fence(Ordering::Release);
+            // SAFETY: the slot is mapped; only this side writes the flags.
+            unsafe { (&raw mut (*server).flags).write_volatile(flags) };
+            fence(Ordering::Release);
+        }
+    }
+
+    fn is_available(&self, slot: u32) -> bool {
+        self.real_servers
+            .read(slot)
+            .is_some_and(|found| found.flags & real_server_flag::AVAILABLE != 0)
+    }
+
     fn let_go(&mut self, id: &VirtualServerId) -> Vec<u32> {
         let Some(slot) = self.slot_of(id) else {
             return Vec::new();
@@ -419,32 +456,24 @@ impl Servers {
             tracing::debug!(%id, %error, "the programs did not know it");
         }
         let gone = self.retire_missing(slot, &[]);
-        let server = self.virtual_servers.at(slot);
-        if !server.is_null() {
-            // SAFETY: the slot is mapped; only this side writes the flags.
-            unsafe { (&raw mut (*server).flags).write_volatile(virtual_server_flag::IN_USE) };
-        }
+        self.set_virtual_flags(slot, virtual_server_flag::IN_USE);
         gone
     }
 
     /// Marks the real servers of a virtual server that are not in `members` as gone.
     fn retire_missing(&mut self, slot: u32, members: &[u32]) -> Vec<u32> {
-        let gone: Vec<u32> = match self.virtual_servers.read(slot) {
-            Some(found) => self
-                .members(found.members)
-                .into_iter()
-                .filter(|index| !members.contains(index))
-                .collect(),
-            None => Vec::new(),
-        };
+        // Not from the list: a daemon that died may have made a server ready and not listed it.
+        let members_set: HashSet<u32> = members.iter().copied().collect();
+        let gone: Vec<u32> = self
+            .by_virtual
+            .get(&slot)
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|index| !members_set.contains(index) && self.is_available(*index))
+            .collect();
         for index in &gone {
-            let server = self.real_servers.at(*index);
-            if !server.is_null() {
-                // SAFETY: the slot is mapped; only this side writes the flags.
-                unsafe {
-                    (&raw mut (*server).flags).write_volatile(real_server_flag::IN_USE);
-                }
-            }
+            self.set_real_flags(*index, real_server_flag::IN_USE);
         }
         if members.is_empty() {
             let server = self.virtual_servers.at(slot);
@@ -474,10 +503,10 @@ impl Servers {
             slot,
             VirtualSlot {
                 key,
-                flags: virtual_server_flag::IN_USE,
                 ..VirtualSlot::default()
             },
         );
+        self.set_virtual_flags(slot, virtual_server_flag::IN_USE);
         self.virtual_index.insert(*id, slot);
         self.bits.add(&key.address, false);
         Ok(slot)
@@ -502,7 +531,6 @@ impl Servers {
         self.real_servers.write(
             slot,
             RealSlot {
-                flags: real_server_flag::IN_USE,
                 address,
                 port: endpoint.port.to_be(),
                 family: family_number(endpoint.family()),
@@ -510,6 +538,7 @@ impl Servers {
                 ..RealSlot::default()
             },
         );
+        self.set_real_flags(slot, real_server_flag::IN_USE);
         self.real_index.insert(key, slot);
         self.by_virtual
             .entry(virtual_slot)
@@ -572,7 +601,21 @@ impl Servers {
         let mut new = old;
         new.scheduler = scheduler_number(server.scheduler);
         new.scheduler_flags = u32::from(server.scheduler_flags.bits());
-        self.write_list(&old, &mut new, members)?;
+        // All that may find no room comes before anything is given up.
+        if let Err(error) = self.write_runs(&old, &mut new, server, members) {
+            // What has moved already is in force, so that what it was before can go.
+            self.store_virtual(
+                slot,
+                &old,
+                &VirtualSlot {
+                    local_first: new.local_first,
+                    local_count: new.local_count,
+                    buckets: new.buckets,
+                    ..old
+                },
+            );
+            return Err(error);
+        }
         match &server.persistence {
             Some(persistence) => {
                 let seconds = u32::try_from(persistence.timeout.as_secs()).unwrap_or(u32::MAX);
@@ -581,20 +624,11 @@ impl Servers {
             }
             None => new.persistence = 0,
         }
-        let run = (old.local_first, old.local_count);
-        (new.local_first, new.local_count) = self.locals.write(run, &server.local_addresses)?;
-        if (new.local_first, new.local_count) != run {
-            for local in self.locals.addresses(run.0, run.1) {
-                self.bits.remove(&local, false);
-            }
-            for local in &server.local_addresses {
-                self.bits.add(&to_abi(*local), false);
-            }
-        }
         new.flags = virtual_server_flag::IN_USE | virtual_server_flag::AVAILABLE;
         for (on, flag) in [
             (
-                server.anywhere || self.is_local(&server.id),
+                server.anywhere
+                    || self.is_local(&server.id, old.flags & virtual_server_flag::OPEN != 0),
                 virtual_server_flag::OPEN,
             ),
             (
@@ -638,6 +672,27 @@ impl Servers {
             (&raw mut (*pointer).local_count).write_volatile(new.local_count);
             (&raw mut (*pointer).flags).write_volatile(new.flags);
         }
+    }
+
+    /// Writes local addresses, table and list of a virtual server.
+    fn write_runs(
+        &mut self,
+        old: &VirtualSlot,
+        new: &mut VirtualSlot,
+        server: &VirtualServer,
+        members: &[u32],
+    ) -> Result<(), OpError> {
+        let run = (old.local_first, old.local_count);
+        (new.local_first, new.local_count) = self.locals.write(run, &server.local_addresses)?;
+        if (new.local_first, new.local_count) != run {
+            for local in self.locals.addresses(run.0, run.1) {
+                self.bits.remove(&local, false);
+            }
+            for local in &server.local_addresses {
+                self.bits.add(&to_abi(*local), false);
+            }
+        }
+        self.write_list(old, new, members)
     }
 
     /// Writes the list of real servers and what the schedulers derive from it.
@@ -689,11 +744,36 @@ impl Servers {
         self.locals.release((old.local_first, old.local_count));
     }
 
-    fn is_local(&self, id: &VirtualServerId) -> bool {
-        match id.vip() {
+    /// Whether packets to a virtual server are for this host; `before` is what was true of it, while
+    /// a new daemon has not been told.
+    fn is_local(&self, id: &VirtualServerId, before: bool) -> bool {
+        match (id.vip(), &self.prefixes) {
             // What a firewall mark brings comes by a local route.
-            None => true,
-            Some(vip) => self.prefixes.iter().any(|prefix| prefix.contains(vip)),
+            (None, _) => true,
+            (Some(_), None) => before,
+            (Some(vip), Some(prefixes)) => prefixes.iter().any(|prefix| prefix.contains(vip)),
         }
+    }
+}
+
+/// What tests of adoption do to the maps.
+#[cfg(test)]
+impl Servers {
+    pub(super) fn service(&self, key: &ServiceKey) -> Option<u32> {
+        self.services.get(&Plain(*key), 0).ok()
+    }
+
+    pub(super) fn forget_service(&mut self, id: &VirtualServerId) {
+        self.services.remove(&Plain(service_key(id))).unwrap();
+    }
+
+    pub(super) fn write_member(&self, first: u32, place: u32, member: u32) {
+        self.lists.write_one(first, place, member);
+    }
+
+    pub(super) fn set_members(&self, slot: u32, members: u64) {
+        let mut found = self.virtual_servers.read(slot).unwrap();
+        found.members = members;
+        self.virtual_servers.write(slot, found);
     }
 }
