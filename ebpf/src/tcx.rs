@@ -162,7 +162,7 @@ impl Packet for Buffer {
         };
         let space = opaque(space).cast::<u8>();
         let length = opaque_number(length);
-        if length < 4 || length > 512 {
+        if !(4..=512).contains(&length) {
             return 0;
         }
         // SAFETY: the space has 512 bytes, and the length was compared with that.

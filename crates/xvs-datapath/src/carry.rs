@@ -88,8 +88,11 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     unsafe { advance::<F, E>(env, entry, tag, flow) };
     let now = env.now();
     if Tag(tag).method() == Method::LOCAL {
-        // SAFETY: as above.
-        unsafe { touch(&fields, packet, flow, now) };
+        // What XDP passes comes by tcx once more, and is counted there.
+        if P::RESOLVES {
+            // SAFETY: as above.
+            unsafe { touch(&fields, packet, flow, now) };
+        }
         return Verdict::PASS;
     }
     if flow.ttl <= 1 {

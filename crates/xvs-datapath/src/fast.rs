@@ -81,8 +81,11 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
         return Verdict::CARRY;
     }
     if tag.method() == Method::LOCAL {
-        // SAFETY: as above.
-        unsafe { touch(&fields, packet, flow, now) };
+        // What XDP passes comes by tcx once more, and is counted there.
+        if P::RESOLVES {
+            // SAFETY: as above.
+            unsafe { touch(&fields, packet, flow, now) };
+        }
         return Verdict::PASS;
     }
     let settings = env.settings();

@@ -12,6 +12,7 @@ mod bits;
 mod clock;
 mod error;
 mod hops;
+mod kernel_link;
 mod listing;
 mod load;
 mod memory;
@@ -27,7 +28,7 @@ use std::{
     collections::{HashMap as StdMap, HashSet},
     net::IpAddr,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aya::{Ebpf, maps::Map};
@@ -136,13 +137,17 @@ impl Bpf {
         } = loaded;
         let settings: Mapped<Settings> = load::mapped(&object, "SETTINGS", 1)?;
         let hz = clock::calibrate(&mut object, &settings)?;
+        let mut timeouts = Timeouts::default();
         if let Some(mut value) = settings.read(0) {
+            // A daemon that was killed while it started has left maps without settings.
+            if adopted && value.hz != 0 {
+                timeouts = timeouts_of(&value);
+            } else {
+                default_timeouts(&mut value, hz);
+                value.reuse_mode = 1;
+            }
             value.hz = hz;
             value.patience = hz * PATIENCE;
-            value.reuse_mode = 1;
-            if !adopted {
-                default_timeouts(&mut value, hz);
-            }
             settings.write(0, value);
         }
         let servers = Servers::new(Parts {
@@ -177,6 +182,9 @@ impl Bpf {
             tracing::warn!("{failure}");
         }
         let mut rules = Rules::new();
+        if let Err(error) = rules.apply(&Op::SetTimeouts { timeouts }) {
+            tracing::debug!(%error, "the timeouts in the maps");
+        }
         for (virtual_server, real_servers) in servers.rules() {
             let id = virtual_server.id;
             let ops = std::iter::once(Op::AddVirtualServer { virtual_server }).chain(
@@ -257,7 +265,7 @@ impl Bpf {
         let timeouts = self.rules.timeouts();
         let hz = self.hz;
         if let Some(mut value) = self.settings.read(0) {
-            let jiffies = |duration: std::time::Duration| {
+            let jiffies = |duration: Duration| {
                 u32::try_from(duration.as_secs())
                     .unwrap_or(u32::MAX)
                     .saturating_mul(hz)
@@ -336,7 +344,7 @@ impl Dataplane for Bpf {
         let mut touched = Vec::new();
         let mut known = HashSet::new();
         for op in ops {
-            let result = self.check(op).and_then(|()| self.rules.apply(op));
+            let result = self.rules.apply(op);
             if result.is_err() && atomicity == Atomicity::AllOrNothing {
                 self.rules = before;
                 results.push(result);
@@ -445,14 +453,14 @@ impl Dataplane for Bpf {
     fn set_route(&mut self, destination: IpAddr, route: Option<Route>) {
         let before = self.ways.of(destination);
         let way = self.ways.set(destination, route);
-        if way == before {
+        if before == Some(way) {
             return;
         }
         let ids = self.users_of(destination);
         if let Err(error) = self.bring(&ids) {
             tracing::error!(%destination, %error, "a route could not be noted");
         }
-        if before.hop != 0 && before.hop != way.hop {
+        if before.is_some_and(|before| before.hop != 0 && before.hop != way.hop) {
             let moved: HashSet<u32> = self
                 .servers
                 .real_slots()
@@ -536,22 +544,6 @@ impl Dataplane for Bpf {
 }
 
 impl Bpf {
-    /// What the rule base cannot know: whether this datapath can do it.
-    fn check(&self, op: &Op) -> Result<(), OpError> {
-        if let Op::AddVirtualServer { virtual_server } | Op::EditVirtualServer { virtual_server } =
-            op
-            && !servers::has_scheduler(virtual_server.scheduler)
-        {
-            return Err(OpError::Invalid {
-                reason: format!(
-                    "the datapath does not have the scheduler `{}` yet; it has rr, wrr, lc and wlc",
-                    virtual_server.scheduler
-                ),
-            });
-        }
-        Ok(())
-    }
-
     /// The virtual servers with a real server at this address.
     fn users_of(&mut self, address: IpAddr) -> Vec<VirtualServerId> {
         let rules = &self.rules;
@@ -622,6 +614,16 @@ impl Bpf {
                 Some((counter.index(), values.iter().sum()))
             })
             .collect()
+    }
+}
+
+/// The timeouts that `ipvsadm --set` changes, as the maps have them.
+fn timeouts_of(settings: &Settings) -> Timeouts {
+    let seconds = |jiffies: u32| Duration::from_secs(u64::from(jiffies / settings.hz.max(1)));
+    Timeouts {
+        tcp: seconds(settings.tcp_timeouts[usize::from(tcp::ESTABLISHED)]),
+        tcp_fin: seconds(settings.tcp_timeouts[usize::from(tcp::FIN_WAIT)]),
+        udp: seconds(settings.udp_timeouts[usize::from(udp::ASSURED)]),
     }
 }
 
