@@ -62,6 +62,8 @@ use crate::{
 
 /// Seconds without a sign of life after which the programs ask the kernel for next hops themselves.
 const PATIENCE: u32 = 2;
+/// Seconds that lblc and lblcr remember an idle destination (kernel `lblc_expiration`).
+const LOCALITY: u32 = 24 * 60 * 60;
 /// Tables up to this many entries are gone over as a whole each second, and anew for each listing.
 const SMALL: u32 = 1 << 20;
 /// Seconds in which larger tables are gone over.
@@ -633,6 +635,8 @@ fn default_timeouts(settings: &mut Settings, hz: u32) {
     }
     settings.udp_timeouts = [udp::TIMEOUT * hz; 4];
     settings.sctp_timeouts = [900 * hz; 16];
+    settings.lblc_expiration = LOCALITY * hz;
+    settings.lblcr_expiration = LOCALITY * hz;
 }
 
 fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, OpenError> {

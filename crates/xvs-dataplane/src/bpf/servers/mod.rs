@@ -61,6 +61,8 @@ pub(super) struct Servers {
     real_index: StdMap<(u32, Endpoint), u32>,
     /// Slots of real servers by their virtual server's.
     by_virtual: StdMap<u32, BTreeSet<u32>>,
+    /// Virtual servers of which a real server's weight has changed since their list was written.
+    reweighted: HashSet<ServiceKey>,
     /// What is local to this host.
     prefixes: Vec<Prefix>,
     hz: u32,
@@ -102,6 +104,7 @@ impl Servers {
             virtual_index: StdMap::new(),
             real_index: StdMap::new(),
             by_virtual: StdMap::new(),
+            reweighted: HashSet::new(),
             prefixes: Vec::new(),
             hz,
         };
@@ -526,6 +529,11 @@ impl Servers {
         // SAFETY: the slot is mapped; counts are the programs', all else is this side's.
         unsafe {
             let weight = server.weight.get();
+            if (*pointer).weight != weight
+                && let Some(found) = self.virtual_servers.read((*pointer).virtual_server)
+            {
+                self.reweighted.insert(found.key);
+            }
             (&raw mut (*pointer).weight).write_volatile(weight);
             if weight != 0 {
                 (*pointer).last_weight = weight;
@@ -599,12 +607,12 @@ impl Servers {
                 new.flags |= flag;
             }
         }
-        self.store_virtual(slot, &new);
+        self.store_virtual(slot, &old, &new);
         Ok(())
     }
 
     /// Writes what this side decides; the programs' counters and rotors stay theirs.
-    fn store_virtual(&self, slot: u32, new: &VirtualSlot) {
+    fn store_virtual(&self, slot: u32, old: &VirtualSlot, new: &VirtualSlot) {
         let pointer = self.virtual_servers.at(slot);
         if pointer.is_null() {
             return;
@@ -615,8 +623,13 @@ impl Servers {
             (&raw mut (*pointer).scheduler_flags).write_volatile(new.scheduler_flags);
             (&raw mut (*pointer).greatest).write_volatile(new.greatest);
             (&raw mut (*pointer).divisor).write_volatile(new.divisor);
-            (&raw mut (*pointer).weighted).write_volatile(new.weighted);
-            (&raw mut (*pointer).cursor).write_volatile(new.cursor);
+            // Where nothing moved them, the programs' picks of this moment stand.
+            if new.weighted != old.weighted {
+                (&raw mut (*pointer).weighted).write_volatile(new.weighted);
+            }
+            if new.cursor != old.cursor {
+                (&raw mut (*pointer).cursor).write_volatile(new.cursor);
+            }
             (&raw mut (*pointer).members).write_volatile(new.members);
             (&raw mut (*pointer).buckets).write_volatile(new.buckets);
             (&raw mut (*pointer).mask).write_volatile(new.mask);
@@ -646,16 +659,14 @@ impl Servers {
             })
             .collect();
         (new.greatest, new.divisor) = wrr::parameters(servers.iter().map(|server| server.weight));
-        if before != members
-            || (new.greatest, new.divisor) != (old.greatest, old.divisor)
-            || new.scheduler != old.scheduler
-        {
+        let same_weights = before == members && !self.reweighted.remove(&old.key);
+        if new.scheduler != old.scheduler {
+            new.cursor = 0;
+            new.weighted = wrr::after_change(0, new.greatest, new.divisor);
+        } else if !same_weights {
+            // The kernel begins at the head again on every change of a real server.
             new.weighted = wrr::after_change(old.weighted, new.greatest, new.divisor);
-            new.cursor = if new.scheduler == old.scheduler {
-                rr::after_change(&before, members, old.cursor)
-            } else {
-                0
-            };
+            new.cursor = rr::after_change(&before, members, old.cursor);
         }
         let mut buckets = vec![NONE; table::size(new.scheduler)];
         if !buckets.is_empty() {
