@@ -3,14 +3,14 @@
 //! It steps the connection's state, resolves the next hop, answers with ICMP what cannot go on, and
 //! forwards the rest.
 
-use xvs_wire::{ipv4, tcp};
+use xvs_wire::{ethernet, ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Counter, Method, RealServer, Slot, Tag, low16, low32},
     answer,
     fast::{direction, exceeds, outer_header, touch},
-    memory::{opaque, read_shared},
+    memory::{load32, load64, opaque, read_shared},
     next_hop::{self, HOP_KNOWN, HOP_LOCAL, HOP_NEIGHBOUR, Hop},
     parse,
     rewrite::{self, Outer},
@@ -109,6 +109,9 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     if hop.code != HOP_KNOWN && hop.code != HOP_NEIGHBOUR && hop.code != HOP_LOCAL {
         return Verdict::DROP;
     }
+    if hop.code == HOP_LOCAL {
+        keep_addresses(packet, &mut hop);
+    }
     // SAFETY: the server is a valid map value.
     let outer = outer_header(Tag(tag), unsafe { (*server).family } == 6);
     if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
@@ -144,6 +147,20 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
             verdict
         }
         _ => Verdict::PASS,
+    }
+}
+
+/// Makes the frame's addresses those of the hop: after XDP the kernel takes only frames that are
+/// addressed to it.
+#[inline(always)]
+fn keep_addresses<P: Packet>(packet: &P, hop: &mut Hop) {
+    let (start, end) = packet.bounds();
+    if start + ethernet::HEADER <= end {
+        // SAFETY: the Ethernet header was compared with the end.
+        unsafe {
+            hop.mac0 = load64(start);
+            hop.mac1 = load32(start + 8);
+        }
     }
 }
 

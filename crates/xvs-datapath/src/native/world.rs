@@ -370,6 +370,20 @@ impl World {
         self
     }
 
+    /// Adds an address of this host.
+    #[must_use]
+    pub fn having(mut self, address: &str) -> Self {
+        self.routes.push(Route {
+            destination: parsed(address),
+            gateway: None,
+            answer: FibAnswer {
+                code: FibAnswer::LOCAL,
+                ..FibAnswer::default()
+            },
+        });
+        self
+    }
+
     /// Adds a route at [`World::CLIENTS`] whose neighbour is not resolved.
     #[must_use]
     pub fn unresolved(mut self, destination: &str) -> Self {

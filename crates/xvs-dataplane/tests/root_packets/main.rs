@@ -89,9 +89,10 @@ fn judge(
     counted: &[Counter],
 ) -> Result<(), String> {
     let (code, frame, reason) = match outcome {
-        Outcome::Answer(reason, frame) => (hook.reply(), Some(&frame[..]), Some(*reason)),
+        Outcome::Answer(reason, frame) => (hook.redirect(), Some(&frame[..]), Some(*reason)),
         Outcome::Drop(reason) => (hook.drop(), None, Some(*reason)),
         Outcome::Forward(_, frame) => (hook.redirect(), Some(&frame[..]), None),
+        Outcome::Host(frame) => (hook.pass(), Some(&frame[..]), None),
         Outcome::Neighbour(frame) if hook == Hook::Tcx => (hook.redirect(), Some(&frame[..]), None),
         Outcome::Neighbour(_) | Outcome::Pass | Outcome::PassCounting(_) => {
             (hook.pass(), Some(before), None)

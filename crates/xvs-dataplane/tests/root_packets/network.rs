@@ -61,6 +61,10 @@ pub(crate) fn enter<'a>(routes: impl Iterator<Item = &'a Route>) {
             "-4"
         };
         let destination = route.destination.to_string();
+        if route.answer.code == FibAnswer::LOCAL {
+            ip(&[family, "addr", "replace", &destination, "dev", "lo"]);
+            continue;
+        }
         ip(&[family, "route", "replace", &destination, "dev", CLIENTS]);
         if route.answer.code == FibAnswer::KNOWN {
             neighbour(route.destination, route.answer.mac0);

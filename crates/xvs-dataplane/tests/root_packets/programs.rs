@@ -40,11 +40,6 @@ impl Hook {
         self.either(1, 2)
     }
 
-    /// `XDP_TX`, `TC_ACT_REDIRECT`.
-    pub(crate) fn reply(self) -> u32 {
-        self.either(3, 7)
-    }
-
     /// `XDP_REDIRECT`, `TC_ACT_REDIRECT`.
     pub(crate) fn redirect(self) -> u32 {
         self.either(4, 7)

@@ -123,6 +123,23 @@ pub(super) fn cases() -> Vec<Case> {
             )],
         },
         Case {
+            description: "what is translated to an address of this host keeps its frame's addresses",
+            world: with(
+                Service::udp(VIP),
+                &Server::new(Method::NAT, "10.0.6.6:53").unknown_next_hop(),
+            )
+            .having("10.0.6.6"),
+            steps: repeated(
+                &Datagram::udp(CLIENT, VIP).payload(3),
+                &Outcome::Host(
+                    Datagram::udp(CLIENT, "10.0.6.6:53")
+                        .payload(3)
+                        .ttl(63)
+                        .bytes(),
+                ),
+            ),
+        },
+        Case {
             description: "without a route packets are dropped",
             world: with(
                 Service::tcp(VIP),

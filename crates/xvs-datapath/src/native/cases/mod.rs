@@ -47,6 +47,8 @@ pub enum Outcome {
     Drop(Counter),
     /// Sent out by this link as this frame.
     Forward(u32, Vec<u8>),
+    /// Left to the kernel of this host as this frame.
+    Host(Vec<u8>),
     /// At tcx rewritten to this frame and given to the kernel to resolve the neighbour. At XDP left
     /// as it was to the other hook.
     Neighbour(Vec<u8>),

@@ -115,6 +115,7 @@ fn judge<P: Packet>(
         Outcome::Answer(reason, frame) => (Verdict::REPLY, Some(&frame[..]), Some(*reason)),
         Outcome::Drop(reason) => (Verdict::DROP, None, Some(*reason)),
         Outcome::Forward(link, frame) => (Verdict::redirect(*link), Some(&frame[..]), None),
+        Outcome::Host(frame) => (Verdict::PASS, Some(&frame[..]), None),
         Outcome::Neighbour(frame) if P::RESOLVES => (Verdict::NEIGHBOUR, Some(&frame[..]), None),
         Outcome::Neighbour(_) | Outcome::Pass => (Verdict::PASS, Some(before), None),
         Outcome::PassCounting(event) => {
