@@ -64,5 +64,4 @@ pub(super) fn plan(family: Family) -> Plan {
 }
 
 const PORT: &str = "ipvsadm 1.31 refuses a virtual server without a port";
-const PORTS: &str =
-    "ipvsadm 1.31 refuses a virtual server without a port, and an IPv6 address in brackets without one";
+const PORTS: &str = "ipvsadm 1.31 refuses a virtual server without a port, and an IPv6 address in brackets without one";
