@@ -14,7 +14,7 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
+.PHONY: help setup demo build test lab-all install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ build: ## the release binary, target/release/xvs; as root also what the verifier
 
 test: setup ## every test; those that need root want to be run as root
 	cargo test --workspace --locked --no-fail-fast
+
+lab-all: setup ## the labs' tests with every method on every hook, IPv4 and IPv6 (root)
+	cargo build --locked -p xvs
+	XVS_LAB_ALL=1 cargo test --locked -p xvs-lab --test lab
 
 install: ## binary and its other names under PREFIX (/usr/local), DESTDIR respected
 	@scripts/install install

@@ -15,8 +15,9 @@ use crate::{
     ledger::Undo,
 };
 
-/// How long the daemon may take to answer.
-const START_LIMIT: Duration = Duration::from_secs(20);
+/// How long the daemon may take to answer: the kernel verifies its programs for seconds, and for many
+/// more where other work keeps the processors busy.
+const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long any other command may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 

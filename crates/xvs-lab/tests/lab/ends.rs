@@ -1,0 +1,71 @@
+//! How labs begin and end: refused, asked to end, killed, taken down.
+
+use std::process::{Command, Stdio};
+
+use crate::xvs::{Xvs, nothing_is_left, wait_for_requests};
+
+#[test]
+fn root_a_killed_lab_is_cleaned_by_down() {
+    let Some(xvs) = Xvs::find() else {
+        return;
+    };
+    let mut lab = xvs.command("nat --requests 100000 --json").spawn().unwrap();
+    wait_for_requests(1);
+    lab.kill().unwrap();
+    lab.wait().unwrap();
+    let again = xvs.lab("nat");
+    assert_eq!(again.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&again.stderr);
+    assert!(
+        stderr.contains("`xvs lab down`") && stderr.lines().count() == 1,
+        "{stderr}"
+    );
+    xvs.down();
+    nothing_is_left();
+}
+
+#[test]
+fn root_a_lab_that_is_asked_to_end_cleans_up() {
+    let Some(xvs) = Xvs::find() else {
+        return;
+    };
+    let mut command = xvs.command("nat --requests 100000 --json");
+    let lab = command.stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_requests(1);
+    let killed = Command::new("kill").arg(lab.id().to_string()).status();
+    assert!(killed.unwrap().success());
+    let output = lab.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "xvs lab: interrupted; the lab was taken down\n"
+    );
+    nothing_is_left();
+}
+
+#[test]
+fn root_a_missing_tool_is_named_and_nothing_is_made() {
+    let Some(xvs) = Xvs::find() else {
+        return;
+    };
+    let mut command = xvs.command("nat");
+    let output = command.env("PATH", "/nonexistent").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("`ip` is not installed: `apt-get install iproute2`")
+            && stderr.lines().count() == 1,
+        "{stderr}"
+    );
+    nothing_is_left();
+}
+
+#[test]
+fn root_wrong_usage_is_told_apart() {
+    let Some(xvs) = Xvs::find() else {
+        return;
+    };
+    assert_eq!(xvs.lab("ospf").status.code(), Some(2));
+    assert_eq!(xvs.lab("nat --requests none").status.code(), Some(2));
+    assert_eq!(xvs.lab("shell nowhere").status.code(), Some(1));
+}
