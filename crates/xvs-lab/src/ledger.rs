@@ -124,10 +124,11 @@ impl Ledger {
                 remove_if_abandoned(&entry.path(), unnamed)?;
                 continue;
             }
-            // Another process may take a topology down while this one looks.
+            // Another process may take a topology down while this one looks: the ledger may go before
+            // its folder does.
             match Self::read(&name) {
                 Ok(ledger) => ledgers.push(ledger),
-                Err(_) if !folder(&name).exists() => {}
+                Err(_) if !folder(&name).join(FILE).exists() => {}
                 Err(error) => return Err(error),
             }
         }

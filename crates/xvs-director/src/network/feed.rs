@@ -120,7 +120,8 @@ impl Feed {
         }
     }
 
-    async fn read(&mut self, changes: &Changes) -> Result<(), HostError> {
+    /// Reads again what `changes` names of the host.
+    pub(super) async fn read(&mut self, changes: &Changes) -> Result<(), HostError> {
         if changes.links || self.view.links.is_empty() {
             self.view.links = self.host.links().await?;
             // A link that went and came again has the kernel's defaults.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tracing::info;
 use xvs_control::wire::{Code, HookChoice, Problem};
 use xvs_dataplane::{Attachment, Hook};
+use xvs_net::Changes;
 
 use super::{
     Placed, Placement,
@@ -19,6 +20,11 @@ impl Feed {
         &mut self,
         placement: Placement,
     ) -> Result<Result<(), Problem>, Ended> {
+        if check(&self.view, &placement).is_err() {
+            // The kernel's word of a link that was made a moment ago may still be on its way.
+            let read = self.read(&Changes::everything()).await;
+            self.note("network", read.err().map(|error| error.to_string()));
+        }
         if let Err(problem) = check(&self.view, &placement) {
             return Ok(Err(problem));
         }

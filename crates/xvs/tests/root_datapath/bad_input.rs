@@ -1,6 +1,6 @@
 //! What cannot be is refused in one clear line, and nothing of it is done.
 
-use std::os::unix::process::CommandExt;
+use std::{fs, os::unix::process::CommandExt};
 
 use crate::net::{Net, VIP, WEBS};
 
@@ -34,7 +34,10 @@ fn root_a_daemon_that_cannot_be_says_why_in_a_line_and_leaves_nothing() {
         assert!(last.starts_with("xvs: "), "{message}");
         assert!(last.contains(words), "{message}");
         assert!(!net.runtime().join("default/control.sock").exists());
-        assert!(!net.runtime().join("default/state.json").exists());
+        let state = fs::read(net.runtime().join("default/state.json")).unwrap();
+        let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+        assert_eq!(state["interfaces"], serde_json::Value::Null, "{state}");
+        assert_eq!(state["hook"], "auto", "{state}");
         assert_eq!(net.pinned_links(), Vec::<String>::new());
         let links = net.on_director("ip link show");
         assert!(!links.contains("xdp"), "{arguments:?}: {links}");

@@ -49,8 +49,10 @@ fn path_mtu_is_learned(method: &str, mtu: u32, fits: [u32; 2]) {
             }
             let room = |mtu: u32| usize::try_from(mtu).unwrap() - header;
             // What fits passes.
-            let answer = ask(&socket, room(fits));
-            assert_eq!(answer.expect(&what).server, "web1", "{what}");
+            let answer = ask(&socket, room(fits)).unwrap_or_else(|error| {
+                panic!("{what}: {error}\n{}", net.done(&["status"]));
+            });
+            assert_eq!(answer.server, "web1", "{what}");
             assert_eq!(net.counter("too_big"), before, "{what}");
             // One byte more does not, and the client is told.
             let error = ask(&socket, room(fits) + 1).unwrap_err();

@@ -18,8 +18,8 @@ use std::{
 
 use xvs_lab::{Host, Running, Topology, folder};
 
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long anything may take: long, for the kernel verifies the programs of several daemons at once.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The address that clients reach.
 pub(crate) const VIP: &str = "10.2.0.100";

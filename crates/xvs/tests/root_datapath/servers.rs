@@ -44,7 +44,9 @@ impl Server {
                         let (name, end) = (name.clone(), Arc::clone(end));
                         sessions.push(thread::spawn(move || {
                             // A client that went away is no failure of the server.
-                            let _ended = session(stream, &name, client, &end);
+                            if let Err(error) = session(stream, &name, client, &end) {
+                                eprintln!("{name}: session of {client}: {error}");
+                            }
                         }));
                     }
                     Err(_none) => thread::sleep(Duration::from_millis(5)),
