@@ -8,13 +8,17 @@ ARGS ?=
 # seconds that `make fuzz` gives to each target
 FUZZ_SECONDS ?= 30
 
+# how long the daemon stays dead in `make soak`, and how often it is killed
+SOAK_SECONDS ?= 600
+SOAK_ROUNDS ?= 100
+
 EBPF_CLIPPY_TARGET := x86_64-unknown-linux-gnu
 # the paths below are those of an ordinary build
 unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test lab-all install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
+.PHONY: help setup demo build test lab-all soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +39,10 @@ test: setup ## every test; those that need root want to be run as root
 lab-all: setup ## the labs' tests with every method on every hook, IPv4 and IPv6 (root)
 	cargo build --locked -p xvs
 	XVS_LAB_ALL=1 cargo test --locked -p xvs-lab --test lab
+
+soak: setup ## what outlives the daemon, for long: 10 minutes without one, 100 kills (root)
+	XVS_SURVIVAL_SECONDS=$(SOAK_SECONDS) XVS_SURVIVAL_ROUNDS=$(SOAK_ROUNDS) \
+		cargo test -p xvs --locked --test survival -- --nocapture
 
 install: ## binary and its other names under PREFIX (/usr/local), DESTDIR respected
 	@scripts/install install

@@ -1,7 +1,5 @@
 //! Maps as a daemon leaves them that dies between two writes: each is made by hand here.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where a value is missing")]
-
 use std::path::PathBuf;
 
 use xvs_datapath::{
@@ -18,11 +16,6 @@ struct Place(PathBuf);
 
 impl Place {
     /// None, with a printed reason, where the test cannot run; in CI it must.
-    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the environment says whether this is CI"
-    )]
     fn new(name: &str) -> Option<Self> {
         // SAFETY: the call takes nothing and cannot fail.
         if unsafe { libc::geteuid() } != 0 {
