@@ -88,7 +88,10 @@ impl Net {
             host.route("default", "fd00:2::1").unwrap();
         }
         director.address("eth0", &format!("{VIP}/32")).unwrap();
-        director.address("eth0", &format!("{VIP6}/128")).unwrap();
+        // Deprecated, so that the director asks for neighbours from its other address: a real server of
+        // DR or TUN has the VIP too and answers nobody who asks from it.
+        let vip6 = format!("address add {VIP6}/128 dev eth0 nodad preferred_lft 0");
+        director.ip(&vip6.split(' ').collect::<Vec<_>>()).unwrap();
         Some(Self {
             daemon: None,
             client,
