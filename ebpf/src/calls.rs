@@ -58,9 +58,9 @@ macro_rules! family {
 family!(V4, claim4, conflict4, find4, insert4, choose4, connect4);
 family!(V6, claim6, conflict6, find6, insert6, choose6, connect6);
 
-/// [`scheduler::pick`].
+/// [`scheduler::attempt`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn pick(virtual_server: u32) -> u32 {
-    scheduler::pick(&Maps, virtual_server)
+pub extern "C" fn pick(virtual_server: u32, last: u32) -> u32 {
+    scheduler::attempt(&Maps, virtual_server, last != 0)
 }

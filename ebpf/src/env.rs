@@ -10,11 +10,12 @@ use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_jiffies64, bpf_loop};
 use xvs_datapath::{
     Env, Flow, Rounds, Visitor,
     abi::{
-        AddressFilter, Block, Cold, Counter, Entry4, Entry6, HopKey, LinkMac, LocalAddress, NONE,
-        NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, high32,
-        index, low16, low32,
+        AddressFilter, Block, Cold, Counter, Entry4, Entry6, HopKey, LinkMac, LocalAddress,
+        Locality, LocalityKey, NONE, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings,
+        VirtualServer, WAYS, high32, index, low16, low32,
     },
     memory::opaque,
+    scheduler,
     table::Scratch,
 };
 
@@ -168,6 +169,17 @@ impl Env for Maps {
     #[inline(always)]
     fn block(&self, index: u32) -> *mut Block {
         or_null(maps::BLOCKS.get_ptr_mut(index))
+    }
+
+    #[inline(always)]
+    fn locality(&self, key: &LocalityKey) -> *mut Locality {
+        or_null(maps::LOCALITIES.get_ptr_mut(key))
+    }
+
+    #[inline(always)]
+    fn locality_insert(&self, key: &LocalityKey, locality: &Locality) {
+        // Without room the destination is scheduled anew next time.
+        let _ = maps::LOCALITIES.insert(key, locality, 0);
     }
 
     #[inline(always)]
@@ -362,7 +374,12 @@ impl Env for Maps {
 
     #[inline(always)]
     fn pick_call(&self, virtual_server: u32) -> u32 {
-        calls::pick(virtual_server)
+        let picked = calls::pick(virtual_server, 0);
+        if picked == scheduler::RACED {
+            calls::pick(virtual_server, 1)
+        } else {
+            picked
+        }
     }
 }
 

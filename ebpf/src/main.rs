@@ -51,7 +51,7 @@ macro_rules! xdp_program {
                     let _ = maps::STAGES_XDP.tail_call(&context, stage);
                 }
             }
-            Frame::action(verdict)
+            frame.action(verdict)
         }
     };
 }

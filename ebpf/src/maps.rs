@@ -2,13 +2,14 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, ProgramArray, Queue},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, Queue},
 };
 use xvs_datapath::{
     Flow,
     abi::{
-        AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, NextHop,
-        OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
+        AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, Locality,
+        LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer,
+        WAYS,
     },
     table::Scratch,
 };
@@ -40,6 +41,8 @@ pub static VIRTUAL: Array<VirtualServer> = Array::with_max_entries(16_384, MMAPA
 pub static REAL: Array<RealServer> = Array::with_max_entries(131_072, MMAPABLE);
 #[map]
 pub static BLOCKS: Array<Block> = Array::with_max_entries(32_768, MMAPABLE);
+#[map]
+pub static LOCALITIES: LruHashMap<LocalityKey, Locality> = LruHashMap::with_max_entries(16_384, 0);
 #[map]
 pub static LOCALS: Array<LocalAddress> = Array::with_max_entries(4_096, MMAPABLE);
 #[map]

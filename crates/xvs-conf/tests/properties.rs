@@ -86,6 +86,12 @@ fn fragment() -> impl Strategy<Value = String> {
     ]
 }
 
+#[test]
+fn a_statement_that_begins_with_an_at_sign_prints_back() {
+    same_again(b"\n@localhost @").unwrap();
+    same_again(b"\n@localhost @x y {\n@localhost @z\n}\n").unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 400,

@@ -7,7 +7,7 @@ use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Counter, Method, RealServer, Tag, low16, low32},
+    abi::{Counter, Method, RealServer, Slot, Tag, low16, low32},
     answer,
     fast::{direction, exceeds, outer_header, touch},
     memory::{opaque, read_shared},
@@ -65,6 +65,14 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     let fields = unsafe { F::fields(entry) };
     // SAFETY: as above.
     let (tag, real_server) = unsafe { (read_shared(fields.tag), *fields.real_server) };
+    // It may have been evicted since it was found. The key is compared after the tag was read:
+    // whoever takes the slot later gives it another generation.
+    let key = F::Key::from(&flow.tuple);
+    // SAFETY: as above.
+    if Tag(tag).slot() < Slot::LIVE || !unsafe { F::matches(entry, &key) } {
+        env.count(Counter::DropTorn);
+        return Verdict::DROP;
+    }
     let server = env.real_server(real_server);
     if server.is_null() {
         env.count(Counter::DropInternal);
@@ -80,8 +88,11 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     unsafe { advance::<F, E>(env, entry, tag, flow) };
     let now = env.now();
     if Tag(tag).method() == Method::LOCAL {
-        // SAFETY: as above.
-        unsafe { touch(&fields, packet, flow, now) };
+        // What XDP passes comes by tcx once more, and is counted there.
+        if P::RESOLVES {
+            // SAFETY: as above.
+            unsafe { touch(&fields, packet, flow, now) };
+        }
         return Verdict::PASS;
     }
     if flow.ttl <= 1 {
@@ -197,6 +208,17 @@ unsafe fn advance<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64, fl
     let master_fields = unsafe { F::fields(master) };
     // SAFETY: as above.
     let master_tag = unsafe { read_shared(master_fields.tag) };
+    // A claimed slot has no state to step, and another connection's is not ours. As in [`carry`] the
+    // keys are compared after the tag was read.
+    let ours = if Tag(tag).reverse() {
+        // SAFETY: both are valid map values.
+        Tag(master_tag).slot() >= Slot::LIVE && unsafe { F::answers(entry, master) }
+    } else {
+        Tag(master_tag).same_use(Tag(tag))
+    };
+    if !ours {
+        return;
+    }
     let old = Tag(master_tag).state();
     let new = if flow.protocol == ipv4::PROTOCOL_TCP {
         tcp_state::next(direction(Tag(tag)), flow.flags, old)

@@ -4,7 +4,8 @@ use crate::{
     Flow,
     abi::{
         AddressFilter, Block, Cold, Counter, Entry4, Entry6, HopKey, LinkMac, LocalAddress,
-        NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
+        Locality, LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings,
+        VirtualServer, WAYS,
     },
     table::Scratch,
 };
@@ -76,6 +77,10 @@ pub trait Env {
     fn real_server(&self, index: u32) -> *mut RealServer;
     /// A block of a list of real servers.
     fn block(&self, index: u32) -> *mut Block;
+    /// What lblc and lblcr remember of a destination.
+    fn locality(&self, key: &LocalityKey) -> *mut Locality;
+    /// Remembers a destination; what was used longest ago may be forgotten for it.
+    fn locality_insert(&self, key: &LocalityKey, locality: &Locality);
     /// A local address.
     fn local_address(&self, index: u32) -> *mut LocalAddress;
     /// Whether frames to `key` are for this host.

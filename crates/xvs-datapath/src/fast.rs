@@ -7,7 +7,7 @@ use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Address, AddressFilter, Counter, Method, Slot, Tag},
+    abi::{Address, AddressFilter, Counter, Method, Tag},
     hash::address_bit,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},
@@ -71,7 +71,7 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
     let index = unsafe { *fields.next_hop };
     // The entry may have been evicted and used anew while it was read.
     // SAFETY: as above.
-    if (unsafe { read_shared(fields.tag) } ^ tag) & !(Tag::STATE | Slot::MASK) != 0 {
+    if !Tag(unsafe { read_shared(fields.tag) }).same_use(Tag(tag)) {
         env.count(Counter::DropTorn);
         return Verdict::DROP;
     }
@@ -81,8 +81,11 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
         return Verdict::CARRY;
     }
     if tag.method() == Method::LOCAL {
-        // SAFETY: as above.
-        unsafe { touch(&fields, packet, flow, now) };
+        // What XDP passes comes by tcx once more, and is counted there.
+        if P::RESOLVES {
+            // SAFETY: as above.
+            unsafe { touch(&fields, packet, flow, now) };
+        }
         return Verdict::PASS;
     }
     let settings = env.settings();

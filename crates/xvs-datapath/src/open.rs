@@ -1,12 +1,14 @@
 //! Opening a connection: from a packet without one, to its entry.
 
+use core::marker::PhantomData;
+
 use xvs_wire::{ipv4, tcp};
 
 use crate::{
-    Env, Flow, Packet, Verdict,
+    Env, Flow, Packet, Rounds, Verdict,
     abi::{
-        Counter, Direction, Method, NONE, RealServer, Tag, VirtualServer, high32, join, low8,
-        low16, low32, setting_flag, virtual_server_flag, wide,
+        Counter, Direction, LocalAddress, Method, NONE, RealServer, Tag, VirtualServer, high32,
+        join, low8, low16, low32, setting_flag, virtual_server_flag, wide,
     },
     admission, answer,
     memory::opaque,
@@ -311,26 +313,54 @@ unsafe fn full_nat<F: Family, E: Env>(
     unsafe { to_server(&mut scratch.forward, server) };
     // SAFETY: the local address is a valid map value.
     scratch.forward.recipe.source = unsafe { (*local).address };
-    let mut tries = 0;
-    while tries < PORT_TRIES {
-        tries += 1;
-        // SAFETY: the local address is a valid map value.
-        let port = unsafe { port::next_port(env, local) };
-        let forward = &mut scratch.forward;
-        forward.recipe.ports = forward.recipe.ports & 0xffff_0000 | u32::from(port);
-        back(&scratch.forward, &mut scratch.reverse);
-        scratch.reverse.identity = scratch.forward.identity;
-        let taken = env.find_call(F::V6, REVERSE);
-        if taken >= 0 || taken == FOUND_OVERFLOW {
-            continue;
-        }
-        let answer = two_way::<F, E>(env, scratch);
-        if answer != INSERT_COLLISION {
-            return outcome(env, answer);
-        }
+    let mut ports = Ports::<F, E> {
+        env,
+        scratch,
+        local,
+        free: 0,
+        family: PhantomData,
+    };
+    env.repeat(PORT_TRIES, &mut ports);
+    if ports.free == 0 {
+        env.count(Counter::DropNoLocalPort);
+        return OPEN_DROP;
     }
-    env.count(Counter::DropNoLocalPort);
-    OPEN_DROP
+    // The rotor gives no other CPU this port soon, so that it is still free.
+    outcome(env, two_way::<F, E>(env, scratch))
+}
+
+/// Looks for a free port, one a round.
+struct Ports<'a, F, E> {
+    env: &'a E,
+    scratch: &'a mut Scratch,
+    /// A valid map value.
+    local: *mut LocalAddress,
+    /// Not 0 once the drafts have one.
+    free: u32,
+    family: PhantomData<F>,
+}
+
+impl<F: Family, E: Env> Rounds for Ports<'_, F, E> {
+    #[inline(always)]
+    fn round(&mut self) -> bool {
+        // SAFETY: the local address is a valid map value.
+        let port = unsafe { port::next_port(self.env, self.local) };
+        if port == 0 {
+            // The host keeps every port of this address.
+            return true;
+        }
+        let Scratch {
+            forward, reverse, ..
+        } = &mut *self.scratch;
+        forward.recipe.ports = forward.recipe.ports & 0xffff_0000 | u32::from(port);
+        back(forward, reverse);
+        reverse.identity = forward.identity;
+        let taken = self.env.find_call(F::V6, REVERSE);
+        if taken < 0 && taken != FOUND_OVERFLOW {
+            self.free = 1;
+        }
+        self.free != 0
+    }
 }
 
 /// Counts what became of an insert and says what becomes of the packet.

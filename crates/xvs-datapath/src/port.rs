@@ -38,7 +38,7 @@ pub(crate) unsafe fn local_address<E: Env>(
     NONE
 }
 
-/// The next port of a local address, as in a packet.
+/// The next port of a local address, as in a packet; 0 when the host keeps all of them.
 ///
 /// # Safety
 /// `local` must be a valid map value.
@@ -60,7 +60,10 @@ pub(crate) unsafe fn next_port<E: Env>(env: &E, local: *mut LocalAddress) -> u16
         kept_last.wrapping_sub(kept_first).wrapping_add(1)
     };
     let span = last.wrapping_sub(first).wrapping_add(1).wrapping_sub(kept);
-    let port = first.wrapping_add(if span == 0 { 0 } else { turn % span });
+    if span == 0 {
+        return 0;
+    }
+    let port = first.wrapping_add(turn % span);
     // Ports from the kept range on stand behind it.
     let port = if kept != 0 && port >= kept_first {
         port.wrapping_add(kept)

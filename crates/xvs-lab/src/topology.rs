@@ -22,10 +22,15 @@
 use std::{
     collections::BTreeSet,
     fs, io,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{End, Host, LabError, Namespace, Port, Wiring, ledger::Ledger, namespace::ip};
+use crate::{
+    End, Host, LabError, Namespace, Port, Wiring,
+    ledger::{Ledger, Undo},
+    namespace::ip,
+};
 
 /// A set of hosts that comes and goes as one.
 #[derive(Debug)]
@@ -106,6 +111,36 @@ impl Topology {
         let ends = [one, other].map(|(host, link)| (host.port(link), host.namespace().clone()));
         lock(&self.shared.wires).push(ends);
         Ok(())
+    }
+
+    /// Takes the folder of a daemon's instance, `RUNTIME/INSTANCE`, away with the topology: also what a
+    /// daemon that was killed left mounted there. To be called before the daemon is started.
+    ///
+    /// # Errors
+    ///
+    /// The ledger cannot be written.
+    pub fn instance(&self, folder: PathBuf) -> Result<(), LabError> {
+        self.note(|ledger| ledger.instances.push(folder))
+    }
+
+    /// Runs `program` with `arguments` and more `environment` when the topology goes down, before its
+    /// hosts go. To be called before what it undoes is done.
+    ///
+    /// # Errors
+    ///
+    /// The ledger cannot be written.
+    pub fn undo(
+        &self,
+        program: PathBuf,
+        arguments: Vec<String>,
+        environment: Vec<(String, String)>,
+    ) -> Result<(), LabError> {
+        let undo = Undo {
+            program,
+            arguments,
+            environment,
+        };
+        self.note(|ledger| ledger.undo.push(undo))
     }
 
     /// Every wire that was made, with the MAC addresses that its ends have now.

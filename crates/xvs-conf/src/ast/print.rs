@@ -15,7 +15,14 @@ impl fmt::Display for Document {
 
 fn print(statement: &Statement, depth: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let indent = depth * 4;
-    write!(f, "{:indent$}{}", "", escape_comments(statement.text()))?;
+    // A first `@` would be read as a condition; behind one that always holds it is text again.
+    let condition = if statement.text().starts_with('@') {
+        "@^- "
+    } else {
+        ""
+    };
+    let text = escape_comments(statement.text());
+    write!(f, "{:indent$}{condition}{text}", "")?;
     let Some(body) = statement.body() else {
         return writeln!(f);
     };

@@ -189,6 +189,13 @@ impl Tag {
         Self(self.0 & !Slot::MASK | slot)
     }
 
+    /// Whether a tag read later is of the same use of the slot: only state and slot may differ.
+    #[inline(always)]
+    #[must_use]
+    pub const fn same_use(self, other: Self) -> bool {
+        (self.0 ^ other.0) & !(Self::STATE | Slot::MASK) == 0
+    }
+
     /// The generation bits of the slot's next use.
     #[inline(always)]
     #[must_use]

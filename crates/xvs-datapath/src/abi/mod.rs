@@ -9,6 +9,7 @@ mod address;
 mod convert;
 mod counter;
 mod flow;
+mod locality;
 mod next_hop;
 mod server;
 mod settings;
@@ -20,6 +21,7 @@ pub use flow::{
     Cold, Direction, Entry4, Entry6, Key4, Key6, Method, NONE, OverflowKey, Slot, Tag, Tuple, WAYS,
 };
 pub(crate) use flow::{halves, whole};
+pub use locality::{Locality, LocalityKey, PLACES};
 pub use next_hop::{HopKey, HopKind, NextHop};
 pub use server::{
     BLOCK, Block, LocalAddress, RealServer, VirtualServer, real_server_flag, virtual_server_flag,
@@ -27,4 +29,4 @@ pub use server::{
 pub use settings::{Seed, Settings, setting_flag};
 
 /// Version of every layout in this module; pinned maps of another version are not adopted.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

@@ -41,7 +41,7 @@ pub struct VirtualServer {
     pub members: u64,
     /// Round robin: position after the last choice. One word for the schedulers that need one.
     pub cursor: u32,
-    /// Flags of the scheduler.
+    /// Flags of the scheduler, see [`crate::scheduler::flag`].
     pub scheduler_flags: u32,
     /// Weighted round robin: position + 1 (low half) and current weight (high half).
     pub weighted: u64,
@@ -61,13 +61,16 @@ pub struct VirtualServer {
     pub local_count: u32,
     /// Rotor over the local addresses.
     pub local_cursor: u32,
+    /// First block of the table of a hashing scheduler (low half) and its buckets (high half).
+    pub buckets: u64,
     /// Zero.
-    pub spare: [u64; 2],
+    pub spare: u64,
 }
 
 const _: () = assert!(size_of::<VirtualServer>() == 128);
 
-/// A part of the list of real servers: their indexes in the kernel's order, last added first.
+/// A part of the list of real servers: their indexes in the kernel's order, last added first. Or a part
+/// of the table of a hashing scheduler: the index of each bucket's server, or [`NONE`](super::NONE).
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug)]
 pub struct Block {

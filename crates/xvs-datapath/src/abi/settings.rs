@@ -52,8 +52,14 @@ pub struct Settings {
     pub seed: Seed,
     /// Jiffies, written by the clock program.
     pub jiffies: u64,
+    /// `lblc_expiration` in jiffies (kernel default 24 hours): a destination not used for longer is
+    /// forgotten; 0 for never.
+    pub lblc_expiration: u32,
+    /// `lblcr_expiration` in jiffies (kernel default 24 hours): a set without change for longer loses a
+    /// server; 0 for never.
+    pub lblcr_expiration: u32,
     /// Zero.
-    pub spare: [u64; 5],
+    pub spare: [u64; 4],
 }
 
 const _: () = assert!(size_of::<Settings>() == 320);

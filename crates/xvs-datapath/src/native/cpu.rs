@@ -12,8 +12,8 @@ use crate::{
     Env, Flow, Rounds, Visitor,
     abi::{
         AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, HopKey, LinkMac, LocalAddress,
-        NONE, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
-        high32, index, low32,
+        Locality, LocalityKey, NONE, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings,
+        VirtualServer, WAYS, high32, index, low32,
     },
     native::Tables,
     open, scheduler,
@@ -198,6 +198,14 @@ impl Env for Cpu {
 
     fn block(&self, index: u32) -> *mut Block {
         self.tables.blocks.pointer(index)
+    }
+
+    fn locality(&self, key: &LocalityKey) -> *mut Locality {
+        self.tables.localities.pointer(key)
+    }
+
+    fn locality_insert(&self, key: &LocalityKey, locality: &Locality) {
+        self.tables.localities.insert_new(*key, *locality);
     }
 
     fn local_address(&self, index: u32) -> *mut LocalAddress {

@@ -8,8 +8,9 @@ use std::{
 
 use crate::{
     abi::{
-        AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, NextHop,
-        OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, index,
+        AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, Locality,
+        LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer,
+        WAYS, index,
     },
     native::HashMap,
 };
@@ -98,6 +99,7 @@ pub struct Tables {
     pub virtual_servers: Array<VirtualServer>,
     pub real_servers: Array<RealServer>,
     pub blocks: Array<Block>,
+    pub localities: HashMap<LocalityKey, Locality>,
     pub locals: Array<LocalAddress>,
     pub link_macs: HashMap<LinkMac, u32>,
     pub filter: Array<AddressFilter>,

@@ -432,6 +432,7 @@ impl World {
             virtual_servers: Array::new(self.virtual_servers.iter().copied()),
             real_servers: Array::new(self.real_servers.iter().copied()),
             blocks: Array::new(self.blocks.iter().copied()),
+            localities: HashMap::new(16_384),
             locals: Array::new(self.locals.iter().copied()),
             link_macs,
             filter: Array::new([*self.filter]),

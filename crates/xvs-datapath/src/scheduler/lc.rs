@@ -3,7 +3,7 @@
 use crate::{
     Env, Visitor,
     abi::{NONE, RealServer},
-    scheduler::{Members, Service, overhead, usable},
+    scheduler::{Members, overhead, usable},
 };
 
 struct Least {
@@ -24,7 +24,7 @@ impl Visitor for Least {
 }
 
 #[inline(always)]
-pub(super) fn pick<E: Env>(env: &E, _service: Service, members: Members) -> u32 {
+pub(super) fn pick<E: Env>(env: &E, members: Members) -> u32 {
     let mut least = Least {
         chosen: NONE,
         load: u64::MAX,

@@ -8,7 +8,7 @@
 use crate::{
     Env, Visitor,
     abi::{NONE, RealServer, high32, join, low32},
-    scheduler::{Members, Service},
+    scheduler::{Members, RACED, Service},
 };
 
 /// One round of the list from the current server on: the first server up to the end whose weight
@@ -61,54 +61,52 @@ impl Visitor for Reaching {
 }
 
 #[inline(always)]
-pub(super) fn pick<E: Env>(env: &E, service: Service, members: Members) -> u32 {
-    let mut tries = 0;
-    loop {
-        // SAFETY: the service is a valid map value; `weighted` is shared by atomics alone, the others
-        // are written by the daemon alone.
-        let (state, greatest, divisor) = unsafe {
-            (
-                (&raw const (*service).weighted).read_volatile(),
-                (*service).greatest,
-                (*service).divisor,
-            )
-        };
-        if greatest == 0 {
+pub(super) fn pick<E: Env>(env: &E, service: Service, members: Members, last: bool) -> u32 {
+    // SAFETY: the service is a valid map value; `weighted` is shared by atomics alone, the others are
+    // written by the daemon alone.
+    let (state, greatest, divisor) = unsafe {
+        (
+            (&raw const (*service).weighted).read_volatile(),
+            (*service).greatest,
+            (*service).divisor,
+        )
+    };
+    if greatest == 0 {
+        return NONE;
+    }
+    let (cursor, level) = (low32(state), high32(state));
+    let level = if level == 0 { greatest } else { level };
+    let mut onward = Onward {
+        level,
+        start: cursor,
+        greatest: 0,
+        chosen: NONE,
+        position: 0,
+    };
+    let start = if cursor < members.count { cursor } else { 0 };
+    env.walk(members.list, start, members.count, &mut onward);
+    let mut found = Reaching {
+        level,
+        chosen: onward.chosen,
+        position: onward.position,
+    };
+    if found.chosen == NONE {
+        if onward.greatest == 0 {
             return NONE;
         }
-        let (cursor, level) = (low32(state), high32(state));
-        let level = if level == 0 { greatest } else { level };
-        let mut onward = Onward {
-            level,
-            start: cursor,
-            greatest: 0,
-            chosen: NONE,
-            position: 0,
-        };
-        let start = if cursor < members.count { cursor } else { 0 };
-        env.walk(members.list, start, members.count, &mut onward);
-        let mut found = Reaching {
-            level,
-            chosen: onward.chosen,
-            position: onward.position,
-        };
+        found.level = fall(level, divisor, greatest, onward.greatest);
+        env.walk(members.list, 0, members.count, &mut found);
         if found.chosen == NONE {
-            if onward.greatest == 0 {
-                return NONE;
-            }
-            found.level = fall(level, divisor, greatest, onward.greatest);
-            env.walk(members.list, 0, members.count, &mut found);
-            if found.chosen == NONE {
-                return NONE;
-            }
+            return NONE;
         }
-        let next = join(found.position + 1, found.level);
-        // SAFETY: as above.
-        let seen = unsafe { env.compare_exchange(&raw mut (*service).weighted, state, next) };
-        tries += 1;
-        if seen == state || tries >= 2 {
-            return found.chosen;
-        }
+    }
+    let next = join(found.position + 1, found.level);
+    // SAFETY: as above.
+    let seen = unsafe { env.compare_exchange(&raw mut (*service).weighted, state, next) };
+    if seen == state || last {
+        found.chosen
+    } else {
+        RACED
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Env,
-    abi::{Counter, NONE, Slot, Tag, WAYS, index, low32, wide},
+    abi::{Counter, Method, NONE, Slot, Tag, Tuple, WAYS, index, low32, wide},
     memory::{opaque, read_shared},
     table::{Family, at, evictable, expired, retire},
 };
@@ -105,6 +105,10 @@ fn take<F: Family, E: Env>(
     // SAFETY: the entry is ours since the exchange.
     unsafe { retire::<F, E>(env, entry, tag) };
     if !Tag(tag).reverse() {
+        if peer == NONE && Method::two_way(Tag(tag).method()) {
+            // SAFETY: as above.
+            unsafe { forget_overflown::<F, E>(env, entry, tag) };
+        }
         free_reverse::<F, E>(env, peer, mine);
     }
     env.count(if rank & 0x4000_0000 != 0 {
@@ -181,6 +185,35 @@ fn free_reverse<F: Family, E: Env>(env: &E, peer: u32, mine: u32) {
             env.exchange(fields.tag, held & Tag::GENERATION);
         }
     }
+}
+
+/// Removes the reverse entry of a forward one from the overflow hash, and settles its counts.
+///
+/// # Safety
+/// `entry` must be claimed by the caller, and `tag` its tag before.
+#[inline(always)]
+unsafe fn forget_overflown<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64) {
+    let scratch = env.scratch();
+    if scratch.is_null() {
+        return;
+    }
+    // SAFETY: the scratch is this CPU's alone while the program runs; no claim needs its key.
+    let key = unsafe { &mut (*opaque(scratch)).key };
+    let mut tuple = Tuple::default();
+    // SAFETY: the caller vouches for the entry.
+    unsafe { F::answer_tuple(entry, &mut tuple) };
+    key.source = tuple.source;
+    key.destination = tuple.destination;
+    key.ports = tuple.ports;
+    key.identity = u32::from(Tag(tag).protocol()) << 8;
+    let other = F::overflow(env, key);
+    if other.is_null() {
+        return;
+    }
+    let other = opaque(other);
+    // SAFETY: the entry is valid while this runs.
+    unsafe { retire::<F, E>(env, other, read_shared(F::fields(other).tag)) };
+    F::overflow_remove(env, key);
 }
 
 #[inline(always)]

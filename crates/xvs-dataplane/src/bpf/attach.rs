@@ -20,7 +20,7 @@ use aya::{
 use xvs_datapath::abi::LinkMac;
 
 use super::{
-    OpenError,
+    OpenError, kernel_link,
     load::{classifier, xdp},
     pins::Pins,
     plain::Plain,
@@ -64,7 +64,7 @@ impl Links {
                 failures.push(format!(
                     "cannot take up the pinned {kind} link of interface {ifindex}: {error}"
                 ));
-                unpin(pins, ifindex, &kind);
+                release(pins, ifindex, &kind);
             }
         }
         failures
@@ -98,14 +98,19 @@ impl Links {
             }
             // Addresses first: the first frame must already find them.
             self.set_macs(new);
+            let carried =
+                self.attached.contains_key(&new.ifindex) || pins.link(new.ifindex, TCX).exists();
             match self.attach(object, pins, new) {
                 Ok(()) => {
                     self.attached.insert(new.ifindex, new.clone());
                 }
-                Err(error) => failures.push(format!(
-                    "cannot attach to `{}` by {}: {error}",
-                    new.name, new.hook
-                )),
+                Err(error) => {
+                    failures.push(format!(
+                        "cannot attach to `{}` by {}: {error}",
+                        new.name, new.hook
+                    ));
+                    self.make_do(pins, new, carried);
+                }
             }
         }
         failures
@@ -152,10 +157,11 @@ impl Links {
             Hook::Xdp => (Some((XDP, XdpMode::Driver)), vec![XDP_GENERIC]),
             Hook::XdpGeneric => (Some((XDP_GENERIC, XdpMode::Skb)), vec![XDP]),
         };
-        for kind in other_kind {
-            unpin(pins, new.ifindex, kind);
-        }
+        // First what takes over whatever XDP leaves: while XDP changes, that is everything.
         self.attach_tcx(object, pins, new)?;
+        for kind in other_kind {
+            release(pins, new.ifindex, kind);
+        }
         if let Some((kind, mode)) = xdp_kind
             && !pins.link(new.ifindex, kind).exists()
         {
@@ -165,6 +171,20 @@ impl Links {
             link.pin(pins.link(new.ifindex, kind))?;
         }
         Ok(())
+    }
+
+    /// After a failure, keeps of a link that carried the datapath what still does, the entry at tcx;
+    /// of another link nothing.
+    fn make_do(&mut self, pins: &Pins, new: &Attachment, carried: bool) {
+        if carried {
+            let left = Attachment {
+                hook: Hook::Tcx,
+                ..new.clone()
+            };
+            self.attached.insert(left.ifindex, left);
+        } else {
+            self.detach(pins, new);
+        }
     }
 
     fn attach_tcx(
@@ -208,7 +228,7 @@ impl Links {
 
     fn detach(&mut self, pins: &Pins, old: &Attachment) {
         for kind in [XDP, XDP_GENERIC, TCX] {
-            unpin(pins, old.ifindex, kind);
+            release(pins, old.ifindex, kind);
         }
         if !self.tcx {
             remove_filter(&old.name);
@@ -223,7 +243,7 @@ impl Links {
         let Ok(links) = pins.links() else { return };
         for (ifindex, kind) in links {
             if !wanted.iter().any(|new| new.ifindex == ifindex) {
-                unpin(pins, ifindex, &kind);
+                release(pins, ifindex, &kind);
                 self.remove_macs(ifindex, &[]);
             }
         }
@@ -303,8 +323,16 @@ fn swap(object: &mut Ebpf, pins: &Pins, ifindex: u32, kind: &str) -> Result<(), 
     Ok(())
 }
 
-fn unpin(pins: &Pins, ifindex: u32, kind: &str) {
-    match fs::remove_file(pins.link(ifindex, kind)) {
+/// Detaches and unpins a link, if there is one.
+fn release(pins: &Pins, ifindex: u32, kind: &str) {
+    let path = pins.link(ifindex, kind);
+    if path.exists()
+        && let Err(error) = kernel_link::detach(&path)
+    {
+        // Without its pin it goes by itself, if later.
+        tracing::warn!(ifindex, kind, %error, "cannot detach a link at once");
+    }
+    match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(ifindex, kind, %error, "cannot unpin a link");
         }

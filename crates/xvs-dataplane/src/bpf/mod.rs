@@ -13,6 +13,7 @@ mod bits;
 mod clock;
 mod error;
 mod hops;
+mod kernel_link;
 mod listing;
 mod load;
 mod memory;
@@ -28,7 +29,7 @@ use std::{
     collections::{HashMap as StdMap, HashSet},
     net::IpAddr,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aya::{Ebpf, maps::Map};
@@ -62,6 +63,8 @@ use crate::{
 
 /// Seconds without a sign of life after which the programs ask the kernel for next hops themselves.
 const PATIENCE: u32 = 2;
+/// Seconds that lblc and lblcr remember an idle destination (kernel `lblc_expiration`).
+const LOCALITY: u32 = 24 * 60 * 60;
 /// Tables up to this many entries are gone over as a whole each second, and anew for each listing.
 const SMALL: u32 = 1 << 20;
 /// Seconds in which larger tables are gone over.
@@ -140,13 +143,17 @@ impl Bpf {
         } = loaded;
         let settings: Mapped<Settings> = load::mapped(&object, "SETTINGS", 1)?;
         let hz = clock::calibrate(&mut object, &settings)?;
+        let mut timeouts = Timeouts::default();
         if let Some(mut value) = settings.read(0) {
+            // A daemon that was killed while it started has left maps without settings.
+            if adopted && value.hz != 0 {
+                timeouts = timeouts_of(&value);
+            } else {
+                default_timeouts(&mut value, hz);
+                value.reuse_mode = 1;
+            }
             value.hz = hz;
             value.patience = hz * PATIENCE;
-            value.reuse_mode = 1;
-            if !adopted {
-                default_timeouts(&mut value, hz);
-            }
             settings.write(0, value);
             load::finish(&settings);
         }
@@ -182,6 +189,9 @@ impl Bpf {
             tracing::warn!("{failure}");
         }
         let mut rules = Rules::new();
+        if let Err(error) = rules.apply(&Op::SetTimeouts { timeouts }) {
+            tracing::debug!(%error, "the timeouts in the maps");
+        }
         for (virtual_server, real_servers) in servers.rules() {
             let id = virtual_server.id;
             let ops = std::iter::once(Op::AddVirtualServer { virtual_server }).chain(
@@ -266,7 +276,7 @@ impl Bpf {
         let timeouts = self.rules.timeouts();
         let hz = self.hz;
         if let Some(mut value) = self.settings.read(0) {
-            let jiffies = |duration: std::time::Duration| {
+            let jiffies = |duration: Duration| {
                 u32::try_from(duration.as_secs())
                     .unwrap_or(u32::MAX)
                     .saturating_mul(hz)
@@ -349,7 +359,7 @@ impl Dataplane for Bpf {
         let mut touched = Vec::new();
         let mut known = HashSet::new();
         for op in ops {
-            let result = self.check(op).and_then(|()| self.rules.apply(op));
+            let result = self.rules.apply(op);
             if result.is_err() && atomicity == Atomicity::AllOrNothing {
                 self.rules = before;
                 results.push(result);
@@ -461,14 +471,14 @@ impl Dataplane for Bpf {
     fn set_route(&mut self, destination: IpAddr, route: Option<Route>) {
         let before = self.ways.of(destination);
         let way = self.ways.set(destination, route);
-        if way == before {
+        if before == Some(way) {
             return;
         }
         let ids = self.users_of(destination);
         if let Err(error) = self.bring(&ids) {
             tracing::error!(%destination, %error, "a route could not be noted");
         }
-        if before.hop != 0 && before.hop != way.hop {
+        if before.is_some_and(|before| before.hop != 0 && before.hop != way.hop) {
             let moved: HashSet<u32> = self
                 .servers
                 .real_slots()
@@ -555,22 +565,6 @@ impl Dataplane for Bpf {
 }
 
 impl Bpf {
-    /// What the rule base cannot know: whether this datapath can do it.
-    fn check(&self, op: &Op) -> Result<(), OpError> {
-        if let Op::AddVirtualServer { virtual_server } | Op::EditVirtualServer { virtual_server } =
-            op
-            && !servers::has_scheduler(virtual_server.scheduler)
-        {
-            return Err(OpError::Invalid {
-                reason: format!(
-                    "the datapath does not have the scheduler `{}` yet; it has rr, wrr, lc and wlc",
-                    virtual_server.scheduler
-                ),
-            });
-        }
-        Ok(())
-    }
-
     /// The virtual servers with a real server at this address.
     fn users_of(&mut self, address: IpAddr) -> Vec<VirtualServerId> {
         self.users().get(&address).cloned().unwrap_or_default()
@@ -648,12 +642,24 @@ impl Bpf {
     }
 }
 
+/// The timeouts that `ipvsadm --set` changes, as the maps have them.
+fn timeouts_of(settings: &Settings) -> Timeouts {
+    let seconds = |jiffies: u32| Duration::from_secs(u64::from(jiffies / settings.hz.max(1)));
+    Timeouts {
+        tcp: seconds(settings.tcp_timeouts[usize::from(tcp::ESTABLISHED)]),
+        tcp_fin: seconds(settings.tcp_timeouts[usize::from(tcp::FIN_WAIT)]),
+        udp: seconds(settings.udp_timeouts[usize::from(udp::ASSURED)]),
+    }
+}
+
 fn default_timeouts(settings: &mut Settings, hz: u32) {
     for (slot, seconds) in settings.tcp_timeouts.iter_mut().zip(tcp::TIMEOUTS) {
         *slot = seconds * hz;
     }
     settings.udp_timeouts = [udp::TIMEOUT * hz; 4];
     settings.sctp_timeouts = [900 * hz; 16];
+    settings.lblc_expiration = LOCALITY * hz;
+    settings.lblcr_expiration = LOCALITY * hz;
 }
 
 fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, OpenError> {

@@ -70,7 +70,8 @@ mod tests {
             estimator.sample(&counters);
         }
         assert_eq!(estimator.rates().connections, 100);
-        assert_eq!(estimator.rates().bytes_in, 1_000_000);
+        // Fixed point: the last steps are too small to be taken.
+        assert!((999_900..=1_000_000).contains(&estimator.rates().bytes_in));
         for _ in 0..80 {
             estimator.sample(&counters);
         }

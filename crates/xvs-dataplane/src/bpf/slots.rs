@@ -73,8 +73,14 @@ impl Slots {
         self.limit
     }
 
+    /// No slot from here on was ever given out.
+    pub(super) fn reached(&self) -> u32 {
+        self.next
+    }
+
     /// How many are in use.
-    pub(super) fn used(&self) -> u32 {
+    #[cfg(test)]
+    fn used(&self) -> u32 {
         self.next - u32::try_from(self.free.len()).unwrap_or(0)
     }
 }

@@ -43,9 +43,9 @@ impl Ways {
         }
     }
 
-    /// The way to an address, as last told.
-    pub(super) fn of(&self, address: IpAddr) -> Way {
-        self.ways.get(&address).copied().unwrap_or_default()
+    /// The way to an address, as last told; none when nothing was told yet.
+    pub(super) fn of(&self, address: IpAddr) -> Option<Way> {
+        self.ways.get(&address).copied()
     }
 
     /// Notes the way that the maps have to an address, until the director tells it anew.

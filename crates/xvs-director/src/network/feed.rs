@@ -15,6 +15,7 @@ use xvs_types::{Family, Rule};
 
 use super::{
     Placed, Placement, Report,
+    kept_ports::PortRange,
     neighbours::Known,
     view::{View, prefix, route},
 };
@@ -33,6 +34,8 @@ pub(super) struct Feed {
     pub(super) rules: Vec<Rule>,
     pub(super) routes: BTreeMap<IpAddr, Option<Route>>,
     pub(super) neighbours: BTreeMap<NeighbourKey, Known>,
+    /// Ports of local addresses that the dataplane was told to leave to the host.
+    pub(super) kept_ports: BTreeMap<IpAddr, PortRange>,
     /// Links on which XDP was our choice and failed, by index: not tried again until told to.
     pub(super) without_xdp: BTreeSet<u32>,
     /// Links and families whose settings were seen to.
@@ -54,6 +57,7 @@ impl Feed {
             rules: Vec::new(),
             routes: BTreeMap::new(),
             neighbours: BTreeMap::new(),
+            kept_ports: BTreeMap::new(),
             without_xdp: BTreeSet::new(),
             detecting: BTreeSet::new(),
             drivers: BTreeMap::new(),

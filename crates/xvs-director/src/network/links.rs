@@ -9,7 +9,7 @@ use xvs_dataplane::{Attachment, Hook};
 use super::{
     Placed, Placement,
     feed::Feed,
-    placement::{check, place},
+    placement::{check, place, place_on_trial},
 };
 use crate::worker::Ended;
 
@@ -21,6 +21,15 @@ impl Feed {
     ) -> Result<Result<(), Problem>, Ended> {
         if let Err(problem) = check(&self.view, &placement) {
             return Ok(Err(problem));
+        }
+        if self.rules.is_empty() {
+            let failures = self.try_out(&placement).await?;
+            if !failures.is_empty() {
+                return Ok(Err(Problem::new(
+                    Code::HookUnsupported,
+                    failures.join("; "),
+                )));
+            }
         }
         let before = std::mem::replace(&mut self.placement, placement);
         self.without_xdp.clear();
@@ -36,6 +45,18 @@ impl Feed {
             failures.join("; "),
         )
         .with_hint("the datapath stays where it was")))
+    }
+
+    /// While nothing is attached, for want of virtual servers, attaches for a moment what was asked
+    /// for: whether a device can do it must be said now, not when the first virtual server comes.
+    async fn try_out(&self, placement: &Placement) -> Result<Vec<String>, Ended> {
+        let placed = place_on_trial(&self.view, placement);
+        if placed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let failures = self.try_to_attach(&placed).await?;
+        self.try_to_attach(&[]).await?;
+        Ok(failures)
     }
 
     /// Attaches and detaches until the links are those of the placement.

@@ -14,6 +14,7 @@ impl Feed {
             .worker
             .call(|keeper| keeper.state().added_addresses.clone())
             .await?;
+        self.keep_ports_of_the_host(&added).await?;
         let plan = addresses::plan(&self.rules, &self.routes, &self.view, &added);
         if plan == addresses::AddressPlan::default() {
             return Ok(());

@@ -15,6 +15,7 @@
 mod addresses;
 mod detection;
 mod feed;
+mod kept_ports;
 mod links;
 mod local_addresses;
 mod neighbours;

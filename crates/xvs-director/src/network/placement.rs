@@ -31,6 +31,25 @@ pub(super) fn place(
     placement: &Placement,
     drivers: &BTreeMap<String, Option<String>>,
 ) -> Vec<Placed> {
+    place_with(view, rules, !rules.is_empty(), placement, drivers)
+}
+
+/// The links that would carry the datapath if there were a virtual server: those that the operator
+/// named, by the hook that the operator named. None where xvs chooses either.
+pub(super) fn place_on_trial(view: &View, placement: &Placement) -> Vec<Placed> {
+    if placement.hook == HookChoice::Auto || placement.interfaces.is_none() {
+        return Vec::new();
+    }
+    place_with(view, &[], true, placement, &BTreeMap::new())
+}
+
+fn place_with(
+    view: &View,
+    rules: &[Rule],
+    virtual_servers: bool,
+    placement: &Placement,
+    drivers: &BTreeMap<String, Option<String>>,
+) -> Vec<Placed> {
     let mut vips: Vec<_> = rules.iter().filter_map(|(vs, _)| vs.id.vip()).collect();
     vips.sort_unstable();
     vips.dedup();
@@ -46,7 +65,7 @@ pub(super) fn place(
         links: &view.links,
         addresses: &view.addresses,
         routes: &routes,
-        virtual_servers: !rules.is_empty(),
+        virtual_servers,
         vips: &vips,
         real_servers: &real_servers,
     };
@@ -210,6 +229,18 @@ mod tests {
             assert_eq!(placed[0].attachment.name, "eth1");
             assert_eq!(placed[0].attachment.hook, expected);
         }
+    }
+
+    #[test]
+    fn only_what_the_operator_chose_is_put_on_trial() {
+        let placement = |hook, names: Option<&str>| Placement {
+            hook,
+            interfaces: names.map(|name| vec![name.to_owned()]),
+        };
+        let tried = |placement: Placement| place_on_trial(&view(), &placement).len();
+        assert_eq!(tried(placement(HookChoice::Xdp, Some("eth1"))), 1);
+        assert_eq!(tried(placement(HookChoice::Auto, Some("eth1"))), 0);
+        assert_eq!(tried(placement(HookChoice::Xdp, None)), 0);
     }
 
     #[test]

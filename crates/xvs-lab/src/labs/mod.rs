@@ -85,6 +85,17 @@ mod tests {
     }
 
     #[test]
+    fn no_command_has_an_ipv6_address_in_brackets_without_a_port() {
+        for plan in all() {
+            for step in &plan.steps {
+                if let Action::Ipvsadm(line) = &step.action {
+                    assert!(!format!("{line} ").contains("] "), "{line}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_lab_uses_the_addresses_it_is_known_for() {
         let addresses = |method| {
             let plan = plan(method, Family::V4);

@@ -15,10 +15,13 @@ pub(super) fn plan(family: Family) -> Plan {
         Step::done(host, line).seed(format!("route add default gw {inside}"))
     };
     let add = |web: &str| {
-        let line = format!("-at {service} -r {} -m", bare(web));
-        Step::ipvsadm(line)
+        let (real_server, note) = match family {
+            Family::V4 => (bare(web), PORT),
+            Family::V6 => (endpoint(web, 80), PORTS),
+        };
+        Step::ipvsadm(format!("-at {service} -r {real_server} -m"))
             .seed(format!("ipvsadm -at {} -r {} -m", bare(vip), bare(web)))
-            .note(PORT)
+            .note(note)
     };
     Plan {
         method: Method::Nat,
@@ -61,3 +64,4 @@ pub(super) fn plan(family: Family) -> Plan {
 }
 
 const PORT: &str = "ipvsadm 1.31 refuses a virtual server without a port";
+const PORTS: &str = "ipvsadm 1.31 refuses a virtual server without a port, and an IPv6 address in brackets without one";

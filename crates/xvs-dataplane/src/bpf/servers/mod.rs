@@ -5,6 +5,10 @@
 //! no longer in the rules keeps its slot, marked unavailable, until its last connection has ended; one
 //! that is added again meanwhile finds its counters and connections there.
 
+mod lists;
+mod locals;
+mod words;
+
 use std::{
     collections::{BTreeSet, HashMap as StdMap, HashSet},
     net::IpAddr,
@@ -15,16 +19,20 @@ use aya::maps::{HashMap, MapData};
 use xvs_datapath::{
     abi::{
         Block, LocalAddress, Method, NONE, RealServer as RealSlot, ServiceKey,
-        VirtualServer as VirtualSlot, high32, index, join, low32, real_server_flag,
-        virtual_server_flag, wide,
+        VirtualServer as VirtualSlot, join, low32, real_server_flag, virtual_server_flag,
     },
-    scheduler::{number, wrr},
+    scheduler::{rr, table, wrr},
 };
-use xvs_types::{
-    Endpoint, ForwardingMethod, OpError, PersistenceMask, RealServer, Rule, Scheduler, Tunnel,
-    TunnelChecksum, TunnelKind, VirtualServer, VirtualServerId,
-};
+use xvs_types::{Endpoint, OpError, RealServer, Rule, VirtualServer, VirtualServerId};
 
+pub(super) use self::words::tunnel_of;
+use self::{
+    lists::Lists,
+    locals::Locals,
+    words::{
+        abi_endpoint, full, mask_of, method_of, rule_of, scheduler_number, scheduler_of, system,
+    },
+};
 use super::{
     address::{endpoint, family_number, service_id, service_key, to_abi},
     bits::Bits,
@@ -35,34 +43,29 @@ use super::{
 };
 use crate::Prefix;
 
-/// First port of FULLNAT connections.
-const FIRST_PORT: u16 = 5000;
+/// The most real servers that one virtual server may have.
+const MOST_MEMBERS: u32 = 4096;
 
 /// The arrays of virtual and real servers.
 pub(super) struct Servers {
     pub(super) virtual_servers: Mapped<VirtualSlot>,
     pub(super) real_servers: Mapped<RealSlot>,
-    blocks: Mapped<Block>,
-    locals: Mapped<LocalAddress>,
+    lists: Lists,
+    locals: Locals,
     services: HashMap<MapData, Plain<ServiceKey>, u32>,
     bits: Bits,
     virtual_slots: Slots,
     real_slots: Slots,
-    block_slots: Slots,
-    local_slots: Slots,
     /// Slot of each virtual server, those that linger included.
     virtual_index: StdMap<VirtualServerId, u32>,
     /// Slot of each real server by its virtual server's, those that linger included.
     real_index: StdMap<(u32, Endpoint), u32>,
     /// Slots of real servers by their virtual server's.
     by_virtual: StdMap<u32, BTreeSet<u32>>,
-    /// Runs that programs may still be reading: given back by [`Servers::recycle`].
-    old_blocks: Vec<(u32, u32)>,
-    old_locals: Vec<(u32, u32)>,
+    /// Virtual servers of which a real server's weight has changed since their list was written.
+    reweighted: HashSet<ServiceKey>,
     /// What is local to this host; none until it is told.
     prefixes: Option<Vec<Prefix>>,
-    /// Ports that the host keeps for itself, by local address.
-    kept_ports: StdMap<IpAddr, (u16, u16)>,
     hz: u32,
 }
 
@@ -93,21 +96,17 @@ impl Servers {
             // The entry of a flow has 16 bits for its virtual server.
             virtual_slots: Slots::new(virtual_servers.len().min(65_535)),
             real_slots: Slots::new(real_servers.len()),
-            block_slots: Slots::new(blocks.len()),
-            local_slots: Slots::new(locals.len()),
             virtual_servers,
             real_servers,
-            blocks,
-            locals,
+            lists: Lists::new(blocks),
+            locals: Locals::new(locals),
             services,
             bits,
             virtual_index: StdMap::new(),
             real_index: StdMap::new(),
             by_virtual: StdMap::new(),
-            old_blocks: Vec::new(),
-            old_locals: Vec::new(),
+            reweighted: HashSet::new(),
             prefixes: None,
-            kept_ports: StdMap::new(),
             hz,
         };
         servers.adopt();
@@ -127,14 +126,11 @@ impl Servers {
             self.virtual_slots.mark(slot);
             self.virtual_index.insert(id, slot);
             self.bits.add(&found.key.address, false);
-            for block in 0..blocks_for(high32(found.members)) {
-                self.block_slots.mark(low32(found.members) + block);
-            }
-            for local in 0..found.local_count {
-                self.local_slots.mark(found.local_first + local);
-                if let Some(local) = self.locals.read(found.local_first + local) {
-                    self.bits.add(&local.address, false);
-                }
+            self.lists.mark(found.members);
+            self.lists.mark(found.buckets);
+            self.locals.mark(found.local_first, found.local_count);
+            for local in self.locals.addresses(found.local_first, found.local_count) {
+                self.bits.add(&local, false);
             }
         }
         for slot in 0..self.real_slots.limit() {
@@ -178,29 +174,12 @@ impl Servers {
                     .members(found.members)
                     .into_iter()
                     .filter_map(|index| self.real_servers.read(index))
-                    .map(|real| self.decode(&id, &real))
+                    .map(|real| rule_of(&id, &real))
                     .collect();
                 real_servers.reverse();
                 Some((virtual_server, real_servers))
             })
             .collect()
-    }
-
-    fn decode(&self, id: &VirtualServerId, real: &RealSlot) -> RealServer {
-        let mut server = RealServer::new(endpoint(&real.address, real.port, real.family == 6));
-        if server.endpoint.port == 0 {
-            server.endpoint.port = id.port();
-        }
-        server.weight = xvs_types::Weight::new(real.weight).unwrap_or_default();
-        server.thresholds.upper = real.upper;
-        server.thresholds.lower = real.lower;
-        server.method = match real.method {
-            Method::NAT => ForwardingMethod::Nat,
-            Method::FULLNAT => ForwardingMethod::FullNat,
-            Method::TUNNEL => ForwardingMethod::Tunnel(tunnel_of(real)),
-            _ => ForwardingMethod::Direct,
-        };
-        server
     }
 
     /// Brings a virtual server to what `rule` says, or lets it go when there is no rule. Answers the
@@ -360,38 +339,21 @@ impl Servers {
 
     /// Says which ports of a local address the host keeps for itself.
     pub(super) fn set_kept_ports(&mut self, address: IpAddr, kept: Option<(u16, u16)>) {
-        match kept {
-            Some(range) => self.kept_ports.insert(address, range),
-            None => self.kept_ports.remove(&address),
-        };
-        let wanted = to_abi(address);
-        for slot in 0..self.local_slots.limit().min(self.local_slots.used() + 64) {
-            if let Some(mut local) = self.locals.read(slot)
-                && local.family != 0
-                && local.address == wanted
-            {
-                (local.kept_first, local.kept_last) = kept_within(kept);
-                self.locals.write(slot, local);
-            }
-        }
+        self.locals.keep(address, kept);
     }
 
     /// Whether there is anything for [`Servers::recycle`].
     pub(super) fn has_waste(&self) -> bool {
-        !self.old_blocks.is_empty()
-            || !self.old_locals.is_empty()
+        self.lists.has_waste()
+            || self.locals.has_waste()
             || self.real_index.values().any(|slot| self.has_ended(*slot))
             || !self.empty().is_empty()
     }
 
     /// Gives back what programs no longer read: to be called after they were waited for.
     pub(super) fn recycle(&mut self) {
-        for (first, count) in std::mem::take(&mut self.old_blocks) {
-            self.block_slots.give(first, count);
-        }
-        for (first, count) in std::mem::take(&mut self.old_locals) {
-            self.local_slots.give(first, count);
-        }
+        self.lists.recycle();
+        self.locals.recycle();
         let ended: Vec<((u32, Endpoint), u32)> = self
             .real_index
             .iter()
@@ -418,10 +380,8 @@ impl Servers {
             if let Some(found) = self.virtual_servers.read(slot) {
                 self.bits.remove(&found.key.address, false);
                 self.drop_locals(&found);
-                let blocks = blocks_for(high32(found.members));
-                if blocks > 0 {
-                    self.old_blocks.push((low32(found.members), blocks));
-                }
+                self.lists.release(found.members);
+                self.lists.release(found.buckets);
             }
             self.set_virtual_flags(slot, 0);
             self.virtual_servers.write(slot, VirtualSlot::default());
@@ -520,12 +480,10 @@ impl Servers {
             if !server.is_null() {
                 // SAFETY: the slot is mapped; the word is written whole.
                 unsafe {
+                    // The programs go by the number; the blocks stay for a server that comes back.
                     let old = (*server).members;
                     (&raw mut (*server).members).write_volatile(join(low32(old), 0));
-                    let blocks = blocks_for(high32(old));
-                    if blocks > 0 {
-                        self.old_blocks.push((low32(old), blocks));
-                    }
+                    self.lists.release(old);
                 }
             }
         }
@@ -600,6 +558,11 @@ impl Servers {
         // SAFETY: the slot is mapped; counts are the programs', all else is this side's.
         unsafe {
             let weight = server.weight.get();
+            if (*pointer).weight != weight
+                && let Some(found) = self.virtual_servers.read((*pointer).virtual_server)
+            {
+                self.reweighted.insert(found.key);
+            }
             (&raw mut (*pointer).weight).write_volatile(weight);
             if weight != 0 {
                 (*pointer).last_weight = weight;
@@ -613,13 +576,14 @@ impl Servers {
             (*pointer).tunnel_kind = kind;
             (*pointer).tunnel_checksum = checksum;
             (*pointer).tunnel_port = port.to_be();
-            (&raw mut (*pointer).method).write_volatile(if way.local {
-                Method::LOCAL
-            } else {
-                method
-            });
-            (*pointer).tunnel_source = way.source;
-            (&raw mut (*pointer).next_hop).write_volatile(way.hop);
+            // Until the way is told, as after a daemon has taken up these maps, what the daemon before
+            // knew of it goes on.
+            let local = way.map_or((*pointer).method == Method::LOCAL, |way| way.local);
+            (&raw mut (*pointer).method).write_volatile(if local { Method::LOCAL } else { method });
+            if let Some(way) = way {
+                (*pointer).tunnel_source = way.source;
+                (&raw mut (*pointer).next_hop).write_volatile(way.hop);
+            }
             (&raw mut (*pointer).flags)
                 .write_volatile(real_server_flag::IN_USE | real_server_flag::AVAILABLE);
         }
@@ -637,41 +601,18 @@ impl Servers {
         let mut new = old;
         new.scheduler = scheduler_number(server.scheduler);
         new.scheduler_flags = u32::from(server.scheduler_flags.bits());
-        let before = self.members(old.members);
-        let weights: Vec<u32> = members
-            .iter()
-            .filter_map(|index| self.real_servers.read(*index))
-            .map(|real| real.weight)
-            .collect();
-        (new.greatest, new.divisor) = wrr::parameters(weights.into_iter());
-        if before != members
-            || (new.greatest, new.divisor) != (old.greatest, old.divisor)
-            || new.scheduler != old.scheduler
-        {
-            new.weighted = wrr::after_change(old.weighted, new.greatest, new.divisor);
-            new.cursor = if new.scheduler == old.scheduler {
-                moved(&before, members, old.cursor)
-            } else {
-                0
+        if let Err(error) = self.write_runs(&old, &mut new, server, members) {
+            // What was replaced before there was no room is in force: its old place is given up.
+            let kept = VirtualSlot {
+                members: new.members,
+                buckets: new.buckets,
+                local_first: new.local_first,
+                local_count: new.local_count,
+                ..old
             };
+            self.store_virtual(slot, &old, &kept);
+            return Err(error);
         }
-        // All that may find no room comes before anything is given up.
-        (new.local_first, new.local_count) = self.write_locals(&old, server)?;
-        new.members = match self.write_members(old.members, members) {
-            Ok(members) => members,
-            Err(error) => {
-                // The new local addresses are in force, so that the old ones can go.
-                self.store_virtual(
-                    slot,
-                    &VirtualSlot {
-                        local_first: new.local_first,
-                        local_count: new.local_count,
-                        ..old
-                    },
-                );
-                return Err(error);
-            }
-        };
         match &server.persistence {
             Some(persistence) => {
                 let seconds = u32::try_from(persistence.timeout.as_secs()).unwrap_or(u32::MAX);
@@ -697,12 +638,12 @@ impl Servers {
                 new.flags |= flag;
             }
         }
-        self.store_virtual(slot, &new);
+        self.store_virtual(slot, &old, &new);
         Ok(())
     }
 
     /// Writes what this side decides; the programs' counters and rotors stay theirs.
-    fn store_virtual(&self, slot: u32, new: &VirtualSlot) {
+    fn store_virtual(&self, slot: u32, old: &VirtualSlot, new: &VirtualSlot) {
         let pointer = self.virtual_servers.at(slot);
         if pointer.is_null() {
             return;
@@ -713,9 +654,15 @@ impl Servers {
             (&raw mut (*pointer).scheduler_flags).write_volatile(new.scheduler_flags);
             (&raw mut (*pointer).greatest).write_volatile(new.greatest);
             (&raw mut (*pointer).divisor).write_volatile(new.divisor);
-            (&raw mut (*pointer).weighted).write_volatile(new.weighted);
-            (&raw mut (*pointer).cursor).write_volatile(new.cursor);
+            // Where nothing moved them, the programs' picks of this moment stand.
+            if new.weighted != old.weighted {
+                (&raw mut (*pointer).weighted).write_volatile(new.weighted);
+            }
+            if new.cursor != old.cursor {
+                (&raw mut (*pointer).cursor).write_volatile(new.cursor);
+            }
             (&raw mut (*pointer).members).write_volatile(new.members);
+            (&raw mut (*pointer).buckets).write_volatile(new.buckets);
             (&raw mut (*pointer).mask).write_volatile(new.mask);
             (&raw mut (*pointer).persistence).write_volatile(new.persistence);
             (&raw mut (*pointer).local_first).write_volatile(new.local_first);
@@ -724,121 +671,76 @@ impl Servers {
         }
     }
 
-    /// Writes a list of real servers, in place where the run of blocks is long enough: a program
-    /// that reads meanwhile meets members only, if perhaps one twice or not at all.
-    fn write_members(&mut self, old: u64, members: &[u32]) -> Result<u64, OpError> {
-        let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
-        if count > 4096 {
-            return Err(full("real server of one virtual server", 4096));
-        }
-        let needed = blocks_for(count);
-        let have = blocks_for(high32(old));
-        let first = if needed <= have && needed > 0 {
-            if needed < have {
-                self.old_blocks.push((low32(old) + needed, have - needed));
+    /// Writes what lies outside the slot: lists and local addresses. Each is in `new` when it is
+    /// written, also when the next one finds no room.
+    fn write_runs(
+        &mut self,
+        old: &VirtualSlot,
+        new: &mut VirtualSlot,
+        server: &VirtualServer,
+        members: &[u32],
+    ) -> Result<(), OpError> {
+        self.write_list(old, new, members)?;
+        let run = (old.local_first, old.local_count);
+        (new.local_first, new.local_count) = self.locals.write(run, &server.local_addresses)?;
+        if (new.local_first, new.local_count) != run {
+            for local in self.locals.addresses(run.0, run.1) {
+                self.bits.remove(&local, false);
             }
-            low32(old)
-        } else {
-            // What is there is given up only when there is something in its place.
-            let first = match needed {
-                0 => 0,
-                _ => self
-                    .block_slots
-                    .take_run(needed)
-                    .ok_or_else(|| full("list of real servers", self.block_slots.limit()))?,
-            };
-            if have > 0 {
-                self.old_blocks.push((low32(old), have));
-            }
-            if needed == 0 {
-                return Ok(0);
-            }
-            first
-        };
-        for (place, member) in (0..).zip(members) {
-            let block = self.blocks.at(first + (place >> 6));
-            if !block.is_null() {
-                // SAFETY: the block is mapped; the index is masked to its length.
-                unsafe {
-                    (&raw mut (*block).members)
-                        .cast::<u32>()
-                        .add(index(place & 63))
-                        .write_volatile(*member);
-                }
+            for local in &server.local_addresses {
+                self.bits.add(&to_abi(*local), false);
             }
         }
-        Ok(join(first, count))
+        Ok(())
+    }
+
+    /// Writes the list of real servers and what the schedulers derive from it.
+    fn write_list(
+        &mut self,
+        old: &VirtualSlot,
+        new: &mut VirtualSlot,
+        members: &[u32],
+    ) -> Result<(), OpError> {
+        if members.len() > usize::try_from(MOST_MEMBERS).unwrap_or(usize::MAX) {
+            return Err(full("real server of one virtual server", MOST_MEMBERS));
+        }
+        let before = self.members(old.members);
+        let mut servers: Vec<table::Member> = members
+            .iter()
+            .filter_map(|index| {
+                let server = self.real_servers.read(*index)?;
+                Some(table::Member::new(*index, &server))
+            })
+            .collect();
+        (new.greatest, new.divisor) = wrr::parameters(servers.iter().map(|server| server.weight));
+        let same_weights = before == members && !self.reweighted.remove(&old.key);
+        if new.scheduler != old.scheduler {
+            new.cursor = 0;
+            new.weighted = wrr::after_change(0, new.greatest, new.divisor);
+        } else if !same_weights {
+            // The kernel begins at the head again on every change of a real server.
+            new.weighted = wrr::after_change(old.weighted, new.greatest, new.divisor);
+            new.cursor = rr::after_change(&before, members, old.cursor);
+        }
+        let mut buckets = vec![NONE; table::size(new.scheduler)];
+        if !buckets.is_empty() {
+            table::fill(new.scheduler, &mut servers, &mut buckets);
+        }
+        new.buckets = self.lists.write(old.buckets, &buckets)?;
+        new.members = self.lists.write(old.members, members)?;
+        Ok(())
     }
 
     /// The members of a list.
     pub(super) fn members(&self, list: u64) -> Vec<u32> {
-        (0..high32(list))
-            .filter_map(|place| {
-                let block = self.blocks.read(low32(list) + (place >> 6))?;
-                block.members.get(index(place & 63)).copied()
-            })
-            .filter(|member| *member != NONE)
-            .collect()
-    }
-
-    fn write_locals(
-        &mut self,
-        old: &VirtualSlot,
-        server: &VirtualServer,
-    ) -> Result<(u32, u32), OpError> {
-        let wanted: Vec<LocalAddress> = server
-            .local_addresses
-            .iter()
-            .map(|address| {
-                let (kept_first, kept_last) = kept_within(self.kept_ports.get(address).copied());
-                LocalAddress {
-                    address: to_abi(*address),
-                    first: FIRST_PORT,
-                    last: u16::MAX,
-                    kept_first,
-                    kept_last,
-                    cursor: 0,
-                    family: if address.is_ipv6() { 6 } else { 4 },
-                }
-            })
-            .collect();
-        let have: Vec<LocalAddress> = (0..old.local_count)
-            .filter_map(|place| self.locals.read(old.local_first + place))
-            .collect();
-        let same = have.len() == wanted.len()
-            && have
-                .iter()
-                .zip(&wanted)
-                .all(|(a, b)| a.address == b.address && a.family == b.family);
-        if same {
-            return Ok((old.local_first, old.local_count));
-        }
-        let count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
-        if count == 0 {
-            self.drop_locals(old);
-            return Ok((0, 0));
-        }
-        let first = self
-            .local_slots
-            .take_run(count)
-            .ok_or_else(|| full("local address", self.local_slots.limit()))?;
-        self.drop_locals(old);
-        for (place, local) in (0..).zip(wanted) {
-            self.bits.add(&local.address, false);
-            self.locals.write(first + place, local);
-        }
-        Ok((first, count))
+        self.lists.read(list)
     }
 
     fn drop_locals(&mut self, old: &VirtualSlot) {
-        for place in 0..old.local_count {
-            if let Some(local) = self.locals.read(old.local_first + place) {
-                self.bits.remove(&local.address, false);
-            }
+        for local in self.locals.addresses(old.local_first, old.local_count) {
+            self.bits.remove(&local, false);
         }
-        if old.local_count > 0 {
-            self.old_locals.push((old.local_first, old.local_count));
-        }
+        self.locals.release((old.local_first, old.local_count));
     }
 
     /// Whether packets to a virtual server are for this host; `before` is what was true of it, while
@@ -850,131 +752,6 @@ impl Servers {
             (Some(_), None) => before,
             (Some(vip), Some(prefixes)) => prefixes.iter().any(|prefix| prefix.contains(vip)),
         }
-    }
-}
-
-/// How many blocks a list of `count` members takes.
-fn blocks_for(count: u32) -> u32 {
-    count.div_ceil(64)
-}
-
-/// The endpoint under which a real server stands in the maps: port 0 where packets keep theirs.
-fn abi_endpoint(id: &VirtualServerId, server: &RealServer) -> Endpoint {
-    let keeps_port = id.port() == 0
-        && (server.endpoint.port == 0
-            || !matches!(
-                server.method,
-                ForwardingMethod::Nat | ForwardingMethod::FullNat
-            ));
-    Endpoint::new(
-        server.endpoint.address,
-        if keeps_port { 0 } else { server.endpoint.port },
-    )
-}
-
-/// A cursor (position after the last choice) in a list that has changed: it stays behind the server
-/// that was chosen last; when that one is gone, behind the one before it.
-fn moved(before: &[u32], after: &[u32], cursor: u32) -> u32 {
-    let mut place = index(cursor);
-    while let Some(last) = place.checked_sub(1) {
-        if let Some(found) = before
-            .get(last)
-            .and_then(|server| after.iter().position(|other| other == server))
-        {
-            return u32::try_from(found + 1).unwrap_or(0);
-        }
-        place = last;
-    }
-    0
-}
-
-fn kept_within(kept: Option<(u16, u16)>) -> (u16, u16) {
-    match kept {
-        Some((first, last)) if last >= FIRST_PORT && first <= last => (first.max(FIRST_PORT), last),
-        _ => (0, 0),
-    }
-}
-
-/// The tunnel of a real server's slot.
-pub(super) fn tunnel_of(server: &RealSlot) -> Tunnel {
-    Tunnel {
-        kind: match server.tunnel_kind {
-            1 => TunnelKind::Gue {
-                port: u16::from_be(server.tunnel_port),
-            },
-            2 => TunnelKind::Gre,
-            _ => TunnelKind::Ipip,
-        },
-        checksum: match server.tunnel_checksum {
-            1 => TunnelChecksum::Outer,
-            2 => TunnelChecksum::Remote,
-            _ => TunnelChecksum::None,
-        },
-    }
-}
-
-fn method_of(method: &ForwardingMethod) -> (u8, u8, u8, u16) {
-    match method {
-        ForwardingMethod::Nat => (Method::NAT, 0, 0, 0),
-        ForwardingMethod::FullNat => (Method::FULLNAT, 0, 0, 0),
-        ForwardingMethod::Tunnel(tunnel) => {
-            let (kind, port) = match tunnel.kind {
-                TunnelKind::Ipip => (0, 0),
-                TunnelKind::Gue { port } => (1, port),
-                TunnelKind::Gre => (2, 0),
-            };
-            let checksum = match tunnel.checksum {
-                TunnelChecksum::None => 0,
-                TunnelChecksum::Outer => 1,
-                TunnelChecksum::Remote => 2,
-            };
-            (Method::TUNNEL, kind, checksum, port)
-        }
-        ForwardingMethod::Direct => (Method::DIRECT, 0, 0, 0),
-    }
-}
-
-fn mask_of(mask: PersistenceMask) -> [u32; 4] {
-    match mask {
-        PersistenceMask::V4(mask) => [u32::from_ne_bytes(mask.octets()), 0, 0, 0],
-        PersistenceMask::V6(_) => {
-            let all = IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::MAX));
-            to_abi(mask.apply(all))
-        }
-    }
-}
-
-fn scheduler_number(scheduler: Scheduler) -> u32 {
-    match scheduler {
-        Scheduler::Rr => number::RR,
-        Scheduler::Wrr => number::WRR,
-        Scheduler::Lc => number::LC,
-        Scheduler::Wlc => number::WLC,
-        _ => u32::MAX,
-    }
-}
-
-fn scheduler_of(number: u32) -> Option<Scheduler> {
-    Scheduler::ALL
-        .into_iter()
-        .find(|scheduler| scheduler_number(*scheduler) == number)
-}
-
-/// Whether the datapath has this scheduler.
-pub(super) fn has_scheduler(scheduler: Scheduler) -> bool {
-    scheduler_number(scheduler) != u32::MAX
-}
-
-fn full(what: &str, limit: u32) -> OpError {
-    OpError::Full {
-        what: what.to_owned(),
-        limit: wide(limit),
-    }
-}
-
-fn system(what: &str, error: &dyn std::error::Error) -> OpError {
-    OpError::System {
-        reason: format!("cannot {what}: {error}"),
     }
 }
 
@@ -990,34 +767,12 @@ impl Servers {
     }
 
     pub(super) fn write_member(&self, first: u32, place: u32, member: u32) {
-        let mut block = self.blocks.read(first + (place >> 6)).unwrap();
-        block.members[index(place & 63)] = member;
-        self.blocks.write(first + (place >> 6), block);
+        self.lists.overwrite(first, place, member);
     }
 
     pub(super) fn set_members(&self, slot: u32, members: u64) {
         let mut found = self.virtual_servers.read(slot).unwrap();
         found.members = members;
         self.virtual_servers.write(slot, found);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_stays_behind_the_server_that_was_chosen_last() {
-        assert_eq!(moved(&[3, 2, 1], &[4, 3, 2, 1], 1), 2);
-        assert_eq!(moved(&[3, 2, 1], &[3, 1], 2), 1);
-        assert_eq!(moved(&[3, 2, 1], &[2, 1], 1), 0);
-        assert_eq!(moved(&[], &[1], 0), 0);
-    }
-
-    #[test]
-    fn kept_ports_below_the_range_do_not_matter() {
-        assert_eq!(kept_within(Some((32_768, 60_999))), (32_768, 60_999));
-        assert_eq!(kept_within(Some((1024, 4999))), (0, 0));
-        assert_eq!(kept_within(Some((1024, 6000))), (5000, 6000));
     }
 }

@@ -1,0 +1,20 @@
+//! The daemon with the kernel's datapath, between a client and real servers in network namespaces.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail and say why"
+)]
+
+mod admission;
+mod attach;
+mod bad_input;
+mod clients;
+mod drops;
+mod firewall;
+mod full_nat;
+mod methods;
+mod mtu;
+mod net;
+mod servers;
+mod untouched;
