@@ -188,8 +188,12 @@ impl Env for Maps {
     }
 
     #[inline(always)]
-    fn is_our_mac(&self, key: &LinkMac) -> bool {
-        maps::LINK_MACS.get_ptr(key).is_some()
+    fn link_mac(&self, key: &LinkMac) -> u32 {
+        match maps::LINK_MACS.get_ptr(key) {
+            // SAFETY: the value is a valid map value.
+            Some(found) => unsafe { *found },
+            None => 0,
+        }
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@
 
 use crate::{
     Env, Packet,
-    abi::{Counter, LinkMac, VirtualServer, virtual_server_flag},
+    abi::{Counter, LinkMac, VirtualServer, link_mac_flag, virtual_server_flag},
     memory::{load16, load32},
 };
 
@@ -26,21 +26,33 @@ pub(crate) unsafe fn admits<P: Packet, E: Env>(
         env.count(Counter::NotLocal);
         return false;
     }
+    let ours = flags(packet, env) & link_mac_flag::OURS != 0;
+    if !ours {
+        env.count(Counter::NotOurMac);
+    }
+    ours
+}
+
+/// Whether no tcx entry sees what XDP passes on this packet's link.
+#[inline(always)]
+pub(crate) fn is_alone<P: Packet, E: Env>(packet: &P, env: &E) -> bool {
+    flags(packet, env) & link_mac_flag::ALONE != 0
+}
+
+/// Flags of the link's address that the frame is addressed to.
+#[inline(always)]
+fn flags<P: Packet, E: Env>(packet: &P, env: &E) -> u32 {
     let (start, end) = packet.bounds();
     if start + 14 > end {
-        return false;
+        return 0;
     }
     // SAFETY: the Ethernet header was compared with the end.
     let (first, last) = unsafe { (load32(start), load16(start + 4)) };
     let [a, b, c, d] = first.to_ne_bytes();
     let [e, f] = last.to_ne_bytes();
-    let ours = env.is_our_mac(&LinkMac {
+    env.link_mac(&LinkMac {
         ifindex: packet.ingress(),
         mac: [a, b, c, d, e, f],
         zero: 0,
-    });
-    if !ours {
-        env.count(Counter::NotOurMac);
-    }
-    ours
+    })
 }

@@ -8,7 +8,7 @@ use xvs_wire::{ethernet, ipv4, tcp};
 use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Counter, Method, RealServer, Slot, Tag, low16, low32},
-    answer,
+    admission, answer,
     fast::{direction, exceeds, outer_header, touch},
     memory::{load32, load64, opaque, read_shared},
     next_hop::{self, HOP_KNOWN, HOP_LOCAL, HOP_NEIGHBOUR, Hop},
@@ -103,6 +103,11 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     // SAFETY: as above.
     unsafe { next_hop::resolve::<F, P, E>(packet, env, entry, tag, server, now, &mut hop) };
     if hop.code == HOP_NEIGHBOUR && !P::RESOLVES {
+        if admission::is_alone(packet, env) {
+            // The daemon has the kernel resolve it; the client sends again.
+            env.count(Counter::DropNoNeighbour);
+            return Verdict::DROP;
+        }
         // The companion at the other hook lets the kernel resolve it.
         return Verdict::PASS;
     }

@@ -83,8 +83,8 @@ pub trait Env {
     fn locality_insert(&self, key: &LocalityKey, locality: &Locality);
     /// A local address.
     fn local_address(&self, index: u32) -> *mut LocalAddress;
-    /// Whether frames to `key` are for this host.
-    fn is_our_mac(&self, key: &LinkMac) -> bool;
+    /// Flags of [`link_mac_flag`](crate::abi::link_mac_flag) of a link's address; 0 for another's.
+    fn link_mac(&self, key: &LinkMac) -> u32;
 
     /// A next hop.
     fn next_hop(&self, index: u32) -> *const NextHop;

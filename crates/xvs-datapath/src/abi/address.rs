@@ -35,6 +35,14 @@ pub struct LinkMac {
 
 const _: () = assert!(size_of::<LinkMac>() == 12);
 
+/// Values under a [`LinkMac`].
+pub mod link_mac_flag {
+    /// Frames to this address are for this host.
+    pub const OURS: u32 = 1;
+    /// What XDP passes does not come by the tcx entry: so it is in generic mode.
+    pub const ALONE: u32 = 1 << 1;
+}
+
 /// Words of [`AddressFilter`].
 pub const FILTER_WORDS: usize = 1024;
 

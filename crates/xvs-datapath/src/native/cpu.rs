@@ -212,8 +212,8 @@ impl Env for Cpu {
         self.tables.locals.pointer(index)
     }
 
-    fn is_our_mac(&self, key: &LinkMac) -> bool {
-        self.tables.link_macs.get(key).is_some()
+    fn link_mac(&self, key: &LinkMac) -> u32 {
+        self.tables.link_macs.get(key).unwrap_or(0)
     }
 
     fn next_hop(&self, index: u32) -> *const NextHop {

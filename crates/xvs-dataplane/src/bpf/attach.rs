@@ -17,7 +17,7 @@ use aya::{
     },
     util::KernelVersion,
 };
-use xvs_datapath::abi::LinkMac;
+use xvs_datapath::abi::{LinkMac, link_mac_flag};
 
 use super::{
     OpenError, kernel_link,
@@ -259,8 +259,12 @@ impl Links {
                 zero: 0,
             })
             .collect();
+        let flags = match new.hook {
+            Hook::XdpGeneric => link_mac_flag::OURS | link_mac_flag::ALONE,
+            Hook::Tcx | Hook::Xdp => link_mac_flag::OURS,
+        };
         for key in &keys {
-            if let Err(error) = self.macs.insert(Plain(*key), 1, 0) {
+            if let Err(error) = self.macs.insert(Plain(*key), flags, 0) {
                 tracing::warn!(link = %new.name, %error, "cannot note an address of a link");
             }
         }

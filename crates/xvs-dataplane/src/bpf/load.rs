@@ -12,8 +12,8 @@ use aya::{
     programs::{Program, SchedClassifier, Xdp},
 };
 use xvs_datapath::abi::{
-    self, AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, NextHop,
-    OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
+    self, AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, Locality,
+    LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
 };
 
 use super::{OpenError, memory::Mapped, pins::Pins};
@@ -46,7 +46,7 @@ const fn bytes<T>() -> u32 {
 }
 
 /// The maps that are pinned. Room of a CPU for itself is not.
-const PINNED: [Shape; 20] = [
+const PINNED: [Shape; 21] = [
     shape::<u32, [Entry4; WAYS]>("FLOWS4", 0),
     shape::<u32, [Entry6; WAYS]>("FLOWS6", 0),
     shape::<u32, [Cold; WAYS]>("COLD4", 0),
@@ -58,6 +58,7 @@ const PINNED: [Shape; 20] = [
     shape::<u32, RealServer>("REAL", 131_072),
     shape::<u32, Block>("BLOCKS", 32_768),
     shape::<u32, LocalAddress>("LOCALS", 4_096),
+    shape::<LocalityKey, Locality>("LOCALITIES", 16_384),
     shape::<LinkMac, u32>("LINK_MACS", 4_096),
     shape::<u32, AddressFilter>("FILTER", 1),
     shape::<u32, NextHop>("NEXT_HOPS", 65_536),

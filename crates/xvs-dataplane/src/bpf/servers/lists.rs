@@ -103,10 +103,10 @@ impl Lists {
     }
 }
 
-/// What tests of adoption do to the blocks.
 #[cfg(test)]
 impl Lists {
-    pub(super) fn write_one(&self, first: u32, place: u32, member: u32) {
+    /// Writes one place of a list, as by a daemon that then dies.
+    pub(in crate::bpf) fn overwrite(&self, first: u32, place: u32, member: u32) {
         let mut block = self.blocks.read(first + (place >> 6)).unwrap();
         block.members[index(place & 63)] = member;
         self.blocks.write(first + (place >> 6), block);

@@ -601,19 +601,16 @@ impl Servers {
         let mut new = old;
         new.scheduler = scheduler_number(server.scheduler);
         new.scheduler_flags = u32::from(server.scheduler_flags.bits());
-        // All that may find no room comes before anything is given up.
         if let Err(error) = self.write_runs(&old, &mut new, server, members) {
-            // What has moved already is in force, so that what it was before can go.
-            self.store_virtual(
-                slot,
-                &old,
-                &VirtualSlot {
-                    local_first: new.local_first,
-                    local_count: new.local_count,
-                    buckets: new.buckets,
-                    ..old
-                },
-            );
+            // What was replaced before there was no room is in force: its old place is given up.
+            let kept = VirtualSlot {
+                members: new.members,
+                buckets: new.buckets,
+                local_first: new.local_first,
+                local_count: new.local_count,
+                ..old
+            };
+            self.store_virtual(slot, &old, &kept);
             return Err(error);
         }
         match &server.persistence {
@@ -674,7 +671,8 @@ impl Servers {
         }
     }
 
-    /// Writes local addresses, table and list of a virtual server.
+    /// Writes what lies outside the slot: lists and local addresses. Each is in `new` when it is
+    /// written, also when the next one finds no room.
     fn write_runs(
         &mut self,
         old: &VirtualSlot,
@@ -682,6 +680,7 @@ impl Servers {
         server: &VirtualServer,
         members: &[u32],
     ) -> Result<(), OpError> {
+        self.write_list(old, new, members)?;
         let run = (old.local_first, old.local_count);
         (new.local_first, new.local_count) = self.locals.write(run, &server.local_addresses)?;
         if (new.local_first, new.local_count) != run {
@@ -692,7 +691,7 @@ impl Servers {
                 self.bits.add(&to_abi(*local), false);
             }
         }
-        self.write_list(old, new, members)
+        Ok(())
     }
 
     /// Writes the list of real servers and what the schedulers derive from it.
@@ -768,7 +767,7 @@ impl Servers {
     }
 
     pub(super) fn write_member(&self, first: u32, place: u32, member: u32) {
-        self.lists.write_one(first, place, member);
+        self.lists.overwrite(first, place, member);
     }
 
     pub(super) fn set_members(&self, slot: u32, members: u64) {
