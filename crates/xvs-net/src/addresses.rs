@@ -10,7 +10,7 @@ use netlink_packet_route::{
     RouteNetlinkMessage,
     address::{
         AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
-        AddressScope as KernelScope,
+        AddressScope as KernelScope, CacheInfo,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -40,10 +40,15 @@ pub struct AddressSpec {
     /// Use an IPv6 address at once, without duplicate address detection: right for an address that
     /// other hosts have too, or that moves here from another host. Ignored for IPv4.
     pub skip_duplicate_detection: bool,
+    /// Never choose an IPv6 address as the source of this host's own packets (preferred lifetime 0, as
+    /// keepalived does). The kernel prefers the longest match, so that it would ask for neighbours from
+    /// a VIP, and real servers that have the VIP too do not answer themselves. Ignored for IPv4.
+    pub deprecated: bool,
 }
 
 impl AddressSpec {
-    /// `address` alone (/32 or /128), of global scope, usable at once.
+    /// `address` alone (/32 or /128), of global scope, usable at once, no source of the host's own
+    /// packets where it is IPv6.
     #[must_use]
     pub fn host(ifindex: u32, address: IpAddr) -> Self {
         Self {
@@ -54,6 +59,7 @@ impl AddressSpec {
             scope: AddressScope::Global,
             broadcast: None,
             skip_duplicate_detection: true,
+            deprecated: true,
         }
     }
 }
@@ -166,9 +172,16 @@ fn message(spec: &AddressSpec) -> AddressMessage {
     if spec.address.is_ipv4() {
         attributes.extend(spec.label.clone().map(AddressAttribute::Label));
         attributes.extend(spec.broadcast.map(AddressAttribute::Broadcast));
-    } else if spec.skip_duplicate_detection {
+        return message;
+    }
+    if spec.skip_duplicate_detection {
         message.header.flags = AddressHeaderFlags::Nodad;
         attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+    }
+    if spec.deprecated {
+        let mut lifetimes = CacheInfo::default();
+        lifetimes.ifa_valid = u32::MAX;
+        attributes.push(AddressAttribute::CacheInfo(lifetimes));
     }
     message
 }

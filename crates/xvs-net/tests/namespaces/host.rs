@@ -18,6 +18,15 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
+/// What `ip addr` says of an address of this thread's namespace.
+fn shown(address: IpAddr) -> String {
+    let output = std::process::Command::new("ip")
+        .args(["addr", "show", "to", &address.to_string()])
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 fn prefix(address: &str, length: u8) -> Prefix {
     Prefix {
         address: ip(address),
@@ -404,6 +413,8 @@ fn root_addresses_come_and_go_and_tell_what_was_there() {
                 .find(|found| found.address == address && found.length == spec.length)
                 .unwrap();
             assert!(!found.tentative);
+            let shown = shown(address);
+            assert_eq!(shown.contains("deprecated"), address.is_ipv6(), "{shown}");
             assert_eq!(host.remove_address(&spec).await.unwrap(), Change::Made);
             assert_eq!(host.remove_address(&spec).await.unwrap(), Change::Needless);
         }
