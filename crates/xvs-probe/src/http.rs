@@ -36,10 +36,12 @@ pub(crate) async fn run(check: &HttpCheck, url: usize, probe: &Probe) -> Result<
     let request = request(check.version, &url.path, host, to);
     let stream = connect::tcp(probe).await?;
     match &check.tls {
-        None => exchange(stream, &request, url, probe).await,
+        None => exchange(stream, &request, url, probe, |_| true).await,
         Some(settings) => {
-            let stream = tls::connect(stream, settings, url, host, probe).await?;
-            exchange(stream, &request, url, probe).await
+            let stream = tls::connect(stream, settings, host, probe).await?;
+            let compliant = settings.tls_compliant || url.tls_compliant;
+            let well = |stream: &_| !compliant || tls::ended_properly(stream);
+            exchange(stream, &request, url, probe, well).await
         }
     }
 }
@@ -60,12 +62,14 @@ fn request(version: HttpVersion, path: &str, host: Option<&str>, to: Endpoint) -
     )
 }
 
-/// Sends the request, reads the answer and judges it.
+/// Sends the request, reads the answer and judges it; `ended_well` says whether the end of the stream is
+/// the end of the answer.
 async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     request: &str,
     url: &Url,
     probe: &Probe,
+    ended_well: impl Fn(&S) -> bool,
 ) -> Result<Success, Failure> {
     let sending = stream.write_all(request.as_bytes());
     connect::within(probe.timeout, "sending the request", sending).await?;
@@ -94,6 +98,11 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
         let reading = stream.read(&mut buffer);
         let count = connect::within(probe.timeout, "waiting for the body", reading).await?;
         if count == 0 {
+            if !ended_well(&stream) {
+                return Err(Failure::Tls(
+                    "the peer closed without close_notify".to_owned(),
+                ));
+            }
             break;
         }
         body.take(&buffer[..count])?;

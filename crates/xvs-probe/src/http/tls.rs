@@ -5,6 +5,7 @@
 
 use std::{fs, net::IpAddr, pin::Pin};
 
+use foreign_types::ForeignTypeRef;
 use openssl::{
     error::ErrorStack,
     pkey::PKey,
@@ -12,7 +13,7 @@ use openssl::{
 };
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
-use xvs_conf::config::{SslSettings, TlsCheck, Url};
+use xvs_conf::config::{SslSettings, TlsCheck};
 
 use crate::{Failure, Probe};
 
@@ -23,12 +24,10 @@ const CIPHERS: &str = "ALL:@SECLEVEL=0";
 pub(super) async fn connect(
     stream: TcpStream,
     check: &TlsCheck,
-    url: &Url,
     host: Option<&str>,
     probe: &Probe,
 ) -> Result<SslStream<TcpStream>, Failure> {
-    let compliant = check.tls_compliant || url.tls_compliant;
-    let connector = connector(probe.ssl.as_ref(), compliant)?;
+    let connector = connector(probe.ssl.as_ref())?;
     let mut session = connector.configure().map_err(failed)?;
     session.set_verify_hostname(false);
     let name = check
@@ -50,17 +49,20 @@ pub(super) async fn connect(
     }
 }
 
-fn connector(settings: Option<&SslSettings>, compliant: bool) -> Result<SslConnector, Failure> {
+/// Whether the peer ended the session by close_notify (RFC 8446 section 6.1) and not only the connection.
+pub(super) fn ended_properly(stream: &SslStream<TcpStream>) -> bool {
+    // SAFETY: the session lives as long as `stream`, and the call only reads from it.
+    let state = unsafe { openssl_sys::SSL_get_shutdown(stream.ssl().as_ptr()) };
+    state & openssl_sys::SSL_RECEIVED_SHUTDOWN != 0
+}
+
+fn connector(settings: Option<&SslSettings>) -> Result<SslConnector, Failure> {
     let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(failed)?;
     builder.set_verify(SslVerifyMode::NONE);
     builder.set_min_proto_version(None).map_err(failed)?;
     builder.set_cipher_list(CIPHERS).map_err(failed)?;
     // SSL_OP_LEGACY_SERVER_CONNECT of ssl.h: peers without RFC 5746.
     builder.set_options(SslOptions::from_bits_retain(0x4));
-    if !compliant {
-        // SSL_OP_IGNORE_UNEXPECTED_EOF of ssl.h: the connection's end is the answer's end.
-        builder.set_options(SslOptions::from_bits_retain(0x80));
-    }
     let Some(settings) = settings else {
         return Ok(builder.build());
     };
