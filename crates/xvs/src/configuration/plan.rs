@@ -10,7 +10,7 @@ use xvs_types::{
 };
 
 use super::check::Arguments;
-use crate::{output, spec::name, target::Target};
+use crate::{output, real_servers::method_name, spec::name, target::Target};
 
 /// Arguments of `xvs plan`.
 #[derive(Debug, Args)]
@@ -167,7 +167,7 @@ fn settings(virtual_server: &VirtualServer) -> String {
 }
 
 fn share(real_server: &RealServer) -> String {
-    let method = format!("{:?}", real_server.method).to_lowercase();
+    let method = method_name(real_server.method);
     let mut words = format!("{method} weight {}", real_server.weight.get());
     let thresholds = real_server.thresholds;
     if thresholds.upper != 0 || thresholds.lower != 0 {
@@ -266,8 +266,8 @@ mod tests {
             text("f", &changes),
             "\
 ~ tcp/192.0.2.1:80 scheduler wlc -> scheduler rr
-+ tcp/192.0.2.1:80 real server 10.0.0.3:80 direct weight 1
-~ tcp/192.0.2.1:80 real server 10.0.0.2:80 direct weight 1 -> direct weight 0 (7 connections go on until they end)
++ tcp/192.0.2.1:80 real server 10.0.0.3:80 dr weight 1
+~ tcp/192.0.2.1:80 real server 10.0.0.2:80 dr weight 1 -> dr weight 0 (7 connections go on until they end)
 - tcp/192.0.2.1:80 real server 10.0.0.2:80 (7 connections go on until they end)
 "
         );
