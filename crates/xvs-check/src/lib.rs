@@ -20,6 +20,7 @@
 //! The pool of a virtual server is derived from the states of its real servers and compared with what
 //! was sent; nothing is sent twice, and what comes in comes in before anything leaves. So when the
 //! quorum returns the sorry server leaves last, where keepalived has an empty pool for a moment.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod action;
 mod checker;

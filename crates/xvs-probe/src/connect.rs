@@ -55,11 +55,12 @@ pub(crate) fn socket(
 ) -> Result<Socket, Failure> {
     let failed = |what| move |source| Failure::Socket { what, source };
     let address = connection.to.address;
-    let socket = Socket::new(Domain::for_address(peer(connection)), kind, protocol)
-        .map_err(failed("open a socket"))?;
-    socket
-        .set_nonblocking(true)
-        .map_err(failed("open a socket"))?;
+    let socket = Socket::new(
+        Domain::for_address(peer(connection)),
+        kind.nonblocking(),
+        protocol,
+    )
+    .map_err(failed("open a socket"))?;
     if connection.mark != 0 {
         let marked = socket.set_mark(connection.mark);
         marked.map_err(failed("set the mark (`fwmark`)"))?;

@@ -54,17 +54,20 @@ pub enum Success {
 /// Performs one check; `url` says which URL of an HTTP check, from 0, and is ignored by the others.
 pub async fn run(probe: &Probe, url: usize) -> Report {
     let start = Instant::now();
-    // A program has a timeout of its own and needs time to end.
-    let result = if let CheckKind::Misc(check) = &probe.kind {
-        misc::run(check).await
-    } else {
-        let whole = probe.timeout.saturating_mul(WHOLE);
-        match tokio::time::timeout(whole, perform(probe, url)).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(Failure::Timeout {
-                what: "the whole check",
-                after: whole,
-            }),
+    let result = match &probe.kind {
+        // A program has a timeout of its own and needs time to end.
+        CheckKind::Misc(check) => misc::run(check).await,
+        // The most frequent check waits but once.
+        CheckKind::Tcp => connect::tcp(probe).await.map(|_stream| Success::Plain),
+        _ => {
+            let whole = probe.timeout.saturating_mul(WHOLE);
+            match tokio::time::timeout(whole, answer(probe, url)).await {
+                Ok(result) => result,
+                Err(_elapsed) => Err(Failure::Timeout {
+                    what: "the whole check",
+                    after: whole,
+                }),
+            }
         }
     };
     Report {
@@ -73,19 +76,16 @@ pub async fn run(probe: &Probe, url: usize) -> Report {
     }
 }
 
-async fn perform(probe: &Probe, url: usize) -> Result<Success, Failure> {
+/// Performs a check that waits for an answer.
+async fn answer(probe: &Probe, url: usize) -> Result<Success, Failure> {
     match &probe.kind {
         CheckKind::Dns(check) => dns::run(check, probe).await,
         CheckKind::File(check) => file::run(check).await,
         CheckKind::Http(check) => http::run(check, url, probe).await,
         CheckKind::Ping => ping::run(probe).await,
         CheckKind::Smtp(check) => smtp::run(check, probe).await,
-        CheckKind::Tcp => {
-            connect::tcp(probe).await?;
-            Ok(Success::Plain)
-        }
         CheckKind::Udp(check) => udp::run(check, probe).await,
-        // A BFD session lives on its own, and programs were dealt with above.
+        // A BFD session lives on its own; the others were dealt with above.
         _ => Err(Failure::NotAProbe),
     }
 }
