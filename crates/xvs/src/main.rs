@@ -1,10 +1,11 @@
 //! xvs: one binary with several faces.
 //!
-//! The name it is called by decides: `ipvsadm`, `ipvsadm-save` and `ipvsadm-restore` are the old
-//! programs with their own rules; any other name is `xvs`, whose sub-commands lie in a file each.
+//! The name it is called by decides: `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore` and `keepalived` are
+//! the old programs with their own rules; any other name is `xvs`, whose sub-commands lie in a file each.
 //! Data goes to stdout, messages to stderr. The exit status of `xvs` is 0 when it was done, 1 when
 //! it could not be or is not so, 2 when the command line is wrong.
 
+mod configuration;
 mod connections;
 mod faces;
 mod hook;
@@ -30,7 +31,7 @@ use xvs_ipvsadm::Face;
     name = "xvs",
     version,
     propagate_version = true,
-    after_help = "`xvs COMMAND --help` tells more. The daemon must run (`xvs run`) for all but `lab`, `realserver`, `director` and `completions`."
+    after_help = "`xvs COMMAND --help` tells more. The daemon must run (`xvs run`) for all but `check`, `lab`, `realserver`, `director` and `completions`."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -39,6 +40,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check a keepalived.conf: exit status 0 when a daemon would start with it
+    Check(configuration::check::Check),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -65,8 +68,13 @@ enum Command {
     /// ipvsadm-save
     #[command(disable_help_flag = true)]
     IpvsadmSave(faces::Arguments),
+    /// keepalived's configuration test (`-t`), with its own options and exit statuses
+    #[command(disable_help_flag = true)]
+    Keepalived(faces::Arguments),
     /// Experiments in network namespaces: real servers, real clients, and the packets between
     Lab(xvs_lab::LabArgs),
+    /// What a keepalived.conf would change in the rules of the daemon, were every check to succeed
+    Plan(configuration::plan::Plan),
     /// What a real server's host needs: VIP, ARP, decapsulation, clients' addresses
     #[command(subcommand)]
     Realserver(xvs_host::RealserverCommand),
@@ -87,10 +95,14 @@ enum Command {
 fn main() -> ExitCode {
     let mut arguments = env::args_os();
     let name = arguments.next().unwrap_or_default();
+    if faces::is_keepalived(&name) {
+        return faces::keepalived(arguments.collect());
+    }
     if let Some(face) = faces::by_name(&name) {
         return faces::run(face, &name, arguments.collect());
     }
     match Cli::parse().command {
+        Command::Check(check) => finish_with(configuration::check::run(&check)),
         Command::Completions { shell } => finish(completions(shell)),
         Command::Conn(command) => finish(connections::run(command)),
         Command::Director(command) => finish_with(host::director(&command)),
@@ -99,7 +111,9 @@ fn main() -> ExitCode {
         Command::Ipvsadm(arguments) => arguments.run(Face::Ipvsadm),
         Command::IpvsadmRestore(arguments) => arguments.run(Face::Restore),
         Command::IpvsadmSave(arguments) => arguments.run(Face::Save),
+        Command::Keepalived(arguments) => arguments.run_keepalived(),
         Command::Lab(arguments) => xvs_lab::run(&arguments.command),
+        Command::Plan(plan) => finish_with(configuration::plan::run(&plan)),
         Command::Realserver(command) => finish_with(host::realserver(&command)),
         Command::Rs(command) => finish(real_servers::run(command)),
         Command::Run(arguments) => finish(run::run(arguments)),

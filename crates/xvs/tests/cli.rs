@@ -123,3 +123,69 @@ fn a_program_named_ipvsadm_is_ipvsadm() {
     let output = xvs(&["ipvsadm", "--version"]);
     assert!(!stderr(&output).contains("unexpected argument"));
 }
+
+/// A folder with a `keepalived.conf`.
+fn configuration(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keepalived.conf");
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    (folder, file)
+}
+
+const GOOD: &str = "virtual_server 192.0.2.1 80 {\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.0.0.1 80 {\n  TCP_CHECK {\n  }\n }\n}\n";
+
+#[test]
+fn check_tells_whether_a_daemon_would_start() {
+    let doubtful = GOOD.replace("lb_algo rr", "lb_algo best");
+    let hopeless = "include\n";
+    for (text, arguments, status, words) in [
+        (
+            GOOD,
+            &[][..],
+            0,
+            "a daemon starts with this: virtual servers 1, checks 1",
+        ),
+        (GOOD, &["--strict"], 0, "nothing to report"),
+        (&doubtful, &[], 0, "best"),
+        (&doubtful, &["--strict"], 1, "no daemon starts with this"),
+    ] {
+        let (_folder, file) = configuration(text);
+        let output = xvs(&[&["check", &file][..], arguments].concat());
+        let stdout = String::from_utf8(output.stdout.clone()).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{stdout}");
+        assert!(stdout.contains(words), "{stdout}");
+    }
+    let (_folder, file) = configuration(hopeless);
+    let json = xvs(&["check", &file, "--json", "--strict"]);
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(report["starts"], false);
+    assert_eq!(report["diagnostics"][0]["line"], 1);
+}
+
+#[test]
+fn keepalived_t_has_the_statuses_of_the_original() {
+    for (text, status) in [
+        (GOOD.to_owned(), 0),
+        (GOOD.replace("lb_algo rr", "lb_algo best"), 5),
+        (String::new(), 0),
+    ] {
+        let (_folder, file) = configuration(&text);
+        let output = xvs(&["keepalived", "-t", "-f", &file]);
+        assert_eq!(output.status.code(), Some(status), "{}", stderr(&output));
+        assert_eq!(output.stderr.is_empty(), status == 0, "{}", stderr(&output));
+    }
+    let output = xvs(&["keepalived"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("xvs run"));
+}
+
+#[test]
+fn a_plan_of_a_file_that_does_not_start_says_why() {
+    let output = xvs(&["plan", "/no/such/keepalived.conf", "--strict"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no daemon starts with"));
+    let (_folder, file) = configuration(GOOD);
+    let output = xvs(&["plan", &file]);
+    assert!(stderr(&output).contains("no xvs daemon listens on"));
+}

@@ -359,3 +359,35 @@ fn root_a_filter_rule_on_a_vip_is_named_in_the_status() {
         .count();
     assert_eq!(told, 1, "{log}");
 }
+
+#[test]
+fn root_a_plan_says_what_a_file_would_change() {
+    if !can_run() {
+        return;
+    }
+    let place = Place::new();
+    let _daemon = place.daemon(&[]);
+    place.done(&["vs", "add", "192.0.2.1:80", "-s", "rr"]);
+    place.done(&["rs", "add", "192.0.2.1:80", "10.0.0.1", "-m", "nat"]);
+    let file = place.runtime.path().join("keepalived.conf");
+    let file = file.to_str().unwrap();
+    let text = "virtual_server 192.0.2.1 80 {\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.0.0.1 80 {\n }\n}\n";
+    fs::write(file, text).unwrap();
+    assert_eq!(
+        place.done(&["plan", file]),
+        format!("{file}: the rules are as this file has them\n")
+    );
+    fs::write(file, text.replace("10.0.0.1", "10.0.0.2")).unwrap();
+    assert_eq!(
+        place.done(&["plan", file]),
+        "\
++ tcp/192.0.2.1:80 real server 10.0.0.2:80 nat weight 1
+~ tcp/192.0.2.1:80 real server 10.0.0.1:80 nat weight 1 -> nat weight 0
+- tcp/192.0.2.1:80 real server 10.0.0.1:80
+"
+    );
+    let plan: serde_json::Value =
+        serde_json::from_str(&place.done(&["plan", file, "--json"])).unwrap();
+    assert_eq!(plan["changes"].as_array().unwrap().len(), 3);
+    assert!(plan["changes"][0]["op"]["add_real_server"].is_object());
+}

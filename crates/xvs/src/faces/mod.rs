@@ -1,10 +1,11 @@
-//! The old faces: `ipvsadm` and the scripts around it, by name or as a sub-command.
+//! The old faces: `ipvsadm` and the scripts around it, and `keepalived`, by name or as a sub-command.
 //!
-//! What they say and do is `xvs-ipvsadm`'s; here they get a daemon to talk to, the names of hosts
+//! What ipvsadm says and does is `xvs-ipvsadm`'s; here it gets a daemon to talk to, the names of hosts
 //! and services, and the streams of this process.
 
 mod collector;
 mod daemon;
+mod keepalived;
 mod names;
 
 use std::{
@@ -19,12 +20,13 @@ use clap::Args;
 use xvs_ipvsadm::{Face, Streams};
 use xvs_types::Op;
 
+pub(crate) use self::keepalived::run as keepalived;
 use self::{collector::Collector, daemon::Daemon, names::SystemNames};
 
 /// Everything after the name of a face.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Arguments of ipvsadm
+    /// Arguments of the old program
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
@@ -38,6 +40,11 @@ impl Arguments {
     pub(crate) fn run(self, face: Face) -> ExitCode {
         run(face, OsStr::new(name_of(face)), self.arguments)
     }
+
+    /// Runs the keepalived face.
+    pub(crate) fn run_keepalived(self) -> ExitCode {
+        keepalived(self.arguments)
+    }
 }
 
 /// The face that a program of this name has.
@@ -46,6 +53,13 @@ pub(crate) fn by_name(name: &OsStr) -> Option<Face> {
     [Face::Ipvsadm, Face::Restore, Face::Save]
         .into_iter()
         .find(|face| base == name_of(*face))
+}
+
+/// Whether a program of this name is keepalived.
+pub(crate) fn is_keepalived(name: &OsStr) -> bool {
+    Path::new(name)
+        .file_name()
+        .is_some_and(|base| base == "keepalived")
 }
 
 /// Runs a face under `name`, which its messages repeat.
