@@ -5,8 +5,10 @@
 //! eBPF: its caller hands it the dataplane.
 
 mod api;
+mod changes;
 mod daemon;
 mod firewall;
+mod journal;
 mod keeper;
 mod lock;
 mod network;
@@ -15,6 +17,7 @@ mod privileges;
 mod state;
 mod worker;
 
+pub use changes::RuleChanges;
 pub use daemon::{RunError, run};
 pub use keeper::Keeper;
 pub use lock::{InstanceLock, LockError};

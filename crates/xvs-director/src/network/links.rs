@@ -82,7 +82,7 @@ impl Feed {
     }
 
     fn place_now(&self) -> Vec<Placed> {
-        let mut placed = place(&self.view, &self.rules, &self.placement, &self.drivers);
+        let mut placed = place(&self.view, &self.footprint, &self.placement, &self.drivers);
         for one in &mut placed {
             if self.without_xdp.contains(&one.attachment.ifindex) {
                 one.reason = format!("{}; but {} failed, so tcx", one.reason, one.attachment.hook);

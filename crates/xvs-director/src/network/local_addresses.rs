@@ -14,7 +14,8 @@ impl Feed {
             .worker
             .call(|keeper| keeper.state().added_addresses.clone())
             .await?;
-        let plan = addresses::plan(&self.rules, &self.routes, &self.view, &added);
+        let rules = self.footprint.with_local_addresses();
+        let plan = addresses::plan(rules, &self.routes, &self.view, &added);
         if plan == addresses::AddressPlan::default() {
             return Ok(());
         }
