@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use nix::net::if_::if_nametoindex;
 use tracing::warn;
 use xvs_dataplane::{Atomicity, Dataplane};
 use xvs_types::{Op, OpError, Rules, SyncRole, Undo, diff};
@@ -68,7 +69,8 @@ impl Keeper {
         let mut done = Vec::with_capacity(ops.len());
         let mut results = Vec::with_capacity(ops.len());
         for op in ops {
-            let result = self.state.rules.change(op).map(|undo| done.push(undo));
+            let result = on_this_host(op).and_then(|()| self.state.rules.change(op));
+            let result = result.map(|undo| done.push(undo));
             let refused = result.is_err();
             results.push(result);
             if refused && atomicity == Atomicity::AllOrNothing {
@@ -234,6 +236,18 @@ fn difference(held: &Rules, wanted: &Rules) -> Vec<Op> {
     }
     ops.extend(diff(held.rules(), wanted.rules()));
     ops
+}
+
+/// What the rule base cannot know: a sync daemon needs an interface that is there.
+fn on_this_host(op: &Op) -> Result<(), OpError> {
+    match op {
+        Op::StartSyncDaemon { daemon } if if_nametoindex(daemon.interface.as_str()).is_err() => {
+            Err(OpError::InterfaceMissing {
+                interface: daemon.interface.clone(),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Those of `ops` that were not refused.

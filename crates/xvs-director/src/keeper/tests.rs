@@ -241,3 +241,28 @@ fn an_edit_survives_a_restart() {
     let keeper = setting.keeper();
     assert_eq!(keeper.state().rules.rules()[0].1, [quiesced]);
 }
+
+#[test]
+fn a_sync_daemon_needs_an_interface_that_is_there() {
+    let setting = Setting::new();
+    let mut keeper = setting.keeper();
+    let start = |interface: &str| Op::StartSyncDaemon {
+        daemon: xvs_types::SyncDaemon {
+            role: SyncRole::Master,
+            interface: interface.to_owned(),
+            sync_id: 0,
+            max_length: None,
+            group: None,
+            port: None,
+            ttl: None,
+        },
+    };
+    let missing = OpError::InterfaceMissing {
+        interface: "no-such-link".to_owned(),
+    };
+    assert_eq!(
+        keeper.apply(&[start("no-such-link")], Atomicity::OneByOne),
+        [Err(missing)]
+    );
+    assert_eq!(keeper.apply(&[start("lo")], Atomicity::OneByOne), [Ok(())]);
+}
