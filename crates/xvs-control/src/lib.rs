@@ -29,4 +29,4 @@ pub mod wire;
 pub use client::{Client, ClientError};
 pub use director::Director;
 pub use instance::{DEFAULT_RUNTIME_DIRECTORY, Instance, InstanceError};
-pub use server::{Access, BindError, Peer, WRITERS_GROUP, bind, serve};
+pub use server::{Access, BindError, Peer, WRITERS_GROUP, adopt, bind, serve};

@@ -30,7 +30,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 use xvs_control::{
-    BindError, Director, Instance, bind, serve,
+    BindError, Director, Instance, adopt, bind, serve,
     wire::{Batch, StopRequest},
 };
 use xvs_dataplane::Dataplane;
@@ -121,13 +121,24 @@ pub fn run(
 }
 
 async fn serve_until_stopped(
-    options: Options,
+    mut options: Options,
     keeper: Keeper,
     refusals: Vec<String>,
 ) -> Result<(), RunError> {
     // Opened early, while CAP_CHOWN is there; nobody is answered before all is up.
     let socket = options.instance.socket();
-    let (listener, access) = bind(&socket, &options.writers_group)?;
+    let inherited = options.manager.take_listener();
+    let ours = inherited.is_none();
+    let (listener, access) = match inherited {
+        Some(listener) => adopt(listener, &socket, &options.writers_group)?,
+        None => bind(&socket, &options.writers_group)?,
+    };
+    let remove_socket = || {
+        // The manager's goes on listening, for the next daemon.
+        if ours {
+            remove_socket(&options.instance);
+        }
+    };
     if options.drop_privileges {
         drop_privileges()?;
     }
@@ -151,7 +162,7 @@ async fn serve_until_stopped(
     if let Err(problem) = place(&api, &options, before).await {
         // What forwarded before goes on, and of a first start nothing remains.
         let _ending = worker.finish(had_rules).await;
-        remove_socket(&options.instance);
+        remove_socket();
         return Err(RunError::Placement(problem));
     }
     if had_rules && !options.restore.is_empty() {
@@ -168,17 +179,19 @@ async fn serve_until_stopped(
         socket = %socket.display(),
         "the daemon runs"
     );
+    tell(&options, "READY=1");
     let ending = wait_for_the_end(&mut stops, worker_ended, network_ended).await;
     let keep = match &ending {
         Ok(request) => request.keep.unwrap_or(options.keep),
         // A daemon that breaks down leaves the datapath to the next one.
         Err(_died) => true,
     };
+    tell(&options, "STOPPING=1");
     drop(close);
     if server.await.is_err() {
         warn!("the API server ended badly");
     }
-    remove_socket(&options.instance);
+    remove_socket();
     finish(&worker, &network, keep).await;
     ending.map(|_request| ())
 }
@@ -261,6 +274,12 @@ async fn restore(api: &Api, ops: &[Op]) {
             }
         }
         Err(problem) => warn!(%problem, "no rules were restored"),
+    }
+}
+
+fn tell(options: &Options, state: &str) {
+    if let Err(error) = options.manager.tell(state) {
+        warn!(%error, state, "the service manager was not told");
     }
 }
 

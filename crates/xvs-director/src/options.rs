@@ -3,8 +3,10 @@
 use xvs_control::{Instance, WRITERS_GROUP, wire::HookChoice};
 use xvs_types::Op;
 
+use crate::manager::ServiceManager;
+
 /// The options of a daemon.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Options {
     /// Which instance it runs.
     pub instance: Instance,
@@ -23,6 +25,8 @@ pub struct Options {
     pub drop_privileges: bool,
     /// The group whose members may write, beside root.
     pub writers_group: String,
+    /// Who started the daemon, and perhaps listens for it.
+    pub manager: ServiceManager,
 }
 
 impl Options {
@@ -38,6 +42,7 @@ impl Options {
             restore: Vec::new(),
             drop_privileges: true,
             writers_group: WRITERS_GROUP.to_owned(),
+            manager: ServiceManager::default(),
         }
     }
 }

@@ -13,7 +13,7 @@ use clap::Args;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
 use xvs_control::{Instance, wire::HookChoice};
 use xvs_dataplane::{Bpf, BpfOptions, Dataplane, Simulated};
-use xvs_director::Options;
+use xvs_director::{Options, ServiceManager};
 use xvs_types::Op;
 
 use crate::{faces, hook};
@@ -52,6 +52,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     if !nix::unistd::Uid::effective().is_root() {
         bail!("the daemon must be started by root");
     }
+    let manager = ServiceManager::from_environment()?;
     let instance = Instance::from_environment(arguments.instance.as_deref())?;
     let restore = match &arguments.restore {
         Some(path) => saved_ops(path)?,
@@ -69,6 +70,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         interfaces: (!arguments.interfaces.is_empty()).then_some(arguments.interfaces),
         keep: arguments.keep,
         restore,
+        manager,
         ..Options::new(instance)
     };
     xvs_director::run(options, |instance| open(instance, simulate, connections))?;

@@ -29,7 +29,7 @@ use tower_service::Service;
 use tracing::{debug, warn};
 
 pub use self::{
-    bind::{BindError, WRITERS_GROUP, bind},
+    bind::{BindError, WRITERS_GROUP, adopt, bind},
     peer::{Access, Peer},
 };
 use crate::Director;

@@ -39,6 +39,11 @@ pub(crate) fn can_run() -> bool {
     skip(&missing)
 }
 
+/// Whether a tool that only one test needs is there; in CI it must be.
+pub(crate) fn has(tool: &str) -> bool {
+    installed(tool) || skip(&[tool])
+}
+
 fn installed(tool: &str) -> bool {
     env::var_os("PATH")
         .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(tool).exists()))
@@ -92,7 +97,7 @@ impl Place {
 
     /// Whether a tool that only one test needs is there; in CI it must be.
     pub(crate) fn has(&self, tool: &str) -> bool {
-        installed(tool) || skip(&[tool])
+        has(tool)
     }
 
     /// Runs `ip ARGUMENTS` in the namespace.

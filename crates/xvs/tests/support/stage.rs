@@ -56,6 +56,19 @@ impl Stage {
         self.shell(&format!("mount --bind '{from}' '{to}'"));
     }
 
+    /// Makes a folder of the host the stage's own: it begins with the host's files, and what is
+    /// written to it is nobody else's.
+    pub(crate) fn own_folder(&self, folder: &str) {
+        let own = self
+            .folder()
+            .join("own")
+            .join(folder.trim_start_matches('/'));
+        let own = own.display();
+        self.shell(&format!(
+            "mkdir -p '{own}' && cp -a {folder}/. '{own}' && mount --bind '{own}' {folder}"
+        ));
+    }
+
     /// Runs a line of shell, which must succeed; answers its output.
     pub(crate) fn shell(&self, line: &str) -> String {
         let output = self.run(&["sh", "-c", line], "");
