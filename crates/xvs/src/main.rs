@@ -6,6 +6,7 @@
 //! it could not be or is not so, 2 when the command line is wrong.
 
 mod connections;
+mod drain;
 mod faces;
 mod hook;
 mod host;

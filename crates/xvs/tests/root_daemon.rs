@@ -70,11 +70,23 @@ udp/192.0.2.1:53  10.0.0.2:53  dr           3       0         0            0   0
     );
     place.done(&["rs", "edit", "udp/192.0.2.1:53", "10.0.0.2", "-w", "0"]);
     place.done(&["vs", "edit", "192.0.2.1:80", "-s", "lc"]);
+    // Without packets there is nothing to wait for.
+    assert_eq!(
+        place.done(&["rs", "drain", "udp/192.0.2.1:53", "10.0.0.2"]),
+        "10.0.0.2:53 is empty after 0 s\n"
+    );
+    let json = place.done(&["rs", "drain", "192.0.2.1:80", "10.0.0.1", "--json"]);
+    let outcome: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(outcome["drained"], true);
+    assert_eq!(
+        place.refused(&["rs", "drain", "192.0.2.1:80", "10.0.0.9"]),
+        "xvs: no real server `10.0.0.9:80`\n"
+    );
     assert_eq!(
         place.done(&["ipvsadm-save", "-n"]),
         "\
 -A -t 192.0.2.1:80 -s lc
--a -t 192.0.2.1:80 -r 10.0.0.1:80 -m -w 1
+-a -t 192.0.2.1:80 -r 10.0.0.1:80 -m -w 0
 -A -u 192.0.2.1:53 -s wrr -p 60
 -a -u 192.0.2.1:53 -r 10.0.0.2:53 -g -w 0
 "
