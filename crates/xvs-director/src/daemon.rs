@@ -21,16 +21,18 @@
 //! Start: lock, namespace, dataplane, rules, privileges, threads, socket. End: socket, addresses,
 //! dataplane. Everything that is refused is refused before anything is changed.
 
-use std::{error::Error, fs, io, sync::Arc, time::Instant};
+use std::{error::Error, fs, io, net::SocketAddr, sync::Arc, time::Instant};
 
 use tokio::{
+    net::TcpListener,
     runtime::Builder,
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
 };
 use tracing::{info, warn};
 use xvs_control::{
-    BindError, Director, Instance, adopt, bind, serve,
+    BindError, Director, Instance, adopt, bind, serve, serve_tcp,
     wire::{Batch, StopRequest},
 };
 use xvs_dataplane::Dataplane;
@@ -57,6 +59,14 @@ pub enum RunError {
     /// The dataplane cannot be opened.
     #[error("cannot open the dataplane: {0}")]
     Dataplane(Box<dyn Error + Send + Sync>),
+    /// The address for the API on TCP cannot be had.
+    #[error("cannot listen on `{address}`: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
     /// A part of the daemon ended by itself.
     #[error("{part} ended by itself, which is a bug; the datapath goes on forwarding")]
     Died {
@@ -139,6 +149,13 @@ async fn serve_until_stopped(
             remove_socket(&options.instance);
         }
     };
+    let tcp = match listen(options.listen).await {
+        Ok(tcp) => tcp,
+        Err(error) => {
+            remove_socket();
+            return Err(error);
+        }
+    };
     if options.drop_privileges {
         drop_privileges()?;
     }
@@ -170,10 +187,13 @@ async fn serve_until_stopped(
     } else {
         restore(&api, &options.restore).await;
     }
-    let (close, closed) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, access, api, async {
-        let _told = closed.await;
-    }));
+    let (close, closed) = watch::channel(());
+    let mut servers = JoinSet::new();
+    if let Some(tcp) = tcp {
+        let token = options.token.clone();
+        servers.spawn(serve_tcp(tcp, token, api.clone(), ended(closed.clone())));
+    }
+    servers.spawn(serve(listener, access, api, ended(closed)));
     info!(
         instance = options.instance.name(),
         socket = %socket.display(),
@@ -188,12 +208,32 @@ async fn serve_until_stopped(
     };
     tell(&options, "STOPPING=1");
     drop(close);
-    if server.await.is_err() {
-        warn!("the API server ended badly");
+    while let Some(server) = servers.join_next().await {
+        if server.is_err() {
+            warn!("an API server ended badly");
+        }
     }
     remove_socket();
     finish(&worker, &network, keep).await;
     ending.map(|_request| ())
+}
+
+async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, RunError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    match TcpListener::bind(address).await {
+        Ok(listener) => {
+            info!(%address, "the API is served on TCP too");
+            Ok(Some(listener))
+        }
+        Err(source) => Err(RunError::Listen { address, source }),
+    }
+}
+
+/// Returns when the sender is gone.
+async fn ended(mut closed: watch::Receiver<()>) {
+    while closed.changed().await.is_ok() {}
 }
 
 /// Ends the parts in their order. What has ended already needs no ending.

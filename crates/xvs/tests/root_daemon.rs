@@ -371,3 +371,48 @@ fn root_a_filter_rule_on_a_vip_is_named_in_the_status() {
         .count();
     assert_eq!(told, 1, "{log}");
 }
+
+#[test]
+fn root_the_api_on_tcp_reads_for_all_and_writes_for_who_has_the_token() {
+    if !can_run() {
+        return;
+    }
+    let place = Place::new();
+    if !place.has("curl") {
+        return;
+    }
+    let token = place.runtime.path().join("token");
+    fs::write(&token, "a-secret-that-is-long-enough\n").unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    let path = token.to_str().unwrap();
+    let arguments = ["--listen", "127.0.0.1:7070", "--token-file", path];
+    let refused = place.refused_daemon(&arguments);
+    let message = String::from_utf8(refused.stderr).unwrap();
+    assert!(message.contains("has mode 0644"), "{message}");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    let _daemon = place.daemon(&arguments);
+    let status = |arguments: &str| {
+        let format = "-s -o /dev/null -w %{http_code}";
+        place.run(
+            "curl",
+            &format!("{format} {arguments} http://127.0.0.1:7070/v1/ops"),
+        )
+    };
+    let body = "--data {\"ops\":[\"flush\"]}";
+    assert_eq!(
+        place.run("curl", "-s http://127.0.0.1:7070/v1/virtual-servers"),
+        "[]"
+    );
+    assert_eq!(status(body), "403");
+    let with = |token: &str| format!("{body} --oauth2-bearer {token}");
+    assert_eq!(status(&with("a-secret-that-is-long-enougH")), "403");
+    assert_eq!(status(&with("a-secret-that-is-long-enough")), "200");
+    // A page that had its own name point here.
+    assert_eq!(
+        status(&format!(
+            "{} -H Host:rebound.example:7070",
+            with("a-secret-that-is-long-enough")
+        )),
+        "403"
+    );
+}
