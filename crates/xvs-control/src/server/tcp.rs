@@ -236,7 +236,11 @@ mod tests {
         ] {
             assert!(remote(true).judge(&with(value), true).is_err(), "{value}");
         }
-        assert!(remote(true).judge(&headers(&[host.clone()]), true).is_err());
+        assert!(
+            remote(true)
+                .judge(&headers(std::slice::from_ref(&host)), true)
+                .is_err()
+        );
         assert!(remote(false).judge(&with(""), false).is_ok());
     }
 
