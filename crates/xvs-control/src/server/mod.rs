@@ -13,6 +13,7 @@ mod listing;
 mod openapi;
 mod peer;
 mod routes;
+mod schemas;
 mod tcp;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
