@@ -1,4 +1,4 @@
-//! The control API of xvs: HTTP/JSON on a Unix socket.
+//! The control API of xvs: HTTP/JSON on a Unix socket, and on TCP where that is asked for.
 //!
 //! This crate owns the routes under `/v1`, the JSON they speak ([`wire`]), who may write
 //! ([`Access`]), the server ([`serve`]) and the blocking client that command lines use ([`Client`]).
@@ -29,4 +29,6 @@ pub mod wire;
 pub use client::{Client, ClientError};
 pub use director::Director;
 pub use instance::{DEFAULT_RUNTIME_DIRECTORY, Instance, InstanceError};
-pub use server::{Access, BindError, Peer, WRITERS_GROUP, bind, serve};
+pub use server::{
+    Access, BindError, Peer, Token, TokenError, WRITERS_GROUP, adopt, bind, serve, serve_tcp,
+};

@@ -239,6 +239,22 @@ fn the_document_names_every_route_that_is_served() {
         }
     }
     assert_eq!(operations, 16);
+    let schema = |path: &str, method: &str| {
+        document["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"]
+            .clone()
+    };
+    assert_eq!(
+        schema("/v1/virtual-servers", "get")["items"]["$ref"],
+        "#/components/schemas/VirtualServerListing"
+    );
+    // Every schema that is referred to is there.
+    for rest in body.split("#/components/schemas/").skip(1) {
+        let (name, _) = rest.split_once('"').unwrap();
+        assert!(
+            document["components"]["schemas"][name].is_object(),
+            "{name}"
+        );
+    }
 }
 
 #[test]

@@ -21,16 +21,18 @@
 //! Start: lock, namespace, dataplane, rules, privileges, threads, socket. End: socket, addresses,
 //! dataplane. Everything that is refused is refused before anything is changed.
 
-use std::{error::Error, fs, io, sync::Arc, time::Instant};
+use std::{error::Error, fs, io, net::SocketAddr, sync::Arc, time::Instant};
 
 use tokio::{
+    net::TcpListener,
     runtime::Builder,
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
 };
 use tracing::{info, warn};
 use xvs_control::{
-    BindError, Director, Instance, bind, serve,
+    BindError, Director, Instance, adopt, bind, serve, serve_tcp,
     wire::{Batch, StopRequest},
 };
 use xvs_dataplane::Dataplane;
@@ -57,6 +59,14 @@ pub enum RunError {
     /// The dataplane cannot be opened.
     #[error("cannot open the dataplane: {0}")]
     Dataplane(Box<dyn Error + Send + Sync>),
+    /// The address for the API on TCP cannot be had.
+    #[error("cannot listen on `{address}`: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
     /// A part of the daemon ended by itself.
     #[error("{part} ended by itself, which is a bug; the datapath goes on forwarding")]
     Died {
@@ -121,13 +131,31 @@ pub fn run(
 }
 
 async fn serve_until_stopped(
-    options: Options,
+    mut options: Options,
     keeper: Keeper,
     refusals: Vec<String>,
 ) -> Result<(), RunError> {
     // Opened early, while CAP_CHOWN is there; nobody is answered before all is up.
     let socket = options.instance.socket();
-    let (listener, access) = bind(&socket, &options.writers_group)?;
+    let inherited = options.manager.take_listener();
+    let ours = inherited.is_none();
+    let (listener, access) = match inherited {
+        Some(listener) => adopt(listener, &socket, &options.writers_group)?,
+        None => bind(&socket, &options.writers_group)?,
+    };
+    let remove_socket = || {
+        // The manager's goes on listening, for the next daemon.
+        if ours {
+            remove_socket(&options.instance);
+        }
+    };
+    let tcp = match listen(options.listen).await {
+        Ok(tcp) => tcp,
+        Err(error) => {
+            remove_socket();
+            return Err(error);
+        }
+    };
     if options.drop_privileges {
         drop_privileges()?;
     }
@@ -151,7 +179,7 @@ async fn serve_until_stopped(
     if let Err(problem) = place(&api, &options, before).await {
         // What forwarded before goes on, and of a first start nothing remains.
         let _ending = worker.finish(had_rules).await;
-        remove_socket(&options.instance);
+        remove_socket();
         return Err(RunError::Placement(problem));
     }
     if had_rules && !options.restore.is_empty() {
@@ -159,28 +187,53 @@ async fn serve_until_stopped(
     } else {
         restore(&api, &options.restore).await;
     }
-    let (close, closed) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, access, api, async {
-        let _told = closed.await;
-    }));
+    let (close, closed) = watch::channel(());
+    let mut servers = JoinSet::new();
+    if let Some(tcp) = tcp {
+        let token = options.token.clone();
+        servers.spawn(serve_tcp(tcp, token, api.clone(), ended(closed.clone())));
+    }
+    servers.spawn(serve(listener, access, api, ended(closed)));
     info!(
         instance = options.instance.name(),
         socket = %socket.display(),
         "the daemon runs"
     );
+    tell(&options, "READY=1");
     let ending = wait_for_the_end(&mut stops, worker_ended, network_ended).await;
     let keep = match &ending {
         Ok(request) => request.keep.unwrap_or(options.keep),
         // A daemon that breaks down leaves the datapath to the next one.
         Err(_died) => true,
     };
+    tell(&options, "STOPPING=1");
     drop(close);
-    if server.await.is_err() {
-        warn!("the API server ended badly");
+    while let Some(server) = servers.join_next().await {
+        if server.is_err() {
+            warn!("an API server ended badly");
+        }
     }
-    remove_socket(&options.instance);
+    remove_socket();
     finish(&worker, &network, keep).await;
     ending.map(|_request| ())
+}
+
+async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, RunError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    match TcpListener::bind(address).await {
+        Ok(listener) => {
+            info!(%address, "the API is served on TCP too");
+            Ok(Some(listener))
+        }
+        Err(source) => Err(RunError::Listen { address, source }),
+    }
+}
+
+/// Returns when the sender is gone.
+async fn ended(mut closed: watch::Receiver<()>) {
+    while closed.changed().await.is_ok() {}
 }
 
 /// Ends the parts in their order. What has ended already needs no ending.
@@ -261,6 +314,12 @@ async fn restore(api: &Api, ops: &[Op]) {
             }
         }
         Err(problem) => warn!(%problem, "no rules were restored"),
+    }
+}
+
+fn tell(options: &Options, state: &str) {
+    if let Err(error) = options.manager.tell(state) {
+        warn!(%error, state, "the service manager was not told");
     }
 }
 

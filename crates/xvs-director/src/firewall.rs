@@ -13,7 +13,7 @@ use std::{
 use tokio::{sync::watch, time::timeout};
 use tracing::warn;
 use xvs_net::{FirewallReport, FirewallTarget, examine_firewall};
-use xvs_types::{Rule, VirtualServerId};
+use xvs_types::VirtualServerId;
 
 /// How often the firewall is looked at when nothing changes: it has no notifications that hold for
 /// all its tools.
@@ -40,8 +40,8 @@ impl Firewall {
     }
 
     /// Says which virtual servers there are.
-    pub(crate) fn watch(&self, rules: &[Rule]) {
-        let wanted = targets(rules);
+    pub(crate) fn watch(&self, virtual_servers: impl Iterator<Item = VirtualServerId>) {
+        let wanted = targets(virtual_servers);
         self.targets.send_if_modified(|now| {
             let changed = *now != wanted;
             *now = wanted;
@@ -83,10 +83,11 @@ async fn look(
 }
 
 /// What the firewall's rules are compared with; a firewall mark has no address of its own.
-fn targets(rules: &[Rule]) -> Vec<FirewallTarget> {
-    let mut seen = BTreeSet::new();
-    let ids = rules.iter().map(|(virtual_server, _)| virtual_server.id);
-    ids.filter(|id| seen.insert(*id))
+fn targets(virtual_servers: impl Iterator<Item = VirtualServerId>) -> Vec<FirewallTarget> {
+    // In an order that is the same each time, so that no change is seen where there is none.
+    let sorted: BTreeSet<VirtualServerId> = virtual_servers.collect();
+    sorted
+        .into_iter()
         .filter_map(|id| match id {
             VirtualServerId::Address { protocol, endpoint } => Some(FirewallTarget {
                 address: endpoint.address,
@@ -126,22 +127,20 @@ fn lock(warnings: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
 #[cfg(test)]
 mod tests {
     use xvs_net::FirewallRule;
-    use xvs_types::{Family, VirtualServer};
+    use xvs_types::Family;
 
     use super::*;
 
     #[test]
     fn virtual_servers_with_an_address_are_looked_for() {
-        let rules: Vec<Rule> = [
+        let ids = [
             VirtualServerId::tcp("192.0.2.1:80".parse().unwrap()),
             VirtualServerId::Mark {
                 family: Family::V4,
                 mark: 1,
             },
-        ]
-        .map(|id| (VirtualServer::new(id), Vec::new()))
-        .into();
-        let targets = targets(&rules);
+        ];
+        let targets = targets(ids.into_iter());
         assert_eq!(targets.len(), 1);
         assert_eq!(targets[0].address.to_string(), "192.0.2.1");
     }

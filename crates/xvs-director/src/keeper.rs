@@ -1,20 +1,30 @@
 //! The keeper of the rules: what is in the file, what is in the dataplane, and their order.
 //!
-//! An op is judged by the rule base in memory first; then the new rule base is written to disk; only
-//! then does the dataplane change. Whatever moment the daemon dies at, the next one brings the
+//! An op is judged by the rule base in memory first; then it is written to disk; only then does the
+//! dataplane change. Whatever moment the daemon dies at, the next one brings the
 //! dataplane to what the file says.
 
+use std::borrow::Cow;
+
+use nix::net::if_::if_nametoindex;
 use tracing::warn;
 use xvs_dataplane::{Atomicity, Dataplane};
-use xvs_types::{Op, OpError, Rules, SyncRole, diff};
+use xvs_types::{Op, OpError, Rules, SyncRole, Undo, diff};
 
-use crate::state::{State, StateError, StateFile};
+use crate::{
+    changes::{Changed, RuleChanges},
+    state::{State, StateError, StateFile},
+};
 
 /// The dataplane with its rule base. It lives on the dataplane's thread.
 pub struct Keeper {
     dataplane: Box<dyn Dataplane>,
     file: StateFile,
     state: State,
+    /// What changed since it was asked for last.
+    changed: Changed,
+    /// Whether the file may hold what is no rule: it is written anew with the next change.
+    spoilt: bool,
 }
 
 impl Keeper {
@@ -30,11 +40,14 @@ impl Keeper {
         dataplane: Box<dyn Dataplane>,
         file: StateFile,
     ) -> Result<(Self, Vec<String>), StateError> {
+        let mut file = file;
         let found = file.load()?;
         let mut keeper = Self {
             state: State::default(),
             dataplane,
             file,
+            changed: Changed::everything(),
+            spoilt: false,
         };
         let refusals = match found {
             Some(state) => {
@@ -53,31 +66,49 @@ impl Keeper {
     /// Applies ops in order: one result an op; those of an all-or-nothing batch end with the op that
     /// was refused.
     pub fn apply(&mut self, ops: &[Op], atomicity: Atomicity) -> Vec<Result<(), OpError>> {
-        let mut wanted = self.state.rules.clone();
+        let mut done = Vec::with_capacity(ops.len());
         let mut results = Vec::with_capacity(ops.len());
         for op in ops {
-            let result = wanted.apply(op);
+            let result = on_this_host(op).and_then(|()| self.state.rules.change(op));
+            let result = result.map(|undo| done.push(undo));
             let refused = result.is_err();
             results.push(result);
             if refused && atomicity == Atomicity::AllOrNothing {
+                self.state.rules.take_back(done);
                 return results;
             }
         }
-        // Zeroing changes no rule and needs no write.
-        let writes = ops.iter().any(|op| !matches!(op, Op::Zero { .. }));
-        let before = std::mem::replace(&mut self.state.rules, wanted);
-        if writes && let Err(error) = self.file.store(&self.state) {
-            self.state.rules = before;
-            return vec![
-                Err(system(&error));
-                if atomicity == Atomicity::AllOrNothing {
-                    1
-                } else {
-                    ops.len()
-                }
-            ];
+        let accepted = accepted(ops, &results);
+        if let Err(error) = self.write(&accepted) {
+            self.state.rules.take_back(done);
+            let failed = match atomicity {
+                Atomicity::AllOrNothing => 1,
+                Atomicity::OneByOne => ops.len(),
+            };
+            return vec![Err(system(&error)); failed];
         }
-        self.apply_accepted(ops, atomicity, before, results)
+        self.changed.note(&accepted);
+        let answers = self.dataplane.apply(&accepted, atomicity);
+        if answers.iter().all(Result::is_ok) {
+            self.renew_file();
+            return results;
+        }
+        self.take_out(&accepted, atomicity, done, &answers);
+        match atomicity {
+            Atomicity::AllOrNothing => answers,
+            Atomicity::OneByOne => {
+                let slots = results.iter_mut().filter(|result| result.is_ok());
+                for (slot, answer) in slots.zip(answers) {
+                    *slot = answer;
+                }
+                results
+            }
+        }
+    }
+
+    /// The rules that changed since this was called last; all of them at first.
+    pub fn take_changes(&mut self) -> RuleChanges {
+        self.changed.take(&self.state.rules)
     }
 
     /// Changes settings other than rules, on disk first.
@@ -109,41 +140,46 @@ impl Keeper {
         &self.state
     }
 
-    /// Hands to the dataplane what the rule base accepted. What the dataplane refuses all the same
-    /// (a limit, the kernel) goes out of the rule base and of the file again.
-    fn apply_accepted(
-        &mut self,
-        ops: &[Op],
-        atomicity: Atomicity,
-        before: Rules,
-        mut results: Vec<Result<(), OpError>>,
-    ) -> Vec<Result<(), OpError>> {
-        let accepted: Vec<Op> = ops
-            .iter()
-            .zip(&results)
-            .filter(|(_op, result)| result.is_ok())
-            .map(|(op, _result)| op.clone())
-            .collect();
-        let answers = self.dataplane.apply(&accepted, atomicity);
-        if answers.iter().all(Result::is_ok) {
-            return results;
-        }
-        self.state.rules = match atomicity {
-            Atomicity::AllOrNothing => before,
-            Atomicity::OneByOne => replay(before, &accepted, &answers),
+    /// Writes ops that the rules took. Zeroing changes no rule and needs no write.
+    fn write(&mut self, ops: &[Op]) -> Result<(), StateError> {
+        let changes = |op: &&Op| !matches!(op, Op::Zero { .. });
+        let written = if self.spoilt {
+            self.file.store(&self.state)
+        } else if ops.iter().all(|op| changes(&op)) {
+            self.file.append(ops)
+        } else {
+            let changes: Vec<Op> = ops.iter().filter(changes).cloned().collect();
+            self.file.append(&changes)
         };
+        self.spoilt = written.is_err();
+        written
+    }
+
+    /// Makes a new file of one whose journal has grown. The rules are safe without it.
+    fn renew_file(&mut self) {
+        if self.file.is_outgrown()
+            && let Err(error) = self.file.store(&self.state)
+        {
+            warn!(%error, "the journal goes on growing");
+        }
+    }
+
+    /// Takes out of the rule base and the file what the dataplane refused although the rule base
+    /// accepted it: a limit, the kernel.
+    fn take_out(
+        &mut self,
+        accepted: &[Op],
+        atomicity: Atomicity,
+        done: Vec<Undo>,
+        answers: &[Result<(), OpError>],
+    ) {
+        self.state.rules.take_back(done);
+        if atomicity == Atomicity::OneByOne {
+            replay(&mut self.state.rules, accepted, answers);
+        }
         if let Err(error) = self.file.store(&self.state) {
             warn!(%error, "rules that the dataplane refused stay in the file for now");
-        }
-        match atomicity {
-            Atomicity::AllOrNothing => answers,
-            Atomicity::OneByOne => {
-                let slots = results.iter_mut().filter(|result| result.is_ok());
-                for (slot, answer) in slots.zip(answers) {
-                    *slot = answer;
-                }
-                results
-            }
+            self.spoilt = true;
         }
     }
 
@@ -202,8 +238,32 @@ fn difference(held: &Rules, wanted: &Rules) -> Vec<Op> {
     ops
 }
 
-/// The rules after those ops that the dataplane took.
-fn replay(mut rules: Rules, ops: &[Op], answers: &[Result<(), OpError>]) -> Rules {
+/// What the rule base cannot know: a sync daemon needs an interface that is there.
+fn on_this_host(op: &Op) -> Result<(), OpError> {
+    match op {
+        Op::StartSyncDaemon { daemon } if if_nametoindex(daemon.interface.as_str()).is_err() => {
+            Err(OpError::InterfaceMissing {
+                interface: daemon.interface.clone(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Those of `ops` that were not refused.
+fn accepted<'a>(ops: &'a [Op], results: &[Result<(), OpError>]) -> Cow<'a, [Op]> {
+    if results.iter().all(Result::is_ok) {
+        return Cow::Borrowed(ops);
+    }
+    ops.iter()
+        .zip(results)
+        .filter(|(_op, result)| result.is_ok())
+        .map(|(op, _result)| op.clone())
+        .collect()
+}
+
+/// Applies those ops that the dataplane took.
+fn replay(rules: &mut Rules, ops: &[Op], answers: &[Result<(), OpError>]) {
     for (op, answer) in ops.iter().zip(answers) {
         if answer.is_ok()
             && let Err(error) = rules.apply(op)
@@ -212,7 +272,6 @@ fn replay(mut rules: Rules, ops: &[Op], answers: &[Result<(), OpError>]) -> Rule
             warn!(%error, ?op, "the dataplane took an op that the rules refuse");
         }
     }
-    rules
 }
 
 fn system(error: &StateError) -> OpError {

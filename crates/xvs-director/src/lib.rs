@@ -5,19 +5,24 @@
 //! eBPF: its caller hands it the dataplane.
 
 mod api;
+mod changes;
 mod daemon;
 mod firewall;
+mod journal;
 mod keeper;
 mod lock;
+mod manager;
 mod network;
 mod options;
 mod privileges;
 mod state;
 mod worker;
 
+pub use changes::RuleChanges;
 pub use daemon::{RunError, run};
 pub use keeper::Keeper;
 pub use lock::{InstanceLock, LockError};
+pub use manager::{ServiceManager, ServiceManagerError};
 pub use network::StartNetworkError;
 pub use options::Options;
 pub use privileges::{KEPT, PrivilegeError, drop_privileges};

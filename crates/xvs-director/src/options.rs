@@ -1,10 +1,14 @@
 //! What a daemon is started with.
 
-use xvs_control::{Instance, WRITERS_GROUP, wire::HookChoice};
+use std::net::SocketAddr;
+
+use xvs_control::{Instance, Token, WRITERS_GROUP, wire::HookChoice};
 use xvs_types::Op;
 
+use crate::manager::ServiceManager;
+
 /// The options of a daemon.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Options {
     /// Which instance it runs.
     pub instance: Instance,
@@ -23,6 +27,12 @@ pub struct Options {
     pub drop_privileges: bool,
     /// The group whose members may write, beside root.
     pub writers_group: String,
+    /// Where the API is served on TCP too; default nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Who sends this may write on TCP; none when nobody may.
+    pub token: Option<Token>,
+    /// Who started the daemon, and perhaps listens for it.
+    pub manager: ServiceManager,
 }
 
 impl Options {
@@ -38,6 +48,9 @@ impl Options {
             restore: Vec::new(),
             drop_privileges: true,
             writers_group: WRITERS_GROUP.to_owned(),
+            listen: None,
+            token: None,
+            manager: ServiceManager::default(),
         }
     }
 }

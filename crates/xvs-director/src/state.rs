@@ -1,8 +1,11 @@
-//! What must survive the daemon: the rule base and the settings, in one file.
+//! What must survive the daemon: the rule base and the settings, in a file and the journal of what
+//! changed since.
 //!
 //! The file is replaced as a whole: written beside its place, flushed, renamed, and the folder
 //! flushed. A daemon that dies at any moment, or a machine that loses power, leaves the old file or
-//! the new one, never a mixture.
+//! the new one, never a mixture. Changes of rules are appended to the journal, so that one costs
+//! what it is worth and not what the table weighs; a journal that has grown becomes a new file. The
+//! file names its journal by number, so no file is ever read with the journal of another.
 
 use std::{
     fs::{self, File},
@@ -14,7 +17,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 use xvs_control::wire::HookChoice;
 use xvs_net::SysctlRecord;
-use xvs_types::Rules;
+use xvs_types::{Op, Rules};
+
+use crate::journal::{self, Journal};
 
 /// The format of the file; another one is another daemon's.
 const FORMAT: u32 = 1;
@@ -47,11 +52,20 @@ pub struct AddedAddress {
     pub ifindex: u32,
 }
 
-/// The file of a [`State`].
-#[derive(Clone, Debug)]
+/// The file of a [`State`], with its journal.
+#[derive(Debug)]
 pub struct StateFile {
     path: PathBuf,
+    /// The number of the journal that goes with the file; 0 before there is a file.
+    number: u64,
+    /// Bytes of the file.
+    bytes: u64,
+    /// Open while changes can be appended to it.
+    journal: Option<Journal>,
 }
+
+/// A journal is appended to until it has this many bytes and twice those of its file.
+const JOURNAL_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Why the state cannot be kept or read back.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +102,7 @@ pub enum StateError {
 #[derive(Serialize)]
 struct Written<'a> {
     format: u32,
+    journal: u64,
     #[serde(flatten)]
     state: &'a State,
 }
@@ -96,16 +111,21 @@ impl StateFile {
     /// The file at `path`; its folder must exist.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self {
+            path,
+            number: 0,
+            bytes: 0,
+            journal: None,
+        }
     }
 
     /// Reads the state; none when there is no file.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or understood. It is never taken for empty then: rules would be
-    /// lost.
-    pub fn load(&self) -> Result<Option<State>, StateError> {
+    /// When the file or its journal cannot be read or understood. They are never taken for empty
+    /// then: rules would be lost.
+    pub fn load(&mut self) -> Result<Option<State>, StateError> {
         let text = match fs::read(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -116,42 +136,103 @@ impl StateFile {
                 });
             }
         };
-        parse(&text)
-            .map(Some)
-            .map_err(|reason| StateError::Content {
-                path: self.path.clone(),
-                reason,
-            })
+        let (mut state, number) = parse(&text).map_err(|reason| StateError::Content {
+            path: self.path.clone(),
+            reason,
+        })?;
+        let journal = self.journal_path(number);
+        journal::replay(&journal, &mut state.rules)?;
+        self.number = number;
+        self.bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        Ok(Some(state))
     }
 
-    /// Replaces the file by `state`. When it returns, the new state survives a power loss.
+    /// Replaces the file by `state` and begins a new journal. When it returns, the new state survives
+    /// a power loss.
     ///
     /// # Errors
     ///
     /// When the file cannot be written; the old one is as it was.
-    pub fn store(&self, state: &State) -> Result<(), StateError> {
-        self.replace(state).map_err(|source| StateError::Write {
-            path: self.path.clone(),
-            source,
-        })
+    pub fn store(&mut self, state: &State) -> Result<(), StateError> {
+        let number = self.number + 1;
+        let bytes = self
+            .replace(state, number)
+            .map_err(|source| StateError::Write {
+                path: self.path.clone(),
+                source,
+            })?;
+        self.journal = None;
+        // One that cannot be removed belongs to no file any more, and is emptied before its number
+        // comes again.
+        let _stays = fs::remove_file(self.journal_path(self.number));
+        self.number = number;
+        self.bytes = bytes;
+        Ok(())
     }
 
-    fn replace(&self, state: &State) -> io::Result<()> {
+    /// Appends `ops`, which the rules took, to the journal. When it returns, they survive a power loss.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written; none of them counts then.
+    pub fn append(&mut self, ops: &[Op]) -> Result<(), StateError> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        let path = self.journal_path(self.number);
+        let failed = |source| StateError::Write {
+            path: path.clone(),
+            source,
+        };
+        if self.journal.is_none() {
+            self.journal = Some(Journal::open(&path).map_err(failed)?);
+        }
+        match self.journal.as_mut().map(|journal| journal.append(ops)) {
+            Some(Err(source)) => {
+                // The next attempt finds its end anew.
+                self.journal = None;
+                Err(failed(source))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the journal has grown so much that a new file is due.
+    #[must_use]
+    pub fn is_outgrown(&self) -> bool {
+        let limit = JOURNAL_BYTES.max(self.bytes.saturating_mul(2));
+        self.journal
+            .as_ref()
+            .is_some_and(|journal| journal.bytes() > limit)
+    }
+
+    fn journal_path(&self, number: u64) -> PathBuf {
+        self.path.with_extension(format!("journal-{number}"))
+    }
+
+    fn replace(&self, state: &State, number: u64) -> io::Result<u64> {
         let text = serde_json::to_vec(&Written {
             format: FORMAT,
+            journal: number,
             state,
         })?;
+        // Of a file that was moved away, perhaps: the new one begins with nothing.
+        match fs::remove_file(self.journal_path(number)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _gone => {}
+        }
         let beside = self.path.with_extension("json.new");
         let mut file = File::create(&beside)?;
         file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(&beside, &self.path)?;
         let folder = self.path.parent().unwrap_or_else(|| Path::new("/"));
-        File::open(folder)?.sync_all()
+        File::open(folder)?.sync_all()?;
+        Ok(u64::try_from(text.len()).unwrap_or(u64::MAX))
     }
 }
 
-fn parse(text: &[u8]) -> Result<State, String> {
+fn parse(text: &[u8]) -> Result<(State, u64), String> {
     // The format is looked at first: another one may have other fields.
     let mut value: serde_json::Value =
         serde_json::from_slice(text).map_err(|error| error.to_string())?;
@@ -162,7 +243,14 @@ fn parse(text: &[u8]) -> Result<State, String> {
         let found = format.map_or_else(|| "none".to_owned(), |format| format.to_string());
         return Err(format!("its format is {found}, not {FORMAT}"));
     }
-    serde_json::from_value(value).map_err(|error| error.to_string())
+    // A file of before there were journals has none.
+    let journal = value
+        .as_object_mut()
+        .and_then(|object| object.remove("journal"))
+        .map_or(Some(0), |number| number.as_u64())
+        .ok_or("its journal is no number")?;
+    let state = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    Ok((state, journal))
 }
 
 #[cfg(test)]
@@ -199,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_was_stored_is_loaded_and_nothing_is_none() {
-        let (_folder, file, _path) = file();
+        let (_folder, mut file, _path) = file();
         assert_eq!(file.load().unwrap(), None);
         file.store(&some_state()).unwrap();
         assert_eq!(file.load().unwrap(), Some(some_state()));
@@ -207,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_write_torn_at_any_byte_leaves_the_old_state() {
-        let (_folder, file, path) = file();
+        let (_folder, mut file, path) = file();
         file.store(&some_state()).unwrap();
         let whole = fs::read(&path).unwrap();
         for length in (0..whole.len()).step_by(97) {
@@ -221,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_damaged_file_is_an_error_and_never_an_empty_rule_base() {
-        let (_folder, file, path) = file();
+        let (_folder, mut file, path) = file();
         file.store(&some_state()).unwrap();
         let whole = fs::read(&path).unwrap();
         for length in (0..whole.len()).step_by(97) {
@@ -233,7 +321,7 @@ mod tests {
 
     #[test]
     fn another_format_is_refused_by_name() {
-        let (_folder, file, path) = file();
+        let (_folder, mut file, path) = file();
         fs::write(&path, r#"{"format":2,"rules":{}}"#).unwrap();
         let text = file.load().unwrap_err().to_string();
         assert!(text.contains("its format is 2, not 1"), "{text}");
@@ -241,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_state_that_cannot_be_written_keeps_the_old_one() {
-        let (folder, file, path) = file();
+        let (folder, mut file, path) = file();
         file.store(&some_state()).unwrap();
         // A folder in the way of the file beside it, as a full disk would be.
         fs::create_dir(path.with_extension("json.new")).unwrap();
@@ -251,5 +339,88 @@ mod tests {
         ));
         assert_eq!(file.load().unwrap(), Some(some_state()));
         drop(folder);
+    }
+
+    fn add(port: u16) -> Op {
+        let endpoint = xvs_types::Endpoint::new("192.0.2.1".parse().unwrap(), port);
+        Op::AddVirtualServer {
+            virtual_server: VirtualServer::new(VirtualServerId::tcp(endpoint)),
+        }
+    }
+
+    /// `some_state` with these ports more.
+    fn with_ports(ports: &[u16]) -> State {
+        let mut state = some_state();
+        for port in ports {
+            state.rules.apply(&add(*port)).unwrap();
+        }
+        state
+    }
+
+    #[test]
+    fn what_was_appended_is_loaded_with_the_file_and_goes_into_the_next_one() {
+        let (folder, mut file, path) = file();
+        file.store(&some_state()).unwrap();
+        file.append(&[add(100), add(101)]).unwrap();
+        file.append(&[add(102)]).unwrap();
+        let mut next = StateFile::new(path.clone());
+        let expected = with_ports(&[100, 101, 102]);
+        assert_eq!(next.load().unwrap(), Some(expected.clone()));
+        next.append(&[add(103)]).unwrap();
+        next.store(&expected).unwrap();
+        assert_eq!(StateFile::new(path.clone()).load().unwrap(), Some(expected));
+        // Nothing but the file is left, and a journal from elsewhere is no part of a new file.
+        let names: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(names, ["state.json"]);
+        next.append(&[add(104)]).unwrap();
+        fs::remove_file(&path).unwrap();
+        let mut first = StateFile::new(path.clone());
+        assert_eq!(first.load().unwrap(), None);
+        first.store(&some_state()).unwrap();
+        first.store(&some_state()).unwrap();
+        assert_eq!(StateFile::new(path).load().unwrap(), Some(some_state()));
+    }
+
+    #[test]
+    fn a_batch_torn_at_any_byte_is_as_if_it_had_never_been() {
+        let (_folder, mut file, path) = file();
+        file.store(&some_state()).unwrap();
+        file.append(&[add(100)]).unwrap();
+        let journal = path.with_extension("journal-1");
+        let whole = fs::read(&journal).unwrap();
+        file.append(&[add(101), add(102)]).unwrap();
+        let longer = fs::read(&journal).unwrap();
+        for length in whole.len()..longer.len() {
+            fs::write(&journal, &longer[..length]).unwrap();
+            let mut next = StateFile::new(path.clone());
+            assert_eq!(next.load().unwrap(), Some(with_ports(&[100])), "{length}");
+            next.append(&[add(103)]).unwrap();
+            assert_eq!(
+                StateFile::new(path.clone()).load().unwrap(),
+                Some(with_ports(&[100, 103])),
+                "{length}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_damaged_journal_is_an_error_that_names_its_line() {
+        let (_folder, mut file, path) = file();
+        file.store(&some_state()).unwrap();
+        file.append(&[add(100)]).unwrap();
+        let journal = path.with_extension("journal-1");
+        let whole = fs::read_to_string(&journal).unwrap();
+        for (text, reason) in [
+            (format!("{whole}{{}}\n{whole}"), "line 2"),
+            (format!("{whole}{whole}"), "exists already"),
+        ] {
+            fs::write(&journal, text).unwrap();
+            let error = StateFile::new(path.clone()).load().unwrap_err();
+            assert!(matches!(error, StateError::Content { .. }), "{error}");
+            assert!(error.to_string().contains(reason), "{error}");
+        }
     }
 }

@@ -29,7 +29,7 @@ pub use persistence::{Persistence, PersistenceEngine, PersistenceMask};
 pub use real_server::{
     ForwardingMethod, RealServer, Thresholds, Tunnel, TunnelChecksum, TunnelKind, Weight,
 };
-pub use rules::Rules;
+pub use rules::{Rules, Undo};
 pub use scheduler::{ParseSchedulerError, Scheduler, SchedulerFlags};
 pub use sync_daemon::{SyncDaemon, SyncRole};
 pub use timeouts::Timeouts;

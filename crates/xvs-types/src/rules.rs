@@ -7,11 +7,14 @@
 mod check;
 #[cfg(test)]
 mod tests;
+mod undo;
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::undo::Step;
+pub use self::undo::Undo;
 use crate::{
     Endpoint, ForwardingMethod, Op, OpError, RealServer, Rule, SyncDaemon, SyncRole, Timeouts,
     VirtualServer, VirtualServerId,
@@ -61,12 +64,21 @@ impl Rules {
     ///
     /// The first reason for which the kernel would refuse.
     pub fn apply(&mut self, op: &Op) -> Result<(), OpError> {
-        match op {
+        self.change(op).map(|_undo| ())
+    }
+
+    /// Applies one op as [`Rules::apply`] does; answers what takes it back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rules::apply`].
+    pub fn change(&mut self, op: &Op) -> Result<Undo, OpError> {
+        let step = match op {
             Op::AddRealServer {
                 virtual_server,
                 real_server,
-            } => self.add_real_server(virtual_server, real_server),
-            Op::AddVirtualServer { virtual_server } => self.add_virtual_server(virtual_server),
+            } => self.add_real_server(virtual_server, real_server)?,
+            Op::AddVirtualServer { virtual_server } => self.add_virtual_server(virtual_server)?,
             Op::DeleteRealServer {
                 virtual_server,
                 endpoint,
@@ -74,49 +86,50 @@ impl Rules {
                 let position = self.position(virtual_server)?;
                 let real_servers = &mut self.rules[position].1;
                 let place = place(real_servers, *endpoint)?;
-                real_servers.remove(place);
-                Ok(())
+                let deleted = real_servers.remove(place);
+                Step::InsertRealServer(*virtual_server, place, deleted)
             }
             Op::DeleteVirtualServer { id } => {
                 let position = self.position(id)?;
-                self.rules.remove(position);
-                self.serials.remove(position);
+                let rule = self.rules.remove(position);
+                let serial = self.serials.remove(position);
                 self.index.remove(id);
-                Ok(())
+                Step::InsertRule(position, serial, rule)
             }
             Op::EditRealServer {
                 virtual_server,
                 real_server,
-            } => self.edit_real_server(virtual_server, real_server),
+            } => self.edit_real_server(virtual_server, real_server)?,
             Op::EditVirtualServer { virtual_server } => {
                 let position = self.position(&virtual_server.id)?;
                 check::virtual_server(virtual_server)?;
-                self.rules[position].0.clone_from(virtual_server);
-                Ok(())
+                let config = &mut self.rules[position].0;
+                Step::SetVirtualServer(std::mem::replace(config, virtual_server.clone()))
             }
-            Op::Flush => {
-                self.rules.clear();
-                self.serials.clear();
-                self.index.clear();
-                Ok(())
-            }
+            Op::Flush => Step::SetRules {
+                rules: std::mem::take(&mut self.rules),
+                serials: std::mem::take(&mut self.serials),
+                index: std::mem::take(&mut self.index),
+            },
             Op::SetTimeouts { timeouts } => {
                 check::timeouts(*timeouts)?;
-                self.timeouts = *timeouts;
-                Ok(())
+                Step::SetTimeouts(std::mem::replace(&mut self.timeouts, *timeouts))
             }
-            Op::StartSyncDaemon { daemon } => self.start_sync_daemon(daemon),
+            Op::StartSyncDaemon { daemon } => self.start_sync_daemon(daemon)?,
             Op::StopSyncDaemon { role } => {
                 let running = self
                     .sync_daemons
                     .iter()
                     .position(|daemon| daemon.role == *role)
                     .ok_or(OpError::SyncDaemonMissing)?;
-                self.sync_daemons.remove(running);
-                Ok(())
+                Step::InsertSyncDaemon(running, self.sync_daemons.remove(running))
             }
-            Op::Zero { id } => id.map_or(Ok(()), |id| self.position(&id).map(|_found| ())),
-        }
+            Op::Zero { id } => {
+                id.map_or(Ok(()), |id| self.position(&id).map(|_found| ()))?;
+                Step::Nothing
+            }
+        };
+        Ok(Undo(step))
     }
 
     /// Applies `ops` in order, all or none.
@@ -125,15 +138,16 @@ impl Rules {
     ///
     /// The place in `ops` of the first op that was refused, and why; nothing was changed.
     pub fn apply_all(&mut self, ops: &[Op]) -> Result<(), (usize, OpError)> {
-        // One op is atomic by itself, and the most common batch: it needs no copy.
-        if let [op] = ops {
-            return self.apply(op).map_err(|error| (0, error));
-        }
-        let mut changed = self.clone();
+        let mut done = Vec::with_capacity(ops.len());
         for (place, op) in ops.iter().enumerate() {
-            changed.apply(op).map_err(|error| (place, error))?;
+            match self.change(op) {
+                Ok(undo) => done.push(undo),
+                Err(error) => {
+                    self.take_back(done);
+                    return Err((place, error));
+                }
+            }
         }
-        *self = changed;
         Ok(())
     }
 
@@ -177,7 +191,7 @@ impl Rules {
         self.sync_daemons.iter().find(|daemon| daemon.role == role)
     }
 
-    fn add_virtual_server(&mut self, virtual_server: &VirtualServer) -> Result<(), OpError> {
+    fn add_virtual_server(&mut self, virtual_server: &VirtualServer) -> Result<Step, OpError> {
         let id = virtual_server.id;
         if self.index.contains_key(&id) {
             return Err(OpError::VirtualServerExists { id });
@@ -187,14 +201,14 @@ impl Rules {
         self.serials.push(self.next_serial);
         self.rules.push((virtual_server.clone(), Vec::new()));
         self.next_serial += 1;
-        Ok(())
+        Ok(Step::RemoveLastRule)
     }
 
     fn add_real_server(
         &mut self,
         id: &VirtualServerId,
         real_server: &RealServer,
-    ) -> Result<(), OpError> {
+    ) -> Result<Step, OpError> {
         let position = self.position(id)?;
         let real_server = with_the_port_of(id, real_server);
         self.check_family(id, &real_server)?;
@@ -207,25 +221,25 @@ impl Rules {
         }
         check::unicast(real_server.endpoint.address)?;
         real_servers.push(real_server);
-        Ok(())
+        Ok(Step::RemoveLastRealServer(*id))
     }
 
     fn edit_real_server(
         &mut self,
         id: &VirtualServerId,
         real_server: &RealServer,
-    ) -> Result<(), OpError> {
+    ) -> Result<Step, OpError> {
         let position = self.position(id)?;
         let real_server = with_the_port_of(id, real_server);
         self.check_family(id, &real_server)?;
         check::real_server(&real_server)?;
         let real_servers = &mut self.rules[position].1;
         let place = place(real_servers, real_server.endpoint)?;
-        real_servers[place] = real_server;
-        Ok(())
+        let before = std::mem::replace(&mut real_servers[place], real_server);
+        Ok(Step::SetRealServer(*id, place, before))
     }
 
-    fn start_sync_daemon(&mut self, daemon: &SyncDaemon) -> Result<(), OpError> {
+    fn start_sync_daemon(&mut self, daemon: &SyncDaemon) -> Result<Step, OpError> {
         let crosses_families = self.rules.iter().any(|(virtual_server, real_servers)| {
             let family = virtual_server.id.family();
             real_servers
@@ -239,7 +253,7 @@ impl Rules {
             return Err(OpError::SyncDaemonExists);
         }
         self.sync_daemons.push(daemon.clone());
-        Ok(())
+        Ok(Step::RemoveLastSyncDaemon)
     }
 
     fn position(&self, id: &VirtualServerId) -> Result<usize, OpError> {

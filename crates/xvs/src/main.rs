@@ -7,6 +7,7 @@
 
 mod configuration;
 mod connections;
+mod drain;
 mod faces;
 mod hook;
 mod host;

@@ -9,6 +9,7 @@ use xvs_types::{
 };
 
 use crate::{
+    drain,
     output::{self, Align, Table, short},
     spec::{VirtualServerName, name, real_endpoint},
     target::Target,
@@ -36,6 +37,8 @@ pub(crate) enum Command {
         #[arg(value_name = "RS")]
         real_server: Address,
     },
+    /// Give a real server no new connections, and wait until it has none
+    Drain(drain::Arguments),
     /// Change what is said of a real server; the rest stays
     Edit {
         #[command(flatten)]
@@ -153,6 +156,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
             };
             apply(&mut which.connect()?, op)
         }
+        Command::Drain(arguments) => drain::run(&arguments),
         Command::Edit {
             which,
             real_server,

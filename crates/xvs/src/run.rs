@@ -5,15 +5,16 @@ use std::{
     error::Error,
     fs,
     io::{self, BufReader, IsTerminal},
+    net::SocketAddr,
     path::PathBuf,
 };
 
 use anyhow::{Context, bail};
 use clap::Args;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
-use xvs_control::{Instance, wire::HookChoice};
+use xvs_control::{Instance, Token, wire::HookChoice};
 use xvs_dataplane::{Bpf, BpfOptions, Dataplane, Simulated};
-use xvs_director::Options;
+use xvs_director::{Options, ServiceManager};
 use xvs_types::Op;
 
 use crate::{faces, hook};
@@ -36,6 +37,12 @@ pub(crate) struct Arguments {
     /// Room for so many connections [default: by memory, between 65536 and 4194304]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1024..=268_435_456))]
     connections: Option<u32>,
+    /// Serve the API on TCP too: for reading, and for writing with the token of `--token-file`
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+    /// A file of mode 0600 with a token; who sends it as bearer token may write on TCP
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    token_file: Option<PathBuf>,
     /// Leave the datapath forwarding when the daemon is told to end
     #[arg(long)]
     keep: bool,
@@ -52,11 +59,14 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     if !nix::unistd::Uid::effective().is_root() {
         bail!("the daemon must be started by root");
     }
+    let manager = ServiceManager::from_environment()?;
     let instance = Instance::from_environment(arguments.instance.as_deref())?;
     let restore = match &arguments.restore {
         Some(path) => saved_ops(path)?,
         None => Vec::new(),
     };
+    let token = arguments.token_file.as_deref().map(Token::read);
+    let token = token.transpose()?;
     start_logging();
     let Arguments {
         connections,
@@ -69,6 +79,9 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         interfaces: (!arguments.interfaces.is_empty()).then_some(arguments.interfaces),
         keep: arguments.keep,
         restore,
+        listen: arguments.listen,
+        token,
+        manager,
         ..Options::new(instance)
     };
     xvs_director::run(options, |instance| open(instance, simulate, connections))?;

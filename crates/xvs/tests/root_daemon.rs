@@ -70,11 +70,23 @@ udp/192.0.2.1:53  10.0.0.2:53  dr           3       0         0            0   0
     );
     place.done(&["rs", "edit", "udp/192.0.2.1:53", "10.0.0.2", "-w", "0"]);
     place.done(&["vs", "edit", "192.0.2.1:80", "-s", "lc"]);
+    // Without packets there is nothing to wait for.
+    assert_eq!(
+        place.done(&["rs", "drain", "udp/192.0.2.1:53", "10.0.0.2"]),
+        "10.0.0.2:53 is empty after 0 s\n"
+    );
+    let json = place.done(&["rs", "drain", "192.0.2.1:80", "10.0.0.1", "--json"]);
+    let outcome: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(outcome["drained"], true);
+    assert_eq!(
+        place.refused(&["rs", "drain", "192.0.2.1:80", "10.0.0.9"]),
+        "xvs: no real server `10.0.0.9:80`\n"
+    );
     assert_eq!(
         place.done(&["ipvsadm-save", "-n"]),
         "\
 -A -t 192.0.2.1:80 -s lc
--a -t 192.0.2.1:80 -r 10.0.0.1:80 -m -w 1
+-a -t 192.0.2.1:80 -r 10.0.0.1:80 -m -w 0
 -A -u 192.0.2.1:53 -s wrr -p 60
 -a -u 192.0.2.1:53 -r 10.0.0.2:53 -g -w 0
 "
@@ -390,4 +402,49 @@ fn root_a_plan_says_what_a_file_would_change() {
         serde_json::from_str(&place.done(&["plan", file, "--json"])).unwrap();
     assert_eq!(plan["changes"].as_array().unwrap().len(), 3);
     assert!(plan["changes"][0]["op"]["add_real_server"].is_object());
+}
+
+#[test]
+fn root_the_api_on_tcp_reads_for_all_and_writes_for_who_has_the_token() {
+    if !can_run() {
+        return;
+    }
+    let place = Place::new();
+    if !place.has("curl") {
+        return;
+    }
+    let token = place.runtime.path().join("token");
+    fs::write(&token, "a-secret-that-is-long-enough\n").unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    let path = token.to_str().unwrap();
+    let arguments = ["--listen", "127.0.0.1:7070", "--token-file", path];
+    let refused = place.refused_daemon(&arguments);
+    let message = String::from_utf8(refused.stderr).unwrap();
+    assert!(message.contains("has mode 0644"), "{message}");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    let _daemon = place.daemon(&arguments);
+    let status = |arguments: &str| {
+        let format = "-s -o /dev/null -w %{http_code}";
+        place.run(
+            "curl",
+            &format!("{format} {arguments} http://127.0.0.1:7070/v1/ops"),
+        )
+    };
+    let body = "--data {\"ops\":[\"flush\"]}";
+    assert_eq!(
+        place.run("curl", "-s http://127.0.0.1:7070/v1/virtual-servers"),
+        "[]"
+    );
+    assert_eq!(status(body), "403");
+    let with = |token: &str| format!("{body} --oauth2-bearer {token}");
+    assert_eq!(status(&with("a-secret-that-is-long-enougH")), "403");
+    assert_eq!(status(&with("a-secret-that-is-long-enough")), "200");
+    // A page that had its own name point here.
+    assert_eq!(
+        status(&format!(
+            "{} -H Host:rebound.example:7070",
+            with("a-secret-that-is-long-enough")
+        )),
+        "403"
+    );
 }

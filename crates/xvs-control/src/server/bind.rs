@@ -71,8 +71,7 @@ pub fn bind(path: &Path, group: &str) -> Result<(UnixListener, Access), BindErro
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed("look for")(error)),
     }
-    let group =
-        Group::from_name(group).map_err(|error| failed("look up the group of")(error.into()))?;
+    let group = writers(group, path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed("make"))?;
     // The mode of the socket's inode becomes that of the file, less the umask (unix_bind_bsd in
     // net/unix/af_unix.c, Linux 6.12), so there is no moment in which the file has a wider one.
@@ -95,4 +94,36 @@ pub fn bind(path: &Path, group: &str) -> Result<(UnixListener, Access), BindErro
         writers: group.map(|group| group.gid.as_raw()),
     };
     Ok((listener, access))
+}
+
+/// Takes over a control socket that a service manager opened at `path`, and says who may write on it:
+/// root, and the members of `group` when that exists. Its mode is the manager's business. Call it
+/// from within a tokio runtime.
+///
+/// # Errors
+///
+/// When the system refuses.
+pub fn adopt(
+    listener: std::os::unix::net::UnixListener,
+    path: &Path,
+    group: &str,
+) -> Result<(UnixListener, Access), BindError> {
+    let group = writers(group, path)?;
+    let listener = UnixListener::from_std(listener).map_err(|source| BindError::System {
+        doing: "register",
+        path: path.to_owned(),
+        source,
+    })?;
+    let access = Access {
+        writers: group.map(|group| group.gid.as_raw()),
+    };
+    Ok((listener, access))
+}
+
+fn writers(group: &str, path: &Path) -> Result<Option<Group>, BindError> {
+    Group::from_name(group).map_err(|error| BindError::System {
+        doing: "look up the group of",
+        path: path.to_owned(),
+        source: error.into(),
+    })
 }

@@ -13,14 +13,17 @@ mod listing;
 mod openapi;
 mod peer;
 mod routes;
+mod schemas;
+mod tcp;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
 use axum::Extension;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{UnixListener, UnixStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::Semaphore,
     task::JoinSet,
     time::timeout,
@@ -29,9 +32,11 @@ use tower_service::Service;
 use tracing::{debug, warn};
 
 pub use self::{
-    bind::{BindError, WRITERS_GROUP, bind},
+    bind::{BindError, WRITERS_GROUP, adopt, bind},
     peer::{Access, Peer},
+    tcp::{Token, TokenError},
 };
+use self::{peer::Caller, tcp::Remote};
 use crate::Director;
 
 /// Connections served at a time; more wait in the listen queue.
@@ -55,8 +60,58 @@ pub async fn serve<D: Director>(
     director: D,
     shutdown: impl Future<Output = ()>,
 ) {
+    serve_on(Door::Local(listener, access), director, shutdown).await;
+}
+
+/// Serves the API on TCP like [`serve`]: everybody may read; who sends `token` may write, and nobody
+/// where there is none.
+pub async fn serve_tcp<D: Director>(
+    listener: TcpListener,
+    token: Option<Token>,
+    director: D,
+    shutdown: impl Future<Output = ()>,
+) {
+    serve_on(Door::Remote(listener, token), director, shutdown).await;
+}
+
+/// Where connections come in.
+enum Door {
+    Local(UnixListener, Access),
+    Remote(TcpListener, Option<Token>),
+}
+
+/// A connection that came in.
+enum Stream {
+    Local(UnixStream),
+    Remote(TcpStream),
+}
+
+impl Door {
+    async fn accept(&self) -> io::Result<Stream> {
+        Ok(match self {
+            Self::Local(listener, _) => Stream::Local(listener.accept().await?.0),
+            Self::Remote(listener, _) => Stream::Remote(listener.accept().await?.0),
+        })
+    }
+
+    /// Who is at the other end of `stream`.
+    fn caller(&self, stream: &Stream) -> io::Result<Caller> {
+        match (self, stream) {
+            (Self::Local(_, access), Stream::Local(stream)) => {
+                Peer::of(stream, access).map(Caller::Local)
+            }
+            (Self::Remote(_, token), Stream::Remote(stream)) => Ok(Caller::Remote(Remote {
+                local: stream.local_addr()?,
+                token: token.clone(),
+            })),
+            // `accept` gives each door its own streams.
+            _ => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+}
+
+async fn serve_on<D: Director>(door: Door, director: D, shutdown: impl Future<Output = ()>) {
     let router = routes::router(director);
-    let access = Arc::new(access);
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let mut tasks = JoinSet::new();
     tokio::pin!(shutdown);
@@ -64,7 +119,7 @@ pub async fn serve<D: Director>(
         // The semaphore is never closed, so acquiring a permit cannot fail.
         let next = async {
             let slot = Arc::clone(&slots).acquire_owned().await;
-            (slot, listener.accept().await)
+            (slot, door.accept().await)
         };
         let (slot, accepted) = tokio::select! {
             () = &mut shutdown => break,
@@ -72,23 +127,26 @@ pub async fn serve<D: Director>(
         };
         while tasks.try_join_next().is_some() {}
         let stream = match accepted {
-            Ok((stream, _address)) => stream,
+            Ok(stream) => stream,
             Err(error) => {
                 warn!(%error, "cannot accept a connection to the control socket");
                 tokio::time::sleep(ACCEPT_REST).await;
                 continue;
             }
         };
-        let peer = match Peer::of(&stream, &access) {
-            Ok(peer) => peer,
+        let caller = match door.caller(&stream) {
+            Ok(caller) => caller,
             Err(error) => {
                 warn!(%error, "cannot read the credentials of a peer: its connection is closed");
                 continue;
             }
         };
-        let router = router.clone().layer(Extension(peer));
+        let router = router.clone().layer(Extension(caller));
         tasks.spawn(async move {
-            connection(stream, router).await;
+            match stream {
+                Stream::Local(stream) => connection(stream, router).await,
+                Stream::Remote(stream) => connection(stream, router).await,
+            }
             drop(slot);
         });
     }
@@ -101,7 +159,7 @@ pub async fn serve<D: Director>(
     }
 }
 
-async fn connection(stream: UnixStream, router: axum::Router) {
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, router: axum::Router) {
     let service = service_fn(move |request: Request<Incoming>| router.clone().call(request));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

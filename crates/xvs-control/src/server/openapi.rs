@@ -1,9 +1,10 @@
 //! The routes for machines: an OpenAPI 3.1 document.
 //!
-//! It names every route, method, parameter and problem; bodies are described in words and by the
-//! name of the type that defines them, since those types are the one definition.
+//! It names every route, method, parameter and problem; the schemas of bodies are in `schemas.rs`.
 
 use serde_json::{Value, json};
+
+use super::schemas;
 
 /// The document.
 pub(super) fn document() -> Value {
@@ -13,7 +14,8 @@ pub(super) fn document() -> Value {
             "title": "xvs control API",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "HTTP/JSON on a Unix socket. Everyone who can open the socket may read; \
-                            root and the group `xvs` may write.",
+                            root and the group `xvs` may write. On TCP, where it is asked for, \
+                            writes need the daemon's bearer token.",
         },
         "paths": {
             "/v1/connections": {
@@ -49,24 +51,23 @@ pub(super) fn document() -> Value {
                 "get": operation("Virtual and real servers with counts", "array of VirtualServerListing", &[]),
             },
         },
-        "components": { "schemas": { "Problem": {
-            "type": "object",
-            "required": ["code", "message"],
-            "properties": {
-                "code": { "type": "string", "description": "stable; programs decide by it" },
-                "message": { "type": "string", "description": "what failed, on what" },
-                "hint": { "type": "string", "description": "what to do about it" },
-            },
-        } } },
+        "components": {
+            "schemas": schemas::all(),
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+        },
     })
 }
 
 fn operation(summary: &str, answer: &str, parameters: &[Value]) -> Value {
+    let mut done = json!({ "description": answer });
+    if let Some(schema) = schemas::named(answer) {
+        done["content"] = json!({ "application/json": { "schema": schema } });
+    }
     json!({
         "summary": summary,
         "parameters": parameters,
         "responses": {
-            "200": { "description": answer },
+            "200": done,
             "default": {
                 "description": "Problem",
                 "content": { "application/problem+json": {
@@ -82,7 +83,7 @@ fn with_body(summary: &str, body: &str, answer: &str) -> Value {
     operation["requestBody"] = json!({
         "required": true,
         "description": body,
-        "content": { "application/json": { "schema": { "type": "object" } } },
+        "content": { "application/json": { "schema": schemas::named(body) } },
     });
     operation
 }

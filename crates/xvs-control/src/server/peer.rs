@@ -4,11 +4,22 @@ use std::{io, os::fd::AsRawFd};
 
 use tokio::net::UnixStream;
 
+use super::tcp::Remote;
+
 /// Who may write: root, and this group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// The group id whose members may write; none when only root may.
     pub writers: Option<u32>,
+}
+
+/// Whose connection it is.
+#[derive(Clone, Debug)]
+pub(super) enum Caller {
+    /// A process of this host.
+    Local(Peer),
+    /// Somebody on TCP, judged request by request.
+    Remote(Remote),
 }
 
 /// The process that opened a connection, as it was then.

@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use xvs_types::{Op, Timeouts};
 
-use super::{listing, openapi, peer::Peer};
+use super::{listing, openapi, peer::Caller};
 use crate::{
     Director,
     wire::{API_VERSION, Batch, Code, ConnectionCount, ConnectionQuery, Problem, Version},
@@ -54,15 +54,19 @@ pub(super) fn router<D: Director>(director: D) -> Router {
 }
 
 /// Before every route: may this peer do this; after too long: no.
-async fn guard(Extension(peer): Extension<Peer>, request: Request, next: Next) -> Response {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !reads && !peer.may_write {
-        return Problem::new(
+async fn guard(Extension(caller): Extension<Caller>, request: Request, next: Next) -> Response {
+    let writes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let judged = match caller {
+        Caller::Local(peer) if writes && !peer.may_write => Err(Problem::new(
             Code::Forbidden,
             format!("user {} may look but not change anything", peer.uid),
         )
-        .with_hint("run this as root or as a member of the group `xvs`")
-        .into_response();
+        .with_hint("run this as root or as a member of the group `xvs`")),
+        Caller::Local(_) => Ok(()),
+        Caller::Remote(remote) => remote.judge(request.headers(), writes),
+    };
+    if let Err(problem) = judged {
+        return problem.into_response();
     }
     // The limit of the body's reader counts bytes as they come; an announced length is not waited for.
     let announced = request.headers().get(header::CONTENT_LENGTH);

@@ -354,35 +354,33 @@ impl Bpf {
 
 impl Dataplane for Bpf {
     fn apply(&mut self, ops: &[Op], atomicity: Atomicity) -> Vec<Result<(), OpError>> {
-        let before = self.rules.clone();
         self.users = None;
         let mut results = Vec::with_capacity(ops.len());
+        let mut done = Vec::with_capacity(ops.len());
         let mut touched = Vec::new();
         let mut known = HashSet::new();
         for op in ops {
-            let result = limits::check(op).and_then(|()| self.rules.apply(op));
-            if result.is_err() && atomicity == Atomicity::AllOrNothing {
-                self.rules = before;
-                results.push(result);
-                return results;
-            }
-            if result.is_ok() {
-                for id in self.ids_of(op, &before) {
-                    if known.insert(id) {
-                        touched.push(id);
-                    }
+            let ids = self.ids_of(op);
+            let result = limits::check(op).and_then(|()| self.rules.change(op));
+            let refused = result.is_err();
+            results.push(result.map(|undo| done.push(undo)));
+            if refused {
+                if atomicity == Atomicity::AllOrNothing {
+                    self.rules.take_back(done);
+                    return results;
                 }
-                match op {
-                    Op::SetTimeouts { .. } => self.apply_timeouts(),
-                    Op::Zero { id } => self.zero(id.as_ref()),
-                    _ => {}
-                }
+                continue;
             }
-            results.push(result);
+            touched.extend(ids.into_iter().filter(|id| known.insert(*id)));
+            match op {
+                Op::SetTimeouts { .. } => self.apply_timeouts(),
+                Op::Zero { id } => self.zero(id.as_ref()),
+                _ => {}
+            }
         }
         if let Err(error) = self.bring(&touched) {
             // A limit was met half-way: back to what was there.
-            self.rules = before;
+            self.rules.take_back(done);
             if let Err(second) = self.bring(&touched) {
                 tracing::error!(%second, "the maps are not what the rules say");
             }
@@ -588,8 +586,8 @@ impl Bpf {
         })
     }
 
-    /// The virtual servers that an op touches.
-    fn ids_of(&self, op: &Op, before: &Rules) -> Vec<VirtualServerId> {
+    /// The virtual servers that an op will touch.
+    fn ids_of(&self, op: &Op) -> Vec<VirtualServerId> {
         match op {
             Op::AddRealServer { virtual_server, .. }
             | Op::DeleteRealServer { virtual_server, .. }
@@ -598,12 +596,10 @@ impl Bpf {
                 vec![virtual_server.id]
             }
             Op::DeleteVirtualServer { id } => vec![*id],
-            Op::Flush => before
-                .rules()
-                .iter()
-                .chain(self.rules.rules())
-                .map(|(server, _)| server.id)
-                .collect(),
+            Op::Flush => {
+                let rules = self.rules.rules().iter();
+                rules.map(|(server, _)| server.id).collect()
+            }
             Op::SetTimeouts { .. }
             | Op::StartSyncDaemon { .. }
             | Op::StopSyncDaemon { .. }

@@ -103,6 +103,8 @@ fn one_by_one_the_others_are_applied() {
 fn what_cannot_be_written_does_not_reach_the_dataplane() {
     let setting = Setting::new();
     let mut keeper = setting.keeper();
+    // Folders in the way of both files, as a full disk would be.
+    fs::create_dir(setting.path.with_extension("journal-1")).unwrap();
     fs::create_dir(setting.path.with_extension("json.new")).unwrap();
     let results = keeper.apply(&[add(80)], Atomicity::AllOrNothing);
     assert!(matches!(results[..], [Err(OpError::System { .. })]));
@@ -110,6 +112,37 @@ fn what_cannot_be_written_does_not_reach_the_dataplane() {
     assert!(results.len() == 2 && results.iter().all(Result::is_err));
     assert_eq!(setting.rules_in_dataplane(), Rules::new());
     assert_eq!(keeper.state().rules, Rules::new());
+    fs::remove_dir(setting.path.with_extension("json.new")).unwrap();
+    assert_eq!(keeper.apply(&[add(80)], Atomicity::OneByOne), [Ok(())]);
+    assert_eq!(setting.rules_on_disk(), setting.rules_in_dataplane());
+}
+
+#[test]
+fn who_follows_the_rules_hears_of_those_that_changed() {
+    let setting = Setting::new();
+    let mut keeper = setting.keeper();
+    keeper.apply(&[add(80), add(81)], Atomicity::AllOrNothing);
+    let RuleChanges::All(rules) = keeper.take_changes() else {
+        panic!("everything is new at first")
+    };
+    assert_eq!(rules.len(), 2);
+    assert_eq!(keeper.take_changes(), RuleChanges::Some(Vec::new()));
+    keeper.apply(
+        &[Op::DeleteVirtualServer { id: id(80) }],
+        Atomicity::AllOrNothing,
+    );
+    assert_eq!(
+        keeper.take_changes(),
+        RuleChanges::Some(vec![(id(80), None)])
+    );
+    keeper.apply(&[add_real_server(81, 1)], Atomicity::AllOrNothing);
+    let RuleChanges::Some(changes) = keeper.take_changes() else {
+        panic!("one virtual server changed")
+    };
+    assert_eq!(changes[0].0, id(81));
+    assert_eq!(changes[0].1.as_ref().unwrap().1.len(), 1);
+    keeper.apply(&[Op::Flush], Atomicity::AllOrNothing);
+    assert_eq!(keeper.take_changes(), RuleChanges::All(Vec::new()));
 }
 
 #[test]
@@ -207,4 +240,29 @@ fn an_edit_survives_a_restart() {
     drop(keeper);
     let keeper = setting.keeper();
     assert_eq!(keeper.state().rules.rules()[0].1, [quiesced]);
+}
+
+#[test]
+fn a_sync_daemon_needs_an_interface_that_is_there() {
+    let setting = Setting::new();
+    let mut keeper = setting.keeper();
+    let start = |interface: &str| Op::StartSyncDaemon {
+        daemon: xvs_types::SyncDaemon {
+            role: SyncRole::Master,
+            interface: interface.to_owned(),
+            sync_id: 0,
+            max_length: None,
+            group: None,
+            port: None,
+            ttl: None,
+        },
+    };
+    let missing = OpError::InterfaceMissing {
+        interface: "no-such-link".to_owned(),
+    };
+    assert_eq!(
+        keeper.apply(&[start("no-such-link")], Atomicity::OneByOne),
+        [Err(missing)]
+    );
+    assert_eq!(keeper.apply(&[start("lo")], Atomicity::OneByOne), [Ok(())]);
 }

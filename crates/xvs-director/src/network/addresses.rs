@@ -26,8 +26,8 @@ pub(super) struct AddressPlan {
 }
 
 /// Compares what `rules` want with what was added before and what the host has.
-pub(super) fn plan(
-    rules: &[Rule],
+pub(super) fn plan<'a>(
+    rules: impl IntoIterator<Item = &'a Rule>,
     routes: &BTreeMap<IpAddr, Option<Route>>,
     view: &View,
     added: &[AddedAddress],

@@ -11,10 +11,11 @@ use std::{
 use tracing::warn;
 use xvs_dataplane::{NeighbourKey, Prefix, Route};
 use xvs_net::{ChangedNeighbours, Changes, Host, HostError};
-use xvs_types::{Family, Rule};
+use xvs_types::Family;
 
 use super::{
     Placed, Placement, Report,
+    footprint::Footprint,
     kept_ports::PortRange,
     neighbours::Known,
     view::{View, prefix, route},
@@ -24,6 +25,9 @@ use crate::{
     worker::{Ended, Worker},
 };
 
+/// How many real servers without a route are named.
+const NAMED: usize = 20;
+
 /// The dataplane's view of the host, and the means to keep it up to date.
 pub(super) struct Feed {
     pub(super) host: Host,
@@ -31,8 +35,10 @@ pub(super) struct Feed {
     pub(super) firewall: Firewall,
     pub(super) placement: Placement,
     pub(super) view: View,
-    pub(super) rules: Vec<Rule>,
+    pub(super) footprint: Footprint,
     pub(super) routes: BTreeMap<IpAddr, Option<Route>>,
+    /// Real servers to which no route leads.
+    unreachable: BTreeSet<IpAddr>,
     pub(super) neighbours: BTreeMap<NeighbourKey, Known>,
     /// Ports of local addresses that the dataplane was told to leave to the host.
     pub(super) kept_ports: BTreeMap<IpAddr, PortRange>,
@@ -54,8 +60,9 @@ impl Feed {
             firewall: Firewall::start(),
             placement,
             view: View::default(),
-            rules: Vec::new(),
+            footprint: Footprint::default(),
             routes: BTreeMap::new(),
+            unreachable: BTreeSet::new(),
             neighbours: BTreeMap::new(),
             kept_ports: BTreeMap::new(),
             without_xdp: BTreeSet::new(),
@@ -80,7 +87,8 @@ impl Feed {
                 .await?;
             // Every route is asked for again.
             self.routes.clear();
-            self.rules_changed().await?;
+            self.unreachable.clear();
+            self.bring_up(true).await?;
         }
         if !changes.neighbours.is_empty() || changes.links {
             let again = if changes.links {
@@ -95,19 +103,32 @@ impl Feed {
 
     /// Brings the dataplane up to what its present rules need.
     pub(super) async fn rules_changed(&mut self) -> Result<(), Ended> {
-        let (rules, destinations) = self
-            .worker
-            .call(|keeper| {
-                let destinations = keeper.dataplane().destinations();
-                (keeper.state().rules.rules().to_vec(), destinations)
-            })
-            .await?;
-        self.rules = rules;
-        self.firewall.watch(&self.rules);
-        self.follow_destinations(&destinations).await?;
+        self.bring_up(false).await
+    }
+
+    /// Brings the dataplane up to rules that changed, or to all of them where the host did.
+    async fn bring_up(&mut self, all: bool) -> Result<(), Ended> {
+        let changes = self.worker.call(super::Keeper::take_changes).await?;
+        let shift = self.footprint.take(changes);
+        if shift.virtual_servers {
+            self.firewall.watch(self.footprint.virtual_servers());
+        }
+        let arrived = if all {
+            self.footprint.real_servers()
+        } else {
+            shift.arrived.into_iter().collect()
+        };
+        self.follow_destinations(arrived, &shift.left).await?;
         self.follow_local_addresses().await?;
         self.neighbours(&ChangedNeighbours::default()).await?;
-        self.attach().await
+        let unsettled = self
+            .warnings
+            .get("links")
+            .is_some_and(|lines| !lines.is_empty());
+        if all || shift.addresses || shift.virtual_servers || unsettled {
+            self.attach().await?;
+        }
+        Ok(())
     }
 
     /// What is known, for the status.
@@ -145,14 +166,20 @@ impl Feed {
         Ok(())
     }
 
-    async fn follow_destinations(&mut self, destinations: &[IpAddr]) -> Result<(), Ended> {
-        let wanted: BTreeSet<IpAddr> = destinations.iter().copied().collect();
-        self.routes.retain(|known, _route| wanted.contains(known));
-        let mut told = Vec::new();
-        for destination in wanted {
-            if self.routes.contains_key(&destination) {
-                continue;
-            }
+    async fn follow_destinations(
+        &mut self,
+        arrived: Vec<IpAddr>,
+        left: &BTreeSet<IpAddr>,
+    ) -> Result<(), Ended> {
+        if arrived.is_empty() && left.is_empty() {
+            return Ok(());
+        }
+        for destination in left {
+            self.routes.remove(destination);
+            self.unreachable.remove(destination);
+        }
+        let mut told = Vec::with_capacity(arrived.len());
+        for destination in arrived {
             let found = match self.host.route_to(destination).await {
                 Ok(answer) => Some(route(&answer)),
                 Err(HostError::Unreachable { .. }) => None,
@@ -161,14 +188,13 @@ impl Feed {
                     None
                 }
             };
+            if found.is_none() {
+                self.unreachable.insert(destination);
+            }
             self.routes.insert(destination, found);
             told.push((destination, found));
         }
-        let unreachable = self.routes.iter().filter(|(_, route)| route.is_none());
-        let lines = unreachable
-            .map(|(destination, _)| format!("no route leads to real server `{destination}`"))
-            .collect();
-        self.note_all("routes", lines);
+        self.note_all("routes", unreachable(&self.unreachable));
         if told.is_empty() {
             return Ok(());
         }
@@ -199,4 +225,17 @@ impl Feed {
             warn!("{line}");
         }
     }
+}
+
+/// A line for each real server to which no route leads, as far as a reader wants to go.
+fn unreachable(addresses: &BTreeSet<IpAddr>) -> Vec<String> {
+    let named = addresses.iter().take(NAMED);
+    let mut lines: Vec<String> = named
+        .map(|address| format!("no route leads to real server `{address}`"))
+        .collect();
+    if addresses.len() > NAMED {
+        let more = addresses.len() - NAMED;
+        lines.push(format!("no route leads to {more} more real servers"));
+    }
+    lines
 }

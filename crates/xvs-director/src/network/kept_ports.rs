@@ -24,7 +24,7 @@ impl Feed {
         &mut self,
         added: &[AddedAddress],
     ) -> Result<(), Ended> {
-        let own = own_addresses(&self.rules, &self.view, added);
+        let own = own_addresses(self.footprint.with_local_addresses(), &self.view, added);
         let mut lines = Vec::new();
         let wanted: BTreeMap<IpAddr, PortRange> = if own.is_empty() {
             BTreeMap::new()
@@ -66,9 +66,12 @@ impl Feed {
 }
 
 /// The local addresses of `rules` that the host has and that were not added for them.
-fn own_addresses(rules: &[Rule], view: &View, added: &[AddedAddress]) -> Vec<IpAddr> {
+fn own_addresses<'a>(
+    rules: impl Iterator<Item = &'a Rule>,
+    view: &View,
+    added: &[AddedAddress],
+) -> Vec<IpAddr> {
     let mut own: Vec<IpAddr> = rules
-        .iter()
         .flat_map(|(virtual_server, _)| &virtual_server.local_addresses)
         .copied()
         .filter(|address| {
@@ -126,8 +129,8 @@ mod tests {
             ifindex: 2,
         }];
         let rules = [(virtual_server, Vec::new())];
-        assert_eq!(own_addresses(&rules, &view, &added), [address(1)]);
-        assert_eq!(own_addresses(&[], &view, &added), [] as [IpAddr; 0]);
+        assert_eq!(own_addresses(rules.iter(), &view, &added), [address(1)]);
+        assert_eq!(own_addresses([].iter(), &view, &added), [] as [IpAddr; 0]);
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Feed {
         if let Err(problem) = check(&self.view, &placement) {
             return Ok(Err(problem));
         }
-        if self.rules.is_empty() {
+        if self.footprint.is_empty() {
             let failures = self.try_out(&placement).await?;
             if !failures.is_empty() {
                 return Ok(Err(Problem::new(
@@ -109,7 +109,7 @@ impl Feed {
     }
 
     fn place_now(&self) -> Vec<Placed> {
-        let mut placed = place(&self.view, &self.rules, &self.placement, &self.drivers);
+        let mut placed = place(&self.view, &self.footprint, &self.placement, &self.drivers);
         for one in &mut placed {
             if self.without_xdp.contains(&one.attachment.ifindex) {
                 one.reason = format!("{}; but {} failed, so tcx", one.reason, one.attachment.hook);

@@ -15,7 +15,8 @@ impl Feed {
             .call(|keeper| keeper.state().added_addresses.clone())
             .await?;
         self.keep_ports_of_the_host(&added).await?;
-        let plan = addresses::plan(&self.rules, &self.routes, &self.view, &added);
+        let rules = self.footprint.with_local_addresses();
+        let plan = addresses::plan(rules, &self.routes, &self.view, &added);
         if plan == addresses::AddressPlan::default() {
             return Ok(());
         }

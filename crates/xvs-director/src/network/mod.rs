@@ -15,6 +15,7 @@
 mod addresses;
 mod detection;
 mod feed;
+mod footprint;
 mod kept_ports;
 mod links;
 mod local_addresses;
@@ -34,7 +35,10 @@ use xvs_net::{ChangedNeighbours, Changes, Host, WatchError, Watcher};
 
 use self::feed::Feed;
 pub(crate) use self::placement::Placed;
-use crate::worker::{Ended, Worker};
+use crate::{
+    keeper::Keeper,
+    worker::{Ended, Worker},
+};
 
 /// How often neighbours that new connections need are asked for: the bound on how long a client
 /// behind a router that the dataplane does not know yet goes by the slow way.

@@ -21,7 +21,7 @@ pub(super) struct Known {
 impl Feed {
     /// Whether connections may need neighbours: while there is any virtual server.
     pub(super) fn needs_neighbours(&self) -> bool {
-        !self.rules.is_empty()
+        !self.footprint.is_empty()
     }
 
     /// Keeps the neighbours that the dataplane needs resolved, and tells it those that `changed` or

@@ -7,10 +7,10 @@ use xvs_dataplane::{Attachment, Hook};
 use xvs_net::{
     AutoHook, CarryReason, RouteEntry, Surroundings, Wanted, choose_hook, links_to_carry,
 };
-use xvs_types::Rule;
 
 use super::{
     Placement,
+    footprint::Footprint,
     view::{View, mac},
 };
 
@@ -23,15 +23,15 @@ pub(crate) struct Placed {
     pub(crate) reason: String,
 }
 
-/// The links that shall carry the datapath for `rules`. `drivers` has the driver of a link by its
-/// name, where one is known.
+/// The links that shall carry the datapath for rules with this footprint. `drivers` has the driver of
+/// a link by its name, where one is known.
 pub(super) fn place(
     view: &View,
-    rules: &[Rule],
+    footprint: &Footprint,
     placement: &Placement,
     drivers: &BTreeMap<String, Option<String>>,
 ) -> Vec<Placed> {
-    place_with(view, rules, !rules.is_empty(), placement, drivers)
+    place_with(view, footprint, !footprint.is_empty(), placement, drivers)
 }
 
 /// The links that would carry the datapath if there were a virtual server: those that the operator
@@ -40,26 +40,24 @@ pub(super) fn place_on_trial(view: &View, placement: &Placement) -> Vec<Placed> 
     if placement.hook == HookChoice::Auto || placement.interfaces.is_none() {
         return Vec::new();
     }
-    place_with(view, &[], true, placement, &BTreeMap::new())
+    place_with(
+        view,
+        &Footprint::default(),
+        true,
+        placement,
+        &BTreeMap::new(),
+    )
 }
 
 fn place_with(
     view: &View,
-    rules: &[Rule],
+    footprint: &Footprint,
     virtual_servers: bool,
     placement: &Placement,
     drivers: &BTreeMap<String, Option<String>>,
 ) -> Vec<Placed> {
-    let mut vips: Vec<_> = rules.iter().filter_map(|(vs, _)| vs.id.vip()).collect();
-    vips.sort_unstable();
-    vips.dedup();
-    let mut real_servers: Vec<_> = rules
-        .iter()
-        .flat_map(|(_, real_servers)| real_servers)
-        .map(|real_server| real_server.endpoint.address)
-        .collect();
-    real_servers.sort_unstable();
-    real_servers.dedup();
+    let vips = footprint.vips();
+    let real_servers = footprint.real_servers();
     let routes: Vec<RouteEntry> = view.routes.iter().copied().collect();
     let around = Surroundings {
         links: &view.links,
@@ -154,6 +152,7 @@ mod tests {
     use xvs_types::{VirtualServer, VirtualServerId};
 
     use super::*;
+    use crate::changes::RuleChanges;
 
     fn link(index: u32, name: &str) -> LinkInfo {
         LinkInfo {
@@ -187,9 +186,11 @@ mod tests {
         }
     }
 
-    fn rules() -> Vec<Rule> {
+    fn rules() -> Footprint {
         let id = VirtualServerId::tcp("192.0.2.1:80".parse().unwrap());
-        vec![(VirtualServer::new(id), Vec::new())]
+        let mut footprint = Footprint::default();
+        footprint.take(RuleChanges::All(vec![(VirtualServer::new(id), Vec::new())]));
+        footprint
     }
 
     fn drivers() -> BTreeMap<String, Option<String>> {
@@ -198,7 +199,12 @@ mod tests {
 
     #[test]
     fn nothing_is_attached_without_a_virtual_server() {
-        let placed = place(&view(), &[], &Placement::default(), &drivers());
+        let placed = place(
+            &view(),
+            &Footprint::default(),
+            &Placement::default(),
+            &drivers(),
+        );
         assert_eq!(placed, []);
     }
 

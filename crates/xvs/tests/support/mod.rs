@@ -1,5 +1,13 @@
 //! A daemon with a simulated dataplane, in a network namespace that dies with it.
 
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test program uses a part of this"
+)]
+
+mod stage;
+
 use std::{
     env, fs,
     io::Read,
@@ -8,6 +16,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+pub(crate) use stage::Stage;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,7 +28,7 @@ pub(crate) fn can_run() -> bool {
     if !nix::unistd::Uid::effective().is_root() {
         missing.push("root");
     }
-    for tool in ["unshare", "nsenter", "setpriv", "ip"] {
+    for tool in ["unshare", "nsenter", "setpriv", "ip", "mount"] {
         if !installed(tool) {
             missing.push(tool);
         }
@@ -27,6 +37,11 @@ pub(crate) fn can_run() -> bool {
         return true;
     }
     skip(&missing)
+}
+
+/// Whether a tool that only one test needs is there; in CI it must be.
+pub(crate) fn has(tool: &str) -> bool {
+    installed(tool) || skip(&[tool])
 }
 
 fn installed(tool: &str) -> bool {
@@ -82,7 +97,7 @@ impl Place {
 
     /// Whether a tool that only one test needs is there; in CI it must be.
     pub(crate) fn has(&self, tool: &str) -> bool {
-        installed(tool) || skip(&[tool])
+        has(tool)
     }
 
     /// Runs `ip ARGUMENTS` in the namespace.
