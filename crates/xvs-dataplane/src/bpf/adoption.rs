@@ -9,7 +9,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use xvs_datapath::abi::{Method, real_server_flag};
+use xvs_datapath::abi::{Method, RealServer, real_server_flag};
 use xvs_types::VirtualServerId;
 
 use super::{
@@ -33,15 +33,17 @@ impl Bpf {
     }
 
     /// Makes the real servers count what the tables hold: a daemon that died may have freed an entry
-    /// and not settled it, or the other way round. What the programs do meanwhile shows as differences
-    /// that change; one that is there three times is ours.
+    /// and not settled it, or the other way round. A server whose counts the programs change meanwhile
+    /// is left alone: at a steady rate even their differences are the same each time. A difference that
+    /// is there three times is ours.
     fn correct_counts(&self) {
         let look = || {
             wait_for_programs();
+            let before = self.servers.counts();
             let mut counted = StdMap::new();
             self.table4.count_connections(&mut counted);
             self.table6.count_connections(&mut counted);
-            self.servers.surplus(&counted)
+            self.servers.surplus(&before, &counted)
         };
         let (first, second) = (look(), look());
         if first.is_empty() || second.is_empty() {
@@ -88,10 +90,25 @@ impl Servers {
             .collect()
     }
 
-    /// By how much each real server's counts are more than `counted`.
-    fn surplus(&self, counted: &StdMap<u32, Counts>) -> StdMap<u32, Counts> {
+    /// The counts of each real server, with its connections so far: what changes with every one.
+    fn counts(&self) -> StdMap<u32, (Counts, u64)> {
+        self.real_slots()
+            .filter_map(|slot| Some((slot, counts_of(&self.real_servers.read(slot)?))))
+            .collect()
+    }
+
+    /// By how much the counts of each real server are more than `counted`, where they are what they
+    /// were `before` the count.
+    fn surplus(
+        &self,
+        before: &StdMap<u32, (Counts, u64)>,
+        counted: &StdMap<u32, Counts>,
+    ) -> StdMap<u32, Counts> {
         let differences = self.real_slots().filter_map(|slot| {
             let found = self.real_servers.read(slot)?;
+            if before.get(&slot) != Some(&counts_of(&found)) {
+                return None;
+            }
             let counted = counted.get(&slot).copied().unwrap_or_default();
             let surplus = Counts {
                 active: found.active.wrapping_sub(counted.active),
@@ -120,6 +137,16 @@ impl Servers {
             }
         }
     }
+}
+
+/// The counts of a real server's slot, and its connections so far.
+fn counts_of(found: &RealServer) -> (Counts, u64) {
+    let counts = Counts {
+        active: found.active,
+        inactive: found.inactive,
+        persistent: found.persistent,
+    };
+    (counts, found.connections)
 }
 
 #[cfg(test)]
