@@ -111,6 +111,21 @@ pub(crate) struct Answer {
     pub(crate) ttl: i32,
 }
 
+/// Asks until there is an answer: the hosts on the way resolve each other, and nobody sends a datagram
+/// again that was lost meanwhile.
+pub(crate) fn warm_up(socket: &UdpSocket) {
+    for _ in 0..10 {
+        if ask(socket, 8).is_ok() {
+            // Answers to earlier ones that came late are nobody's.
+            socket.set_nonblocking(true).unwrap();
+            while socket.recv(&mut [0; 256]).is_ok() {}
+            socket.set_nonblocking(false).unwrap();
+            return;
+        }
+    }
+    panic!("nobody answers");
+}
+
 /// Sends a datagram of `length` bytes and waits for what the server says of it.
 pub(crate) fn ask(socket: &UdpSocket, length: usize) -> io::Result<Answer> {
     socket.send(&vec![0; length])?;

@@ -5,7 +5,7 @@ use std::io;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::{
-    clients::{Session, ask, udp},
+    clients::{Session, ask, udp, warm_up},
     net::{Net, VIP, VIP6, WEBS, WEBS6, output_of},
     servers::Server,
 };
@@ -48,6 +48,7 @@ fn path_mtu_is_learned(method: &str, mtu: u32, fits: [u32; 2]) {
                 setsockopt(&socket, sockopt::Ipv6RecvErr, &true).unwrap();
             }
             let room = |mtu: u32| usize::try_from(mtu).unwrap() - header;
+            warm_up(&socket);
             // What fits passes.
             let answer = ask(&socket, room(fits)).unwrap_or_else(|error| {
                 panic!("{what}: {error}\n{}", net.done(&["status"]));
