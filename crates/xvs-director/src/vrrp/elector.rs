@@ -224,13 +224,13 @@ impl Elector {
                 ifindex,
                 link,
             } => {
-                if self.sockets.set_link(&name, ifindex, &self.plan) {
+                if self.sockets.set_link(&name, ifindex) {
                     self.open_sockets();
                 }
                 self.vrrp.handle_link(now, name.as_str(), link);
             }
             Message::Vmac { name, ifindex } => {
-                if self.sockets.set_link(&name, ifindex, &self.plan) {
+                if self.sockets.set_link(&name, ifindex) {
                     self.open_sockets();
                 }
             }
@@ -269,12 +269,10 @@ impl Elector {
         while let Some(action) = self.vrrp.poll_action() {
             match action {
                 Action::Advertise {
-                    router,
-                    interface,
-                    transmit,
+                    router, transmit, ..
                 } => {
                     // One that the system does not take is as one that the network loses.
-                    if self.sockets.send(&router, &interface, &transmit).is_err() {
+                    if self.sockets.send(&router, &transmit).is_err() {
                         self.not_taken += 1;
                     }
                     if advertised.last() != Some(&router) {

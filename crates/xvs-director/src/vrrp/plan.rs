@@ -80,6 +80,13 @@ impl Plan {
         self.holdings.get(router)?.vmac.as_ref()
     }
 
+    /// The interface that carries a virtual router's advertisements.
+    pub(super) fn listens_on<'a>(&'a self, router: &'a RouterConfig) -> &'a Name {
+        self.vmac(&router.name)
+            .filter(|vmac| vmac.transmits)
+            .map_or(&router.interface, |vmac| &vmac.link)
+    }
+
     /// Every virtual router with a virtual MAC address.
     pub(super) fn vmacs(&self) -> impl Iterator<Item = (&RouterConfig, &Vmac)> {
         let routers = self.config.routers().iter();
