@@ -240,6 +240,8 @@ impl Elector {
                 self.open_sockets();
                 self.vrrp.reload(now, &self.plan.config);
                 self.report_faults();
+                self.act();
+                self.sockets.close_unneeded(&self.plan);
                 let past = Past::read(&self.beat_path);
                 self.begin_beat(&past);
             }
@@ -333,7 +335,7 @@ impl Elector {
     }
 
     fn open_sockets(&mut self) {
-        for failure in self.sockets.follow(&self.plan) {
+        for failure in self.sockets.open(&self.plan) {
             self.warn(failure.to_string());
         }
     }

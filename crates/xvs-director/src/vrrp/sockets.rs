@@ -58,12 +58,25 @@ impl Sockets {
         true
     }
 
-    /// Opens what `plan` needs and closes what it does not. Answers what cannot be opened; everything
-    /// else is open then.
-    pub(super) fn follow(&mut self, plan: &Plan) -> Vec<VrrpSocketError> {
+    /// Closes what `plan` does not need: to be called when the virtual routers that it does not have
+    /// any more have sent their last.
+    pub(super) fn close_unneeded(&mut self, plan: &Plan) {
+        let routers = plan.config.routers();
+        let needs = |place: &Place| {
+            routers.iter().any(|router| {
+                (plan.listens_on(router), family(router)) == (&place.0, place.1)
+                    && protocols(router).contains(&place.2)
+            })
+        };
+        self.open.retain(|place, _open| needs(place));
+        self.leaves_by
+            .retain(|name, _link| routers.iter().any(|router| router.name == *name));
+    }
+
+    /// Opens what `plan` needs. Answers what cannot be opened; everything else is open then.
+    pub(super) fn open(&mut self, plan: &Plan) -> Vec<VrrpSocketError> {
         let mut failures = Vec::new();
         let mut needs: BTreeMap<Place, Need> = BTreeMap::new();
-        self.leaves_by.clear();
         for router in plan.config.routers() {
             let link = plan.listens_on(router);
             self.leaves_by.insert(router.name.clone(), link.clone());
@@ -74,7 +87,6 @@ impl Sockets {
                 need.vrids.insert(router.vrid);
             }
         }
-        self.open.retain(|place, _open| needs.contains_key(place));
         for (place, need) in needs {
             let (link, family, protocol) = &place;
             let (Some(&ifindex), Some(interface)) = (self.links.get(link), need.interface) else {

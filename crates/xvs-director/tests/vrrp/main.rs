@@ -3,6 +3,7 @@
 //! Everything runs in network namespaces of its own: two hosts `a` (10.99.0.1) and `b` (10.99.0.2) on a
 //! bridge. They need root, and keepalived where it is the peer.
 
+mod hostile;
 mod interop;
 mod restart;
 mod rig;

@@ -230,6 +230,29 @@ impl Rig {
         capture
     }
 
+    /// Sends a frame out of a port of the bridge, as if a host there had sent it.
+    pub(crate) fn inject(&self, port: &str, frame: &[u8]) {
+        let netns = self.netns("s");
+        let port = port.to_owned();
+        let frame = frame.to_vec();
+        thread::spawn(move || {
+            xvs_net::enter_netns(&netns).unwrap();
+            let index = nix::net::if_::if_nametoindex(port.as_str()).unwrap();
+            let socket = Socket::new(Domain::PACKET, Type::RAW, None).unwrap();
+            let mut storage = socket2::SockAddrStorage::zeroed();
+            // SAFETY: `sockaddr_ll` is one of the socket addresses that the storage is made to hold.
+            let address = unsafe { storage.view_as::<libc::sockaddr_ll>() };
+            address.sll_family = u16::try_from(libc::AF_PACKET).unwrap();
+            address.sll_ifindex = i32::try_from(index).unwrap();
+            let length = u32::try_from(size_of::<libc::sockaddr_ll>()).unwrap();
+            // SAFETY: the storage holds a `sockaddr_ll` of this length, its family set accordingly.
+            let to = unsafe { socket2::SockAddr::new(storage, length) };
+            socket.send_to(&frame, &to).unwrap();
+        })
+        .join()
+        .unwrap();
+    }
+
     /// Starts our virtual routers on a host.
     pub(crate) fn routers(&self, host: &str, configuration: &str) -> Routers {
         let folder = self.folder(&format!("xvs-{host}"));
