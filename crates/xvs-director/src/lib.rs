@@ -6,8 +6,10 @@
 
 mod api;
 mod changes;
+mod checks;
 mod configuration;
 mod daemon;
+mod events;
 mod firewall;
 mod journal;
 mod keeper;
@@ -22,6 +24,7 @@ mod worker;
 pub use changes::RuleChanges;
 pub use configuration::{Disk, InForce, LoadError, Loaded, Source, ThisHost, counted};
 pub use daemon::{RunError, run};
+pub use events::Events;
 pub use keeper::Keeper;
 pub use lock::{InstanceLock, LockError};
 pub use manager::{ServiceManager, ServiceManagerError};
