@@ -138,8 +138,8 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         });
     }
     // SAFETY: as above.
-    if !unsafe { transform::<F, P, E>(packet, env, flow, entry, tag, server, &hop) } {
-        env.count(Counter::DropHeadroom);
+    if let Err(why) = unsafe { transform::<F, P, E>(packet, env, flow, entry, tag, server, &hop) } {
+        env.count(why);
         return Verdict::DROP;
     }
     match hop.code {
@@ -169,7 +169,7 @@ fn keep_addresses<P: Packet>(packet: &P, hop: &mut Hop) {
     }
 }
 
-/// Rewrites the packet by the entry's recipe.
+/// Rewrites the packet by the entry's recipe; else the reason why the packet is dropped.
 ///
 /// # Safety
 /// `entry` and `server` must be valid map values.
@@ -182,8 +182,8 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
     tag: u64,
     server: *const RealServer,
     hop: &Hop,
-) -> bool {
-    match Tag(tag).method() {
+) -> Result<(), Counter> {
+    let done = match Tag(tag).method() {
         Method::DIRECT => rewrite::forward::<F, P>(packet, hop),
         Method::TUNNEL => {
             // SAFETY: the caller vouches for the server.
@@ -200,9 +200,19 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
         _ => {
             // SAFETY: the caller vouches for the entry.
             let (recipe, deltas) = unsafe { (F::recipe(entry), F::entry_deltas(entry)) };
+            // The entry may have been evicted and used anew while it was read.
+            // SAFETY: as above.
+            if !Tag(unsafe { read_shared(F::fields(entry).tag) }).same_use(Tag(tag)) {
+                return Err(Counter::DropTorn);
+            }
             let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
             rewrite::translate::<F, P>(packet, &recipe, deltas, is_tcp, hop)
         }
+    };
+    if done {
+        Ok(())
+    } else {
+        Err(Counter::DropHeadroom)
     }
 }
 
