@@ -1,4 +1,4 @@
-//! Source hashing (kernel `ip_vs_sh.c`): by the client's address, with [`flag::PORT`] by its port too.
+//! Source hashing (kernel `ip_vs_sh.c`): by the client's address, with its flag for the port by its port too.
 
 use crate::{
     Env,
