@@ -9,7 +9,6 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use aya::maps::{HashMap, MapData};
 use xvs_datapath::{
     abi::{
         Cold, Method, NONE, OverflowKey, RealServer, Settings, Slot, Tag, Tuple, WAYS, index, wide,
@@ -20,6 +19,7 @@ use xvs_datapath::{
 
 use super::{
     memory::{Mapped, atomic32, atomic64, load32, wait_for_programs},
+    pairs::Pairs,
     plain::Plain,
 };
 
@@ -106,7 +106,7 @@ struct Marked {
 pub(super) struct Table<F: Family> {
     sets: Mapped<[F::Entry; WAYS]>,
     cold: Mapped<[Cold; WAYS]>,
-    overflow: HashMap<MapData, Plain<OverflowKey>, Plain<F::Entry>>,
+    overflow: Pairs<OverflowKey, F::Entry>,
     parents: HashSet<u32>,
     /// Where the pass that is under way goes on, and what it has found.
     cursor: u32,
@@ -120,7 +120,7 @@ where
     pub(super) fn new(
         sets: Mapped<[F::Entry; WAYS]>,
         cold: Mapped<[Cold; WAYS]>,
-        overflow: HashMap<MapData, Plain<OverflowKey>, Plain<F::Entry>>,
+        overflow: Pairs<OverflowKey, F::Entry>,
     ) -> Self {
         Self {
             sets,
@@ -186,8 +186,7 @@ where
         for index in 0..self.capacity() {
             add(self.entry(index));
         }
-        for (_key, entry) in self.overflow.iter().filter_map(Result::ok) {
-            let mut entry = entry.0;
+        for (_key, mut entry) in self.overflow.entries() {
             add(&raw mut entry);
         }
     }
@@ -229,8 +228,7 @@ where
                 unsafe { add_live::<F>(entry, tag, live) };
             }
         }
-        for entry in self.overflow.iter().filter_map(Result::ok) {
-            let mut entry = entry.1.0;
+        for (_key, mut entry) in self.overflow.entries() {
             // SAFETY: the entry is a copy.
             unsafe {
                 let tag = Tag(tag_of::<F>(&raw mut entry));
@@ -257,8 +255,7 @@ where
             }
         }
         let mut place = self.capacity();
-        for (_key, entry) in self.overflow.iter().filter_map(Result::ok) {
-            let mut entry = entry.0;
+        for (_key, mut entry) in self.overflow.entries() {
             place = place.saturating_add(1);
             if place <= cursor {
                 continue;
@@ -290,12 +287,11 @@ where
             }
         }
         let mut ended = self.free_anyway(marked, real_servers);
-        let keys: Vec<Plain<OverflowKey>> = self
+        let keys: Vec<OverflowKey> = self
             .overflow
-            .iter()
-            .filter_map(Result::ok)
-            .filter_map(|(key, entry)| {
-                let mut entry = entry.0;
+            .entries()
+            .into_iter()
+            .filter_map(|(key, mut entry)| {
                 // SAFETY: the entry is a copy.
                 let record = unsafe { self.record(&raw mut entry, now) };
                 record.is_some_and(|record| doomed(&record)).then_some(key)
@@ -523,10 +519,7 @@ where
         real_servers: &Mapped<RealServer>,
         tally: &mut Tally,
     ) {
-        let entries: Vec<(Plain<OverflowKey>, Plain<F::Entry>)> =
-            self.overflow.iter().filter_map(Result::ok).collect();
-        for (key, entry) in entries {
-            let mut entry = entry.0;
+        for (key, mut entry) in self.overflow.entries() {
             // SAFETY: the entry is a copy.
             let (tag, age, virtual_server) = unsafe {
                 let fields = F::fields(&raw mut entry);
@@ -549,12 +542,11 @@ where
         }
     }
 
-    fn end_overflow(&mut self, key: &Plain<OverflowKey>, real_servers: &Mapped<RealServer>) {
-        let Ok(entry) = self.overflow.get(key, 0) else {
+    fn end_overflow(&mut self, key: &OverflowKey, real_servers: &Mapped<RealServer>) {
+        let Some(mut entry) = self.overflow.get(key) else {
             return;
         };
-        if self.overflow.remove(key).is_ok() {
-            let mut entry = entry.0;
+        if self.overflow.remove(key) {
             // SAFETY: the entry is a copy.
             unsafe {
                 let tag = Tag(tag_of::<F>(&raw mut entry));
@@ -592,18 +584,18 @@ where
                     self.entry(peer)
                 } else {
                     let back = record.recipe.swapped();
-                    let key = Plain(OverflowKey {
+                    let key = OverflowKey {
                         source: back.source,
                         destination: back.destination,
                         ports: back.ports,
                         identity: u32::from(tag.protocol()) << 8,
-                    });
-                    match self.overflow.get(&key, 0) {
-                        Ok(found) => {
-                            copy = found.0;
+                    };
+                    match self.overflow.get(&key) {
+                        Some(found) => {
+                            copy = found;
                             &raw mut copy
                         }
-                        Err(_none) => std::ptr::null_mut(),
+                        None => std::ptr::null_mut(),
                     }
                 };
                 if !other.is_null() && F::answers(other, entry) {
