@@ -61,7 +61,10 @@ impl Route {
         };
         // An IPv4 address stands in the first word.
         let differing = whole(wanted) ^ whole(&address(self.destination));
-        differing.checked_shr(128 - u32::from(self.bits())).unwrap_or(0) == 0
+        differing
+            .checked_shr(128 - u32::from(self.bits()))
+            .unwrap_or(0)
+            == 0
     }
 }
 

@@ -8,9 +8,9 @@ use std::{
 
 use crate::{
     abi::{
-        AddressFilter, BLOCK, Block, Cold, Entry4, Entry6, FILTER_WORDS, HopKey, LinkMac, LocalAddress, Locality,
-        LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer,
-        WAYS, index,
+        AddressFilter, BLOCK, Block, Cold, Entry4, Entry6, FILTER_WORDS, HopKey, LinkMac,
+        LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey,
+        Settings, VirtualServer, WAYS, index,
     },
     native::HashMap,
 };
@@ -140,7 +140,9 @@ impl Tables {
         let set_bits = sizes.set_bits;
         assert!((1..=20).contains(&set_bits), "sets: 2^1 to 2^20");
         let sets = 1 << set_bits;
-        let blank = Block { members: [0; BLOCK] };
+        let blank = Block {
+            members: [0; BLOCK],
+        };
         Self {
             seed,
             shift4: 64 - set_bits,

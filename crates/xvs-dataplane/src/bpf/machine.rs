@@ -28,6 +28,12 @@ pub(super) trait Machine: Send {
     /// Detaches everything and removes the pins. Answers what could not be undone, a line each.
     fn remove(&mut self) -> Vec<String>;
 
+    /// Makes these the routes of programs in this process.
+    #[cfg(feature = "testing")]
+    fn set_routes(&mut self, routes: xvs_datapath::native::Routes) {
+        let _unused = routes;
+    }
+
     /// Runs the programs of a hook on a frame that came in by a link.
     #[cfg(feature = "testing")]
     fn run(

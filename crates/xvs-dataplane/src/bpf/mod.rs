@@ -285,6 +285,13 @@ impl Bpf {
         self.machine.run(hook, ifindex, frame)
     }
 
+    /// Makes `routes` what the kernel answers programs of this process; in the kernel, it reads its
+    /// own.
+    #[cfg(feature = "testing")]
+    pub fn set_routes(&mut self, routes: xvs_datapath::native::Routes) {
+        self.machine.set_routes(routes);
+    }
+
     /// A sign of life, and the time.
     fn beat(&mut self) {
         if let Err(error) = self.machine.tick(true) {

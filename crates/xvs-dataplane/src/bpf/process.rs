@@ -166,6 +166,10 @@ impl Machine for Process {
         self.attach(&[])
     }
 
+    fn set_routes(&mut self, routes: Routes) {
+        self.routes = Arc::new(routes);
+    }
+
     fn run(&mut self, hook: Hook, ifindex: u32, frame: &[u8]) -> Result<Ran, OpenError> {
         self.ran += 1;
         // One for each packet, so that what it counted is in the tables when it is gone.
