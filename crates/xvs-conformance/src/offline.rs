@@ -1,6 +1,9 @@
 //! A director that is a dataplane without network: frames are handed to the programs.
 
-use xvs_datapath::native::{Sizes, Tables, World};
+use xvs_datapath::{
+    abi::setting_flag,
+    native::{Sizes, Tables, World},
+};
 use xvs_dataplane::{
     Atomicity, Bpf, ConnectionFilter, Dataplane, Hook, OpenError,
     testing::{Action, Clock},
@@ -105,8 +108,35 @@ impl Offline {
             }
             // The host's, and of no meaning for frames that are handed to the programs.
             Some((name, _)) if name.starts_with("net.ipv4.conf.") => Answer::default(),
-            _ => unsupported(&format!("the setting `{setting}`")),
+            Some((name, value)) => match name.strip_prefix("net.ipv4.vs.") {
+                Some(name) => self.setting(name, value),
+                None => unsupported(&format!("the setting `{setting}`")),
+            },
+            None => unsupported(&format!("the setting `{setting}`")),
         }
+    }
+
+    fn setting(&mut self, name: &str, value: &str) -> Answer {
+        let flag = match name {
+            "conn_reuse_mode" => {
+                let mode = value.parse().unwrap_or(1);
+                let dataplane = &mut self.plane.dataplane;
+                dataplane.edit_settings(|settings| settings.reuse_mode = mode);
+                return Answer::default();
+            }
+            "expire_nodest_conn" => setting_flag::EXPIRE_NODEST_CONN,
+            "expire_quiescent_template" => setting_flag::EXPIRE_QUIESCENT_TEMPLATE,
+            "sloppy_tcp" => setting_flag::SLOPPY_TCP,
+            _ => return unsupported(&format!("the setting `{name}`")),
+        };
+        self.plane.dataplane.edit_settings(|settings| {
+            if value == "0" {
+                settings.flags &= !flag;
+            } else {
+                settings.flags |= flag;
+            }
+        });
+        Answer::default()
     }
 }
 
@@ -149,7 +179,8 @@ impl Director for Offline {
             Ok(ran) if ran.action == Action::Send => {
                 let network = &self.plane.network;
                 let (to, from) = (ran.frame.get(..6), ran.frame.get(6..12));
-                if to.is_some_and(|to| network.leg_of(to).is_some()) && to == frame.get(..6) {
+                // The kernel writes the addresses when it has resolved them.
+                if from == Some(&[0; 6]) || to == frame.get(..6) {
                     return Seen::Waiting;
                 }
                 let leg = from.and_then(|from| network.leg_of(from)).unwrap_or("none");

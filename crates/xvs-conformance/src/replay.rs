@@ -84,11 +84,12 @@ impl Replay<'_> {
                         self.differ(&place, host::objection(self.network, frame, out));
                     }
                     Seen::Waiting => {
-                        self.waiting = true;
-                        self.meanwhile(&place, out, &Seen::nothing());
-                        if out.is_empty() {
+                        // The host asks for the first one; the others wait in silence.
+                        if out.is_empty() && !self.waiting {
                             self.differs(format!("{place}: waits for its neighbour"));
                         }
+                        self.waiting = true;
+                        self.meanwhile(&place, out, &Seen::nothing());
                     }
                     Seen::Frames(frames) => self.frames(&place, out, &frames),
                 }

@@ -175,10 +175,7 @@ impl Network {
             }
         };
         let (_, _, mtu, addresses) = self.leg(ifindex)?;
-        let source = addresses
-            .iter()
-            .map(|(address, _)| *address)
-            .find(|address| address.is_ipv6() == destination.is_ipv6());
+        let source = source_for(addresses, gateway.unwrap_or(destination));
         Some(Route {
             ifindex,
             gateway,
@@ -320,6 +317,25 @@ impl Network {
             ..code(FibAnswer::NO_NEIGHBOUR)
         }
     }
+}
+
+/// The address that a host sends from (RFC 6724 section 5 rule 8; of IPv4 the first one).
+fn source_for(addresses: &[(IpAddr, u8)], destination: IpAddr) -> Option<IpAddr> {
+    let shared = |address: &IpAddr, length: u8| match (address, destination) {
+        (IpAddr::V6(own), IpAddr::V6(other)) => {
+            let same = (own.to_bits() ^ other.to_bits()).leading_zeros();
+            same.min(length.into())
+        }
+        _ => 0,
+    };
+    let family = addresses
+        .iter()
+        .filter(|(address, _)| address.is_ipv6() == destination.is_ipv6());
+    // The first of several that are as near.
+    family
+        .rev()
+        .max_by_key(|(address, length)| shared(address, *length))
+        .map(|(address, _)| *address)
 }
 
 fn local(legs: &[(String, Mac, u32, Vec<(IpAddr, u8)>)]) -> Vec<Prefix> {

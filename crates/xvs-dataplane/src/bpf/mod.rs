@@ -277,6 +277,15 @@ impl Bpf {
         self.machine.run(hook, ifindex, frame)
     }
 
+    /// Changes what the programs read of settings.
+    #[cfg(feature = "testing")]
+    pub fn edit_settings(&mut self, change: impl FnOnce(&mut Settings)) {
+        if let Some(mut settings) = self.settings.read(0) {
+            change(&mut settings);
+            self.settings.write(0, settings);
+        }
+    }
+
     /// Makes `routes` what the kernel answers programs of this process; in the kernel, it reads its
     /// own.
     #[cfg(feature = "testing")]
