@@ -10,7 +10,6 @@ use crate::Atomicity;
 impl Bpf {
     /// Applies ops as [`crate::Dataplane::apply`] says.
     pub(super) fn change(&mut self, ops: &[Op], atomicity: Atomicity) -> Vec<Result<(), OpError>> {
-        self.users = None;
         let mut results = Vec::with_capacity(ops.len());
         let mut done = Vec::with_capacity(ops.len());
         let mut touched = Vec::new();

@@ -36,7 +36,12 @@ mod timeouts;
 mod upkeep;
 mod ways;
 
-use std::{collections::HashMap as StdMap, net::IpAddr, path::PathBuf, time::Instant};
+use std::{
+    collections::{BTreeSet, HashMap as StdMap},
+    net::IpAddr,
+    path::PathBuf,
+    time::Instant,
+};
 
 use aya::{Ebpf, maps::Map};
 use xvs_datapath::{
@@ -48,7 +53,7 @@ use xvs_datapath::{
 };
 use xvs_types::{
     ConnectionListing, Op, OpError, RealServer, Rules, SyncDaemon, Timeouts, VirtualServer,
-    VirtualServerId, VirtualServerListing,
+    VirtualServerListing,
 };
 
 pub use self::error::OpenError;
@@ -62,7 +67,7 @@ use self::{
     pairs::{Indexes, Pairs},
     pins::Pins,
     plain::Plain,
-    rates::Estimator,
+    rates::Estimators,
     servers::{Parts, Servers},
     table::{Table, Tally},
     timeouts::{default_timeouts, timeouts_of},
@@ -116,13 +121,13 @@ pub struct Bpf {
     table6: Table<V6>,
     tally4: Tally,
     tally6: Tally,
-    estimators: StdMap<u32, Estimator>,
-    virtual_estimators: StdMap<u32, Estimator>,
+    estimators: Estimators,
+    virtual_estimators: Estimators,
+    /// Slots of virtual servers that counted something at the last sample, or still have a rate.
+    moving: BTreeSet<u32>,
     /// What real servers that ended counted, by virtual server.
     bygone: StdMap<u32, xvs_types::Counters>,
     last_sample: Option<Instant>,
-    /// Virtual servers by the address of a real server, for the rules as they are; made when asked.
-    users: Option<StdMap<IpAddr, Vec<VirtualServerId>>>,
     /// The maps are those of a daemon that may have died between two writes: at the first change
     /// everything is brought to the rules.
     unsettled: bool,
@@ -247,11 +252,11 @@ impl Bpf {
             table6,
             tally4: Tally::default(),
             tally6: Tally::default(),
-            estimators: StdMap::new(),
-            virtual_estimators: StdMap::new(),
+            estimators: Estimators::default(),
+            virtual_estimators: Estimators::default(),
+            moving: BTreeSet::new(),
             bygone: StdMap::new(),
             last_sample: None,
-            users: None,
             unsettled: adopted,
             hz,
         };
@@ -419,8 +424,8 @@ impl Dataplane for Bpf {
         }
         if self.servers.has_waste() {
             wait_for_programs();
-            self.note_bygone();
-            self.servers.recycle();
+            let recycled = self.servers.recycle();
+            self.note_bygone(&recycled);
         }
     }
 

@@ -1,11 +1,6 @@
-//! Routes to real servers, and who uses them.
+//! Routes to real servers, brought into their slots.
 
-use std::{
-    collections::{HashMap as StdMap, HashSet},
-    net::IpAddr,
-};
-
-use xvs_types::VirtualServerId;
+use std::net::IpAddr;
 
 use super::Bpf;
 use crate::Route;
@@ -18,39 +13,15 @@ impl Bpf {
         if before == Some(way) {
             return;
         }
-        let ids = self.users_of(destination);
-        if let Err(error) = self.bring(&ids) {
-            tracing::error!(%destination, %error, "a route could not be noted");
+        let slots = self.servers.at_address(destination);
+        // Only one that became local or ceased to be must be written anew, by its rule.
+        for id in self.servers.lead(&slots, way) {
+            if let Err(error) = self.bring(&[id]) {
+                tracing::error!(%destination, %error, "a route could not be noted");
+            }
         }
         if before.is_some_and(|before| before.hop != 0 && before.hop != way.hop) {
-            let moved: HashSet<u32> = self
-                .servers
-                .real_slots()
-                .filter(|slot| self.servers.is_at(*slot, destination))
-                .collect();
-            self.forget_ways(&moved);
+            self.forget_ways(&slots);
         }
-    }
-
-    /// The virtual servers with a real server at this address.
-    fn users_of(&mut self, address: IpAddr) -> Vec<VirtualServerId> {
-        self.users().get(&address).cloned().unwrap_or_default()
-    }
-
-    /// Virtual servers by the address of a real server.
-    pub(super) fn users(&mut self) -> &StdMap<IpAddr, Vec<VirtualServerId>> {
-        let rules = &self.rules;
-        self.users.get_or_insert_with(|| {
-            let mut users: StdMap<IpAddr, Vec<VirtualServerId>> = StdMap::new();
-            for (server, real_servers) in rules.rules() {
-                for real_server in real_servers {
-                    let list = users.entry(real_server.endpoint.address).or_default();
-                    if list.last() != Some(&server.id) {
-                        list.push(server.id);
-                    }
-                }
-            }
-            users
-        })
     }
 }

@@ -47,11 +47,8 @@ impl Bpf {
         // The IPv6 table is the smaller one: when a pass over the other ends, both have been seen.
         if passed {
             let hops = self.tally4.hops.union(&self.tally6.hops).copied().collect();
-            self.users();
-            let users = self.users.as_ref();
-            self.ways.reclaim(&hops, |address| {
-                users.is_none_or(|users| users.contains_key(address))
-            });
+            let servers = &self.servers;
+            self.ways.reclaim(&hops, |address| servers.uses(*address));
         }
     }
 
@@ -63,6 +60,12 @@ impl Bpf {
             self.table6.count(&mut live);
             return live;
         }
+        self.tallied()
+    }
+
+    /// Packets and bytes of live entries, as the last pass over the tables found them.
+    pub(super) fn tallied(&self) -> StdMap<u32, Live> {
+        let mut live = StdMap::new();
         for tally in [&self.tally4, &self.tally6] {
             for (server, counted) in &tally.live {
                 let sum: &mut Live = live.entry(*server).or_default();

@@ -23,6 +23,9 @@ impl Servers {
             };
             self.virtual_slots.mark(slot);
             self.virtual_index.insert(id, slot);
+            if found.flags & virtual_server_flag::AVAILABLE == 0 {
+                self.left.virtual_servers.insert(slot);
+            }
             self.bits.add(&found.key.address, false);
             self.lists.mark(found.members);
             self.lists.mark(found.buckets);
@@ -40,12 +43,10 @@ impl Servers {
             }
             self.real_slots.mark(slot);
             let endpoint = endpoint(&found.address, found.port, found.family == 6);
-            self.real_index
-                .insert((found.virtual_server, endpoint), slot);
-            self.by_virtual
-                .entry(found.virtual_server)
-                .or_default()
-                .insert(slot);
+            self.index((found.virtual_server, endpoint), slot);
+            if found.flags & real_server_flag::AVAILABLE == 0 {
+                self.left.real_servers.insert(slot);
+            }
             self.bits.add(&found.address, true);
         }
         self.bits.forget_unknown();

@@ -24,12 +24,13 @@ use xvs_datapath::abi::{
 };
 use xvs_types::{Endpoint, OpError, RealServer, Rule, VirtualServerId};
 
-pub(super) use self::words::tunnel_of;
 use self::{
     lists::Lists,
     locals::Locals,
+    waste::Left,
     words::{abi_endpoint, full, system},
 };
+pub(super) use self::{waste::Recycled, words::tunnel_of};
 use super::{
     address::{family_number, service_id, service_key, to_abi},
     bits::Bits,
@@ -59,6 +60,9 @@ pub(super) struct Servers {
     real_index: StdMap<(u32, Endpoint), u32>,
     /// Slots of real servers by their virtual server's.
     by_virtual: StdMap<u32, BTreeSet<u32>>,
+    /// Slots of real servers by their address.
+    by_address: StdMap<IpAddr, BTreeSet<u32>>,
+    left: Left,
     /// Virtual servers of which a real server's weight has changed since their list was written.
     reweighted: HashSet<ServiceKey>,
     /// What is local to this host; none until it is told.
@@ -102,6 +106,8 @@ impl Servers {
             virtual_index: StdMap::new(),
             real_index: StdMap::new(),
             by_virtual: StdMap::new(),
+            by_address: StdMap::new(),
+            left: Left::default(),
             reweighted: HashSet::new(),
             prefixes: None,
             hz,
@@ -141,6 +147,16 @@ impl Servers {
         Ok(gone)
     }
 
+    /// Makes the slot of a real server known by its virtual server and by its address.
+    fn index(&mut self, key: (u32, Endpoint), slot: u32) {
+        let (virtual_server, endpoint) = key;
+        self.real_index.insert(key, slot);
+        let slots = self.by_virtual.entry(virtual_server).or_default();
+        slots.insert(slot);
+        let slots = self.by_address.entry(endpoint.address).or_default();
+        slots.insert(slot);
+    }
+
     /// The slot of a virtual server.
     pub(super) fn slot_of(&self, id: &VirtualServerId) -> Option<u32> {
         self.virtual_index.get(id).copied()
@@ -166,11 +182,19 @@ impl Servers {
             .unwrap_or_default()
     }
 
-    /// Whether the real server in a slot has this address.
-    pub(super) fn is_at(&self, slot: u32, address: IpAddr) -> bool {
-        self.real_servers
-            .read(slot)
-            .is_some_and(|found| found.address == to_abi(address))
+    /// The slots of real servers at an address, those that linger included.
+    pub(super) fn at_address(&self, address: IpAddr) -> HashSet<u32> {
+        let slots = self.by_address.get(&address);
+        slots.into_iter().flatten().copied().collect()
+    }
+
+    /// Whether any real server of the rules has this address.
+    pub(super) fn uses(&self, address: IpAddr) -> bool {
+        let slots = self.by_address.get(&address);
+        slots
+            .into_iter()
+            .flatten()
+            .any(|slot| self.is_available(*slot))
     }
 
     /// Makes a real server's totals nought, given what its living entries count.
@@ -212,6 +236,11 @@ impl Servers {
         (found.flags & virtual_server_flag::AVAILABLE != 0)
             .then(|| service_id(&found.key))
             .flatten()
+    }
+
+    /// No slot of a real server from here on was ever in use.
+    pub(super) fn reached(&self) -> u32 {
+        self.real_slots.reached()
     }
 
     /// All real servers' slots in use.
@@ -299,6 +328,7 @@ impl Servers {
         }
         let gone = self.retire_missing(slot, &[]);
         self.set_virtual_flags(slot, virtual_server_flag::IN_USE);
+        self.left.virtual_servers.insert(slot);
         gone
     }
 
@@ -316,6 +346,7 @@ impl Servers {
             .collect();
         for index in &gone {
             self.set_real_flags(*index, real_server_flag::IN_USE);
+            self.left.real_servers.insert(*index);
         }
         if members.is_empty() {
             let server = self.virtual_servers.at(slot);
@@ -349,6 +380,7 @@ impl Servers {
             },
         );
         self.set_virtual_flags(slot, virtual_server_flag::IN_USE);
+        self.left.virtual_servers.insert(slot);
         self.virtual_index.insert(*id, slot);
         self.bits.add(&key.address, false);
         Ok(slot)
@@ -381,11 +413,8 @@ impl Servers {
             },
         );
         self.set_real_flags(slot, real_server_flag::IN_USE);
-        self.real_index.insert(key, slot);
-        self.by_virtual
-            .entry(virtual_slot)
-            .or_default()
-            .insert(slot);
+        self.left.real_servers.insert(slot);
+        self.index(key, slot);
         self.bits.add(&address, true);
         Ok(slot)
     }

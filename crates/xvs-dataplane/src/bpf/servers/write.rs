@@ -1,13 +1,19 @@
 //! Slots of virtual and real servers, written.
 
+use std::collections::HashSet;
+
 use xvs_datapath::{
     abi::{Method, NONE, VirtualServer as VirtualSlot, real_server_flag, virtual_server_flag},
     scheduler::{rr, table, wrr},
 };
-use xvs_types::{OpError, RealServer, VirtualServer};
+use xvs_types::{OpError, RealServer, VirtualServer, VirtualServerId};
 
 use super::{
-    super::{address::to_abi, memory::load32, ways::Ways},
+    super::{
+        address::to_abi,
+        memory::load32,
+        ways::{Way, Ways},
+    },
     MOST_MEMBERS, Servers,
     words::{full, mask_of, method_of, scheduler_number},
 };
@@ -53,6 +59,28 @@ impl Servers {
             (&raw mut (*pointer).flags)
                 .write_volatile(real_server_flag::IN_USE | real_server_flag::AVAILABLE);
         }
+        self.left.real_servers.remove(&slot);
+    }
+
+    /// Writes the way to the real servers in `slots`. Answers the virtual servers that have one of
+    /// which the method changes with it.
+    pub(in crate::bpf) fn lead(&self, slots: &HashSet<u32>, way: Way) -> HashSet<VirtualServerId> {
+        let mut turned = HashSet::new();
+        for slot in slots {
+            let pointer = self.real_servers.at(*slot);
+            if pointer.is_null() || !self.is_available(*slot) {
+                continue;
+            }
+            // SAFETY: the slot is mapped; these fields are this side's.
+            unsafe {
+                (*pointer).tunnel_source = way.source;
+                (&raw mut (*pointer).next_hop).write_volatile(way.hop);
+                if ((*pointer).method == Method::LOCAL) != way.local {
+                    turned.extend(self.id_of((*pointer).virtual_server));
+                }
+            }
+        }
+        turned
     }
 
     /// Writes a virtual server's slot, and its list of real servers.
@@ -106,6 +134,7 @@ impl Servers {
             }
         }
         self.store_virtual(slot, &old, &new);
+        self.left.virtual_servers.remove(&slot);
         Ok(())
     }
 
