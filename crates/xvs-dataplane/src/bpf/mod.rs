@@ -10,6 +10,7 @@ mod address;
 mod adoption;
 mod attach;
 mod bits;
+mod change;
 mod clock;
 mod error;
 mod hops;
@@ -21,27 +22,29 @@ mod memory;
 mod pins;
 mod plain;
 mod rates;
+mod routes;
 mod servers;
 mod slots;
 mod table;
+mod timeouts;
+mod upkeep;
 mod ways;
 
 use std::{
-    collections::{HashMap as StdMap, HashSet},
+    collections::{BTreeSet, HashMap as StdMap},
     net::IpAddr,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use aya::{Ebpf, maps::Map};
 use xvs_datapath::{
     abi::{Counter, DROPS, Settings},
-    state::{tcp, udp},
     table::{V4, V6},
 };
 use xvs_types::{
     ConnectionListing, Op, OpError, RealServer, Rules, SyncDaemon, Timeouts, VirtualServer,
-    VirtualServerId, VirtualServerListing,
+    VirtualServerListing,
 };
 
 pub use self::error::OpenError;
@@ -52,9 +55,10 @@ use self::{
     load::{Loaded, Sizes},
     memory::{Mapped, wait_for_programs},
     pins::Pins,
-    rates::Estimator,
+    rates::Estimators,
     servers::{Parts, Servers},
-    table::{Clock, Live, Table, Tally},
+    table::{Table, Tally},
+    timeouts::{default_timeouts, timeouts_of},
     ways::Ways,
 };
 use crate::{
@@ -64,13 +68,6 @@ use crate::{
 
 /// Seconds without a sign of life after which the programs ask the kernel for next hops themselves.
 const PATIENCE: u32 = 2;
-/// Seconds that lblc and lblcr remember an idle destination (kernel `lblc_expiration`).
-const LOCALITY: u32 = 24 * 60 * 60;
-/// Tables up to this many entries are gone over as a whole each second, and anew for each listing.
-const SMALL: u32 = 1 << 20;
-/// Seconds in which larger tables are gone over.
-const PASS: u32 = 8;
-
 /// How to open the dataplane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BpfOptions {
@@ -94,13 +91,13 @@ pub struct Bpf {
     table6: Table<V6>,
     tally4: Tally,
     tally6: Tally,
-    estimators: StdMap<u32, Estimator>,
-    virtual_estimators: StdMap<u32, Estimator>,
+    estimators: Estimators,
+    virtual_estimators: Estimators,
+    /// Slots of virtual servers that counted something at the last sample, or still have a rate.
+    moving: BTreeSet<u32>,
     /// What real servers that ended counted, by virtual server.
     bygone: StdMap<u32, xvs_types::Counters>,
     last_sample: Option<Instant>,
-    /// Virtual servers by the address of a real server, for the rules as they are; made when asked.
-    users: Option<StdMap<IpAddr, Vec<VirtualServerId>>>,
     /// The maps are those of a daemon that may have died between two writes: at the first change
     /// everything is brought to the rules.
     unsettled: bool,
@@ -222,11 +219,11 @@ impl Bpf {
             table6,
             tally4: Tally::default(),
             tally6: Tally::default(),
-            estimators: StdMap::new(),
-            virtual_estimators: StdMap::new(),
+            estimators: Estimators::default(),
+            virtual_estimators: Estimators::default(),
+            moving: BTreeSet::new(),
             bygone: StdMap::new(),
             last_sample: None,
-            users: None,
             unsettled: adopted,
             hz,
         };
@@ -252,147 +249,11 @@ impl Bpf {
             .read(0)
             .map_or(0, |settings| xvs_datapath::abi::low32(settings.jiffies))
     }
-
-    /// Brings the maps to the rules of these virtual servers.
-    fn bring(&mut self, ids: &[VirtualServerId]) -> Result<(), OpError> {
-        let mut gone = HashSet::new();
-        for id in ids {
-            let rule = self.rules.rule(id).cloned();
-            gone.extend(self.servers.bring(id, rule.as_ref(), &mut self.ways)?);
-        }
-        self.forget_ways(&gone);
-        Ok(())
-    }
-
-    /// Makes packets of these real servers' connections ask for their way. In large tables the sweep
-    /// does it, within the time of a pass.
-    fn forget_ways(&self, servers: &HashSet<u32>) {
-        if !servers.is_empty() && self.table4.capacity() <= SMALL {
-            self.table4.forget_way(servers);
-            self.table6.forget_way(servers);
-        }
-    }
-
-    fn apply_timeouts(&mut self) {
-        let timeouts = self.rules.timeouts();
-        let hz = self.hz;
-        if let Some(mut value) = self.settings.read(0) {
-            let jiffies = |duration: Duration| {
-                u32::try_from(duration.as_secs())
-                    .unwrap_or(u32::MAX)
-                    .saturating_mul(hz)
-            };
-            value.tcp_timeouts[usize::from(tcp::ESTABLISHED)] = jiffies(timeouts.tcp);
-            value.tcp_timeouts[usize::from(tcp::FIN_WAIT)] = jiffies(timeouts.tcp_fin);
-            value.udp_timeouts[usize::from(udp::ONE_WAY)] = jiffies(timeouts.udp);
-            value.udp_timeouts[usize::from(udp::ASSURED)] = jiffies(timeouts.udp);
-            self.settings.write(0, value);
-        }
-    }
-
-    /// Ends what is past its timeout, and counts the rest.
-    fn sweep(&mut self) {
-        let now = self.now();
-        let Some(settings) = self.settings.read(0) else {
-            return;
-        };
-        let virtual_servers = &self.servers.virtual_servers;
-        let templates = |index: u16| {
-            virtual_servers
-                .read(index.into())
-                .map_or(0, |server| server.persistence)
-        };
-        let clock = Clock {
-            now,
-            settings: &settings,
-            templates: &templates,
-        };
-        let reals = &self.servers.real_servers;
-        let budget = |capacity: u32| SMALL.max(capacity.div_ceil(PASS));
-        let budget4 = budget(self.table4.capacity());
-        let budget6 = budget(self.table6.capacity());
-        let ended4 = self.table4.sweep(&clock, reals, budget4);
-        let ended6 = self.table6.sweep(&clock, reals, budget6);
-        let passed = ended4.is_some();
-        if let Some(tally) = ended4 {
-            self.tally4 = tally;
-        }
-        if let Some(tally) = ended6 {
-            self.tally6 = tally;
-        }
-        // The IPv6 table is the smaller one: when a pass over the other ends, both have been seen.
-        if passed {
-            let hops = self.tally4.hops.union(&self.tally6.hops).copied().collect();
-            self.users();
-            let users = self.users.as_ref();
-            self.ways.reclaim(&hops, |address| {
-                users.is_none_or(|users| users.contains_key(address))
-            });
-        }
-    }
-
-    /// Packets and bytes of live entries, as fresh as the size of the tables allows.
-    fn live(&self) -> StdMap<u32, Live> {
-        let mut live = StdMap::new();
-        if self.table4.capacity() <= SMALL {
-            self.table4.count(&mut live);
-            self.table6.count(&mut live);
-            return live;
-        }
-        for tally in [&self.tally4, &self.tally6] {
-            for (server, counted) in &tally.live {
-                let sum: &mut Live = live.entry(*server).or_default();
-                sum.packets_in += counted.packets_in;
-                sum.packets_out += counted.packets_out;
-                sum.bytes_in += counted.bytes_in;
-                sum.bytes_out += counted.bytes_out;
-            }
-        }
-        live
-    }
 }
 
 impl Dataplane for Bpf {
     fn apply(&mut self, ops: &[Op], atomicity: Atomicity) -> Vec<Result<(), OpError>> {
-        self.users = None;
-        let mut results = Vec::with_capacity(ops.len());
-        let mut done = Vec::with_capacity(ops.len());
-        let mut touched = Vec::new();
-        let mut known = HashSet::new();
-        for op in ops {
-            let ids = self.ids_of(op);
-            let result = limits::check(op).and_then(|()| self.rules.change(op));
-            let refused = result.is_err();
-            results.push(result.map(|undo| done.push(undo)));
-            if refused {
-                if atomicity == Atomicity::AllOrNothing {
-                    self.rules.take_back(done);
-                    return results;
-                }
-                continue;
-            }
-            touched.extend(ids.into_iter().filter(|id| known.insert(*id)));
-            match op {
-                Op::SetTimeouts { .. } => self.apply_timeouts(),
-                Op::Zero { id } => self.zero(id.as_ref()),
-                _ => {}
-            }
-        }
-        if let Err(error) = self.bring(&touched) {
-            // A limit was met half-way: back to what was there.
-            self.rules.take_back(done);
-            if let Err(second) = self.bring(&touched) {
-                tracing::error!(%second, "the maps are not what the rules say");
-            }
-            return match atomicity {
-                Atomicity::AllOrNothing => vec![Err(error)],
-                Atomicity::OneByOne => self.one_by_one(ops),
-            };
-        }
-        if self.unsettled {
-            self.settle();
-        }
-        results
+        self.change(ops, atomicity)
     }
 
     fn rules(&self) -> Vec<(VirtualServer, Vec<RealServer>)> {
@@ -468,23 +329,7 @@ impl Dataplane for Bpf {
     }
 
     fn set_route(&mut self, destination: IpAddr, route: Option<Route>) {
-        let before = self.ways.of(destination);
-        let way = self.ways.set(destination, route);
-        if before == Some(way) {
-            return;
-        }
-        let ids = self.users_of(destination);
-        if let Err(error) = self.bring(&ids) {
-            tracing::error!(%destination, %error, "a route could not be noted");
-        }
-        if before.is_some_and(|before| before.hop != 0 && before.hop != way.hop) {
-            let moved: HashSet<u32> = self
-                .servers
-                .real_slots()
-                .filter(|slot| self.servers.is_at(*slot, destination))
-                .collect();
-            self.forget_ways(&moved);
-        }
+        self.follow_route(destination, route);
     }
 
     fn neighbours(&mut self) -> Vec<NeighbourKey> {
@@ -515,8 +360,8 @@ impl Dataplane for Bpf {
         }
         if self.servers.has_waste() {
             wait_for_programs();
-            self.note_bygone();
-            self.servers.recycle();
+            let recycled = self.servers.recycle();
+            self.note_bygone(&recycled);
         }
     }
 
@@ -564,60 +409,6 @@ impl Dataplane for Bpf {
 }
 
 impl Bpf {
-    /// The virtual servers with a real server at this address.
-    fn users_of(&mut self, address: IpAddr) -> Vec<VirtualServerId> {
-        self.users().get(&address).cloned().unwrap_or_default()
-    }
-
-    /// Virtual servers by the address of a real server.
-    fn users(&mut self) -> &StdMap<IpAddr, Vec<VirtualServerId>> {
-        let rules = &self.rules;
-        self.users.get_or_insert_with(|| {
-            let mut users: StdMap<IpAddr, Vec<VirtualServerId>> = StdMap::new();
-            for (server, real_servers) in rules.rules() {
-                for real_server in real_servers {
-                    let list = users.entry(real_server.endpoint.address).or_default();
-                    if list.last() != Some(&server.id) {
-                        list.push(server.id);
-                    }
-                }
-            }
-            users
-        })
-    }
-
-    /// The virtual servers that an op will touch.
-    fn ids_of(&self, op: &Op) -> Vec<VirtualServerId> {
-        match op {
-            Op::AddRealServer { virtual_server, .. }
-            | Op::DeleteRealServer { virtual_server, .. }
-            | Op::EditRealServer { virtual_server, .. } => vec![*virtual_server],
-            Op::AddVirtualServer { virtual_server } | Op::EditVirtualServer { virtual_server } => {
-                vec![virtual_server.id]
-            }
-            Op::DeleteVirtualServer { id } => vec![*id],
-            Op::Flush => {
-                let rules = self.rules.rules().iter();
-                rules.map(|(server, _)| server.id).collect()
-            }
-            Op::SetTimeouts { .. }
-            | Op::StartSyncDaemon { .. }
-            | Op::StopSyncDaemon { .. }
-            | Op::Zero { .. } => Vec::new(),
-        }
-    }
-
-    /// Applies ops that do not all fit, each for itself.
-    fn one_by_one(&mut self, ops: &[Op]) -> Vec<Result<(), OpError>> {
-        ops.iter()
-            .map(|op| {
-                self.apply(std::slice::from_ref(op), Atomicity::AllOrNothing)
-                    .pop()
-                    .unwrap_or(Ok(()))
-            })
-            .collect()
-    }
-
     /// The counters, summed over CPUs.
     fn counts(&self) -> StdMap<u32, u64> {
         let Some(Map::PerCpuArray(_)) = self.object.map("COUNTERS") else {
@@ -637,26 +428,6 @@ impl Bpf {
             })
             .collect()
     }
-}
-
-/// The timeouts that `ipvsadm --set` changes, as the maps have them.
-fn timeouts_of(settings: &Settings) -> Timeouts {
-    let seconds = |jiffies: u32| Duration::from_secs(u64::from(jiffies / settings.hz.max(1)));
-    Timeouts {
-        tcp: seconds(settings.tcp_timeouts[usize::from(tcp::ESTABLISHED)]),
-        tcp_fin: seconds(settings.tcp_timeouts[usize::from(tcp::FIN_WAIT)]),
-        udp: seconds(settings.udp_timeouts[usize::from(udp::ASSURED)]),
-    }
-}
-
-fn default_timeouts(settings: &mut Settings, hz: u32) {
-    for (slot, seconds) in settings.tcp_timeouts.iter_mut().zip(tcp::TIMEOUTS) {
-        *slot = seconds * hz;
-    }
-    settings.udp_timeouts = [udp::TIMEOUT * hz; 4];
-    settings.sctp_timeouts = [900 * hz; 16];
-    settings.lblc_expiration = LOCALITY * hz;
-    settings.lblcr_expiration = LOCALITY * hz;
 }
 
 fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, OpenError> {
