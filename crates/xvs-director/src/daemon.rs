@@ -24,11 +24,11 @@
 //! checks, socket, addresses, dataplane. Everything that is refused is refused before anything is
 //! changed.
 
-use std::{error::Error, fs, io, net::SocketAddr, sync::Arc, time::Instant};
+use std::{error::Error, fs, io, net::SocketAddr, sync::Arc, time::{Duration, Instant}};
 
 use tokio::{
     net::TcpListener,
-    runtime::Builder,
+    runtime::{Builder, Handle},
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -39,12 +39,13 @@ use xvs_control::{
     wire::{Batch, StopRequest},
 };
 use xvs_dataplane::Dataplane;
+use xvs_notify::Notifier;
 use xvs_types::Op;
 
 use crate::{
     Options,
     api::{Api, Identity, placement_of},
-    checks::{ChecksThread, Release},
+    checks::{ChecksThread, Release, Teller},
     configuration::{Control, InForce, LoadError, Loaded},
     events::Events,
     keeper::Keeper,
@@ -54,6 +55,9 @@ use crate::{
     state::{StateError, StateFile},
     worker::Worker,
 };
+
+/// How long the end waits for notifications that are on their way; keepalived's `child_wait_time`.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Why a daemon could not run, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -186,11 +190,13 @@ async fn serve_until_stopped(
     let (worker, worker_ended) = Worker::start(keeper).map_err(system("start a thread"))?;
     let (network, network_ended) = Network::start(worker.clone(), before.clone())?;
     let events = Events::default();
-    let (checks, checks_ended) =
-        ChecksThread::start(worker.clone(), network.clone(), events.clone())
-            .map_err(system("start a thread"))?;
+    // With nowhere to tell; the configuration says where.
+    let notifier = Notifier::start(xvs_notify::Settings::default(), &Handle::current());
+    let teller = Teller::new(events.clone(), notifier.clone());
+    let (checks, checks_ended) = ChecksThread::start(worker.clone(), network.clone(), teller)
+        .map_err(system("start a thread"))?;
     let in_force = InForce::new(configuration);
-    let control = Control::new(in_force.clone(), checks.clone(), events.clone());
+    let control = Control::new(in_force.clone(), checks.clone(), events.clone(), notifier.clone());
     let (stop, mut stops) = mpsc::channel(1);
     let api = Api {
         worker: worker.clone(),
@@ -264,6 +270,7 @@ async fn serve_until_stopped(
     {
         warn!("the checks had ended before");
     }
+    notifier.shutdown(LAST_WORDS).await;
     drop(close);
     while let Some(server) = servers.join_next().await {
         if server.is_err() {

@@ -19,6 +19,7 @@ mod network;
 mod options;
 mod privileges;
 mod state;
+pub mod vrrp;
 mod worker;
 
 pub use changes::RuleChanges;

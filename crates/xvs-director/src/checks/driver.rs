@@ -22,9 +22,10 @@ use super::{
     effects::{Effect, Effects},
     limits::Limits,
     report,
+    teller::Teller,
     translate::{self, Translated},
 };
-use crate::{events::Events, network::Network, worker::Worker};
+use crate::{network::Network, worker::Worker};
 
 /// Results that are taken at once before the machine's actions are carried out.
 const RESULTS: usize = 1024;
@@ -61,7 +62,7 @@ pub(super) struct Last {
 
 impl Driver {
     /// Starts the tasks beside the machine; within a runtime.
-    pub(crate) fn start(worker: Worker, network: Network, events: Events) -> Self {
+    pub(crate) fn start(worker: Worker, network: Network, teller: Teller) -> Self {
         let (results, answers) = mpsc::unbounded_channel();
         Self {
             machine: Checks::new(BTreeSet::new(), false),
@@ -70,7 +71,7 @@ impl Driver {
             runs: 0,
             latest_start: Duration::ZERO,
             limits: Limits::of_this_process(),
-            effects: Effects::start(worker, network, events),
+            effects: Effects::start(worker, network, teller),
             results,
             answers,
             addresses: None,

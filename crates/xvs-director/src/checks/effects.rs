@@ -7,18 +7,18 @@
 use std::{collections::HashSet, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
-use tracing::{info, warn};
-use xvs_check::{Event, Notification, Subject};
-use xvs_control::wire::EventKind;
+use tracing::warn;
+use xvs_check::{Event, Notification};
 use xvs_dataplane::Atomicity;
 use xvs_types::{Op, OpError, VirtualServerId};
 
 use super::{
     Planned,
     fit::{self, Wanted, fit, note, touched},
+    teller::Teller,
     translate::Names,
 };
-use crate::{events::Events, keeper::Keeper, network::Network, worker::Worker};
+use crate::{keeper::Keeper, network::Network, worker::Worker};
 
 /// Effects that are taken at once.
 const TOGETHER: usize = 4096;
@@ -51,15 +51,13 @@ pub(super) struct Effects {
 
 impl Effects {
     /// Starts the task on the runtime of the caller.
-    pub(super) fn start(worker: Worker, network: Network, events: Events) -> Self {
+    pub(super) fn start(worker: Worker, network: Network, teller: Teller) -> Self {
         let (sender, mut inbox) = mpsc::unbounded_channel();
         let mut task = Task {
             worker,
             network,
-            events,
             wanted: Wanted::new(),
-            before: Arc::default(),
-            names: Arc::default(),
+            teller,
             refused: Vec::new(),
         };
         tokio::spawn(async move {
@@ -84,12 +82,9 @@ impl Effects {
 struct Task {
     worker: Worker,
     network: Network,
-    events: Events,
     /// What the checks want the rules to be.
     wanted: Wanted,
-    /// The names of the configuration before, for who leaves with it.
-    before: Arc<Names>,
-    names: Arc<Names>,
+    teller: Teller,
     /// What was refused since somebody asked.
     refused: Vec<String>,
 }
@@ -120,11 +115,9 @@ impl Task {
             // Done already, all together.
             Effect::Apply(_) => {}
             Effect::Fit(planned, ids, answer) => self.fitted(planned, ids, answer).await,
-            Effect::Log(event) => self.log(&event),
-            Effect::Names(names) => {
-                self.before = std::mem::replace(&mut self.names, names);
-            }
-            Effect::Notify(notification) => self.notify(&notification),
+            Effect::Log(event) => self.teller.log(&event),
+            Effect::Names(names) => self.teller.know(names),
+            Effect::Notify(notification) => self.teller.notify(&notification),
             Effect::OwnNoOthers(ids) => {
                 self.change(move |keeper| own_no_others(keeper, ids)).await;
             }
@@ -180,28 +173,6 @@ impl Task {
             planned.ops = fitted;
             let _gone = answer.send(planned);
         }
-    }
-
-    fn log(&self, event: &Event) {
-        info!("{event}");
-        self.events
-            .tell_with(EventKind::Check, event.to_string(), |told| {
-                told.virtual_server = Some(event.virtual_server.to_string());
-                told.real_server = event.real_server.as_deref().map(str::to_owned);
-            });
-    }
-
-    fn notify(&self, notification: &Notification) {
-        let (kind, real_server) = match &notification.subject {
-            Subject::RealServer(name) => (EventKind::RealServer, Some(name.to_string())),
-            Subject::Quorum(_) => (EventKind::Quorum, None),
-        };
-        self.events
-            .tell_with(kind, notification.to_string(), |told| {
-                told.virtual_server = Some(notification.virtual_server.to_string());
-                told.real_server = real_server;
-                told.up = Some(notification.up);
-            });
     }
 }
 

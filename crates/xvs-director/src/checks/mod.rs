@@ -22,6 +22,7 @@ mod effects;
 mod fit;
 mod limits;
 mod report;
+mod teller;
 mod translate;
 
 use std::{io, sync::Arc, thread};
@@ -36,9 +37,9 @@ use xvs_control::wire::ChecksStatus;
 use xvs_types::Op;
 
 use self::driver::Driver;
+pub(crate) use self::teller::Teller;
 use self::translate::{Translated, translate};
 use crate::{
-    events::Events,
     network::Network,
     worker::{Ended, Worker},
 };
@@ -74,7 +75,7 @@ impl ChecksThread {
     pub(crate) fn start(
         worker: Worker,
         network: Network,
-        events: Events,
+        teller: Teller,
     ) -> io::Result<(Self, oneshot::Receiver<()>)> {
         let (messages, inbox) = mpsc::unbounded_channel();
         let (alive, ended) = oneshot::channel::<()>();
@@ -84,7 +85,7 @@ impl ChecksThread {
             .spawn(move || {
                 let _alive = alive;
                 runtime.block_on(async {
-                    Driver::start(worker, network, events).run(inbox).await;
+                    Driver::start(worker, network, teller).run(inbox).await;
                 });
             })?;
         Ok((Self { messages }, ended))

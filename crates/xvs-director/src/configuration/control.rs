@@ -18,6 +18,7 @@ use xvs_conf::{Config, Stance};
 use xvs_control::wire::{
     Code, ConfigurationPlan, ConfigurationRequest, ConfigurationStatus, EventKind, Problem,
 };
+use xvs_notify::{Notifier, Settings};
 
 use super::{InForce, LoadError, Loaded, Source};
 use crate::{checks::ChecksThread, events::Events};
@@ -28,6 +29,7 @@ pub(crate) struct Control {
     in_force: InForce,
     checks: ChecksThread,
     events: Events,
+    notifier: Notifier,
     /// Held while the configuration changes.
     changing: Arc<tokio::sync::Mutex<()>>,
     told: Arc<Mutex<Told>>,
@@ -50,11 +52,12 @@ struct Waiting {
 
 impl Control {
     /// Takes over what is in force and puts it to the checks.
-    pub(crate) fn new(in_force: InForce, checks: ChecksThread, events: Events) -> Self {
+    pub(crate) fn new(in_force: InForce, checks: ChecksThread, events: Events, notifier: Notifier) -> Self {
         Self {
             in_force,
             checks,
             events,
+            notifier,
             changing: Arc::default(),
             told: Arc::default(),
         }
@@ -168,6 +171,9 @@ impl Control {
         let config = loaded
             .as_ref()
             .map_or_else(Arc::<Config>::default, |loaded| Arc::clone(&loaded.config));
+        // What the checks tell of the new configuration goes where it says. Who leaves with the old one
+        // is told of there too: jobs that wait go on.
+        self.notifier.reload(notifications(&config)).await;
         let warnings = self.checks.configure(config).await?;
         for warning in &warnings {
             warn!("configuration: {warning}");
@@ -249,6 +255,12 @@ impl Control {
         info!("{line}");
         self.events.tell(EventKind::Configuration, line);
     }
+}
+
+/// Where notifications go, as `config` says.
+pub(crate) fn notifications(config: &Config) -> Settings {
+    let host = nix::unistd::gethostname().unwrap_or_default();
+    Settings::from_config(&config.global, &host.to_string_lossy())
 }
 
 fn source(request: ConfigurationRequest) -> Source {
