@@ -6,7 +6,10 @@
 
 mod api;
 mod changes;
+mod checks;
+mod configuration;
 mod daemon;
+mod events;
 mod firewall;
 mod journal;
 mod keeper;
@@ -20,7 +23,9 @@ pub mod vrrp;
 mod worker;
 
 pub use changes::RuleChanges;
+pub use configuration::{Disk, InForce, LoadError, Loaded, Source, ThisHost, counted};
 pub use daemon::{RunError, run};
+pub use events::Events;
 pub use keeper::Keeper;
 pub use lock::{InstanceLock, LockError};
 pub use manager::{ServiceManager, ServiceManagerError};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use xvs_control::{Instance, Token, WRITERS_GROUP, wire::HookChoice};
 use xvs_types::Op;
 
-use crate::manager::ServiceManager;
+use crate::{configuration::Source, manager::ServiceManager};
 
 /// The options of a daemon.
 #[derive(Debug)]
@@ -20,9 +20,15 @@ pub struct Options {
     pub interfaces: Option<Vec<String>>,
     /// Leave the datapath forwarding after a clean stop.
     pub keep: bool,
+    /// The configuration that it starts with, and that a reload reads again; none for none.
+    pub configuration: Option<Source>,
+    /// The virtual servers of the configuration stay when the daemon is told to end
+    /// (`--dont-release-ipvs`).
+    pub keep_virtual_servers: bool,
     /// Ops to apply, one by one, when the rule base is empty.
     pub restore: Vec<Op>,
-    /// Give up privileges once the dataplane is open. Tests that run as a part of a larger process
+    /// Give up privileges once the dataplane is open. With a configuration they stay: the operator's
+    /// programs run as whom it says, and those that run as root need what root may. Tests that run as a part of a larger process
     /// leave it off.
     pub drop_privileges: bool,
     /// The group whose members may write, beside root.
@@ -45,6 +51,8 @@ impl Options {
             hook: None,
             interfaces: None,
             keep: false,
+            configuration: None,
+            keep_virtual_servers: false,
             restore: Vec::new(),
             drop_privileges: true,
             writers_group: WRITERS_GROUP.to_owned(),

@@ -12,9 +12,10 @@ use std::{
 use anyhow::{Context, bail};
 use clap::Args;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
+use xvs_conf::Stance;
 use xvs_control::{Instance, Token, wire::HookChoice};
 use xvs_dataplane::{Bpf, BpfOptions, Dataplane, Simulated};
-use xvs_director::{Options, ServiceManager};
+use xvs_director::{Options, ServiceManager, Source};
 use xvs_types::Op;
 
 use crate::{faces, hook};
@@ -25,6 +26,15 @@ pub(crate) struct Arguments {
     /// The name of this daemon, when there are several [default: XVS_INSTANCE, else `default`]
     #[arg(long, value_name = "NAME")]
     instance: Option<String>,
+    /// Start with this keepalived.conf; SIGHUP and `xvs reload` read it again
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    file: Option<String>,
+    /// Every doubt about the file is an error
+    #[arg(long, requires = "file")]
+    strict: bool,
+    /// Lines that begin with @ID hold where ID is this [default: the short host name]
+    #[arg(long, short = 'i', value_name = "ID", requires = "file")]
+    config_id: Option<String>,
     /// Work in this network namespace (a name of `ip netns`)
     #[arg(long, value_name = "NAME")]
     netns: Option<String>,
@@ -78,6 +88,15 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         hook: arguments.hook,
         interfaces: (!arguments.interfaces.is_empty()).then_some(arguments.interfaces),
         keep: arguments.keep,
+        configuration: arguments.file.map(|file| Source {
+            file,
+            config_id: arguments.config_id,
+            stance: if arguments.strict {
+                Stance::Strict
+            } else {
+                Stance::Compatible
+            },
+        }),
         restore,
         listen: arguments.listen,
         token,

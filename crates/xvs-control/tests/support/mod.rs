@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 use xvs_control::{
     Director, Instance, bind, serve,
     wire::{
-        Batch, BatchOutcome, Code, ConnectionPage, ConnectionQuery, HookSetting, InterfaceSetting,
+        Batch, BatchOutcome, ChecksStatus, Code, ConfigurationPlan, ConfigurationRequest,
+        ConfigurationStatus, ConnectionPage, ConnectionQuery, Event, HookSetting, InterfaceSetting,
         Problem, Status, StopRequest,
     },
 };
@@ -31,6 +32,9 @@ pub(crate) struct Memory {
     pub(crate) pages: u64,
     pub(crate) stops: Vec<StopRequest>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) configurations: Vec<ConfigurationRequest>,
+    /// Kept, so that a stream of events ends with the fake and not before.
+    pub(crate) events: Option<broadcast::Sender<Event>>,
 }
 
 #[derive(Clone, Default)]
@@ -121,6 +125,58 @@ impl Director for Fake {
     async fn stop(&self, request: StopRequest) -> Result<(), Problem> {
         self.0.lock().unwrap().stops.push(request);
         Ok(())
+    }
+
+    async fn checks(&self) -> Result<ChecksStatus, Problem> {
+        Ok(ChecksStatus {
+            runs: 7,
+            ..ChecksStatus::default()
+        })
+    }
+
+    fn events(&self) -> broadcast::Receiver<Event> {
+        let mut memory = self.0.lock().unwrap();
+        let sender = memory
+            .events
+            .get_or_insert_with(|| broadcast::Sender::new(4));
+        sender.subscribe()
+    }
+
+    async fn configuration(&self) -> Result<ConfigurationStatus, Problem> {
+        let memory = self.0.lock().unwrap();
+        Ok(ConfigurationStatus {
+            file: memory.configurations.last().map(|one| one.file.clone()),
+            ..ConfigurationStatus::default()
+        })
+    }
+
+    async fn apply_configuration(
+        &self,
+        request: ConfigurationRequest,
+    ) -> Result<ConfigurationStatus, Problem> {
+        self.0.lock().unwrap().configurations.push(request);
+        self.configuration().await
+    }
+
+    async fn confirm_configuration(&self) -> Result<ConfigurationStatus, Problem> {
+        Err(Problem::new(
+            Code::Conflict,
+            "nothing waits to be confirmed",
+        ))
+    }
+
+    async fn plan_configuration(
+        &self,
+        _request: ConfigurationRequest,
+    ) -> Result<ConfigurationPlan, Problem> {
+        Ok(ConfigurationPlan {
+            new_checkers: 3,
+            ..ConfigurationPlan::default()
+        })
+    }
+
+    async fn reload_configuration(&self) -> Result<ConfigurationStatus, Problem> {
+        self.configuration().await
     }
 }
 
