@@ -3,6 +3,12 @@
 //! Everything runs in network namespaces of its own: two hosts `a` (10.99.0.1) and `b` (10.99.0.2) on a
 //! bridge. They need root, and keepalived where it is the peer.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail and say why"
+)]
+
 mod hostile;
 mod interop;
 mod restart;
