@@ -24,7 +24,13 @@
 //! checks, socket, addresses, dataplane. Everything that is refused is refused before anything is
 //! changed.
 
-use std::{error::Error, fs, io, net::SocketAddr, sync::Arc, time::{Duration, Instant}};
+use std::{
+    error::Error,
+    fs, io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     net::TcpListener,
@@ -196,7 +202,12 @@ async fn serve_until_stopped(
     let (checks, checks_ended) = ChecksThread::start(worker.clone(), network.clone(), teller)
         .map_err(system("start a thread"))?;
     let in_force = InForce::new(configuration);
-    let control = Control::new(in_force.clone(), checks.clone(), events.clone(), notifier.clone());
+    let control = Control::new(
+        in_force.clone(),
+        checks.clone(),
+        events.clone(),
+        notifier.clone(),
+    );
     let (stop, mut stops) = mpsc::channel(1);
     let api = Api {
         worker: worker.clone(),

@@ -18,7 +18,7 @@ use xvs_dataplane::{Bpf, BpfOptions, Dataplane, Simulated};
 use xvs_director::{Options, ServiceManager, Source};
 use xvs_types::Op;
 
-use crate::{faces, hook};
+use crate::{configuration::absolute, faces, hook};
 
 /// The arguments of `xvs run`.
 #[derive(Debug, Args)]
@@ -77,6 +77,18 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let token = arguments.token_file.as_deref().map(Token::read);
     let token = token.transpose()?;
+    let configuration = match &arguments.file {
+        Some(file) => Some(Source {
+            file: absolute(file)?,
+            config_id: arguments.config_id.clone(),
+            stance: if arguments.strict {
+                Stance::Strict
+            } else {
+                Stance::Compatible
+            },
+        }),
+        None => None,
+    };
     start_logging();
     let Arguments {
         connections,
@@ -88,15 +100,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         hook: arguments.hook,
         interfaces: (!arguments.interfaces.is_empty()).then_some(arguments.interfaces),
         keep: arguments.keep,
-        configuration: arguments.file.map(|file| Source {
-            file,
-            config_id: arguments.config_id,
-            stance: if arguments.strict {
-                Stance::Strict
-            } else {
-                Stance::Compatible
-            },
-        }),
+        configuration,
         restore,
         listen: arguments.listen,
         token,

@@ -52,7 +52,12 @@ struct Waiting {
 
 impl Control {
     /// Takes over what is in force and puts it to the checks.
-    pub(crate) fn new(in_force: InForce, checks: ChecksThread, events: Events, notifier: Notifier) -> Self {
+    pub(crate) fn new(
+        in_force: InForce,
+        checks: ChecksThread,
+        events: Events,
+        notifier: Notifier,
+    ) -> Self {
         Self {
             in_force,
             checks,
