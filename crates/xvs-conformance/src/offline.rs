@@ -165,6 +165,10 @@ impl Director for Offline {
         let Some(ifindex) = self.plane.network.ifindex(leg) else {
             return Seen::nothing();
         };
+        if self.plane.dataplane.rules().is_empty() {
+            // The daemon attaches nothing while there is no virtual server.
+            return Seen::Passed(frame.to_vec());
+        }
         let mut ran = self.plane.dataplane.run(self.hook, ifindex, frame);
         if self.hook != Hook::Tcx
             && let Ok(passed) = &ran
