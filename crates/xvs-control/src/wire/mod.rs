@@ -7,6 +7,7 @@
 mod batch;
 mod connections;
 mod problem;
+mod servers;
 mod settings;
 mod status;
 
@@ -15,6 +16,8 @@ pub use connections::{
     ConnectionCount, ConnectionPage, ConnectionQuery, ParseTargetError, Target, parse_state,
 };
 pub use problem::{Code, Problem};
+pub use servers::ServerQuery;
+pub(crate) use servers::WithoutCounters;
 pub use settings::{HookChoice, HookSetting, InterfaceSetting, ParseHookError, StopRequest};
 pub use status::{LinkStatus, Status, TableFill, Version};
 
