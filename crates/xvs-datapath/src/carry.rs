@@ -3,15 +3,15 @@
 //! It steps the connection's state, resolves the next hop, answers with ICMP what cannot go on, and
 //! forwards the rest.
 
-use xvs_wire::{ethernet, ipv4, tcp};
+use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Counter, Method, RealServer, Slot, Tag, low16, low32},
-    admission, answer,
+    answer,
     fast::{direction, exceeds, outer_header, touch},
-    memory::{load32, load64, opaque, read_shared},
-    next_hop::{self, HOP_KNOWN, HOP_LOCAL, HOP_NEIGHBOUR, Hop},
+    memory::{opaque, read_shared},
+    next_hop::{self, HOP_LOCAL, Hop},
     parse,
     rewrite::{self, Outer},
     state::{self, tcp as tcp_state, udp as udp_state},
@@ -102,20 +102,9 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     let mut hop = Hop::default();
     // SAFETY: as above.
     unsafe { next_hop::resolve::<F, P, E>(packet, env, entry, tag, server, now, &mut hop) };
-    if hop.code == HOP_NEIGHBOUR && !P::RESOLVES {
-        if admission::is_alone(packet, env) {
-            // The daemon has the kernel resolve it; the client sends again.
-            env.count(Counter::DropNoNeighbour);
-            return Verdict::DROP;
-        }
-        // The companion at the other hook lets the kernel resolve it.
-        return Verdict::PASS;
-    }
-    if hop.code != HOP_KNOWN && hop.code != HOP_NEIGHBOUR && hop.code != HOP_LOCAL {
-        return Verdict::DROP;
-    }
-    if hop.code == HOP_LOCAL {
-        keep_addresses(packet, &mut hop);
+    let settled = next_hop::settle(packet, env, &mut hop);
+    if settled != Verdict::ONWARD {
+        return settled;
     }
     // SAFETY: the server is a valid map value.
     let outer = outer_header(Tag(tag), unsafe { (*server).family } == 6);
@@ -138,38 +127,14 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         });
     }
     // SAFETY: as above.
-    if !unsafe { transform::<F, P, E>(packet, env, flow, entry, tag, server, &hop) } {
-        env.count(Counter::DropHeadroom);
+    if let Err(why) = unsafe { transform::<F, P, E>(packet, env, flow, entry, tag, server, &hop) } {
+        env.count(why);
         return Verdict::DROP;
     }
-    match hop.code {
-        HOP_KNOWN => Verdict::redirect(hop.ifindex),
-        HOP_NEIGHBOUR => {
-            let verdict = packet.send_to_neighbour(hop.ifindex, hop.family == 6, &hop.neighbour);
-            if verdict == Verdict::DROP {
-                env.count(Counter::DropNoNeighbour);
-            }
-            verdict
-        }
-        _ => Verdict::PASS,
-    }
+    next_hop::send(packet, env, &hop)
 }
 
-/// Makes the frame's addresses those of the hop: after XDP the kernel takes only frames that are
-/// addressed to it.
-#[inline(always)]
-fn keep_addresses<P: Packet>(packet: &P, hop: &mut Hop) {
-    let (start, end) = packet.bounds();
-    if start + ethernet::HEADER <= end {
-        // SAFETY: the Ethernet header was compared with the end.
-        unsafe {
-            hop.mac0 = load64(start);
-            hop.mac1 = load32(start + 8);
-        }
-    }
-}
-
-/// Rewrites the packet by the entry's recipe.
+/// Rewrites the packet by the entry's recipe; else the reason why the packet is dropped.
 ///
 /// # Safety
 /// `entry` and `server` must be valid map values.
@@ -182,28 +147,57 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
     tag: u64,
     server: *const RealServer,
     hop: &Hop,
-) -> bool {
-    match Tag(tag).method() {
-        Method::DIRECT => rewrite::forward::<F, P>(packet, hop),
-        Method::TUNNEL => {
-            // SAFETY: the caller vouches for the server.
-            let outer = unsafe {
-                Outer {
-                    source: &(*server).tunnel_source,
-                    destination: &(*server).address,
-                    ipv6: (*server).family == 6,
-                    identification: low16(env.random()),
-                }
-            };
-            rewrite::encapsulate::<F, P>(packet, &outer, flow.length, hop)
-        }
+) -> Result<(), Counter> {
+    let done = match Tag(tag).method() {
+        // SAFETY: the caller vouches for the server.
+        Method::DIRECT | Method::TUNNEL => unsafe {
+            pass_on::<F, P, E>(packet, env, flow, tag, server, hop)
+        },
         _ => {
             // SAFETY: the caller vouches for the entry.
             let (recipe, deltas) = unsafe { (F::recipe(entry), F::entry_deltas(entry)) };
+            // The entry may have been evicted and used anew while it was read.
+            // SAFETY: as above.
+            if !Tag(unsafe { read_shared(F::fields(entry).tag) }).same_use(Tag(tag)) {
+                return Err(Counter::DropTorn);
+            }
             let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
             rewrite::translate::<F, P>(packet, &recipe, deltas, is_tcp, hop)
         }
+    };
+    if done {
+        Ok(())
+    } else {
+        Err(Counter::DropHeadroom)
     }
+}
+
+/// Sends a packet of DR or TUN on, its addresses as they are.
+///
+/// # Safety
+/// `server` must be a valid map value.
+#[inline(always)]
+pub(crate) unsafe fn pass_on<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+    tag: u64,
+    server: *const RealServer,
+    hop: &Hop,
+) -> bool {
+    if Tag(tag).method() == Method::DIRECT {
+        return rewrite::forward::<F, P>(packet, hop);
+    }
+    // SAFETY: the caller vouches for the server.
+    let outer = unsafe {
+        Outer {
+            source: &(*server).tunnel_source,
+            destination: &(*server).address,
+            ipv6: (*server).family == 6,
+            identification: low16(env.random()),
+        }
+    };
+    rewrite::encapsulate::<F, P>(packet, &outer, flow.length, hop)
 }
 
 /// Steps the state of a connection by a packet, and moves it between the real server's active and

@@ -26,10 +26,12 @@ mod packet;
 mod parse;
 mod persistence;
 mod port;
+pub mod related;
 mod rewrite;
 pub mod scheduler;
 mod service;
 pub mod state;
+mod sum;
 pub mod table;
 mod verdict;
 

@@ -150,14 +150,12 @@ pub fn choose<F: Family, E: Env>(env: &E, virtual_server: u32, protocol: u32) ->
     if service.is_null() || scratch.is_null() {
         return join(NONE, NONE);
     }
-    let service = opaque(service);
+    let (scratch, service) = (opaque(scratch), opaque(service));
     // SAFETY: the virtual server is a valid map value.
     if unsafe { (*service).flags } & virtual_server_flag::PERSISTENT == 0 {
         return join(env.pick_call(virtual_server), NONE);
     }
-    // SAFETY: the scratch is this CPU's alone while the program runs.
-    let scratch = unsafe { &mut *opaque(scratch) };
-    // SAFETY: the virtual server is a valid map value.
+    // SAFETY: both are valid map values, and the scratch is this CPU's alone while the program runs.
     unsafe { persistence::choose::<F, E>(env, scratch, service, virtual_server, protocol) }
 }
 
@@ -201,16 +199,21 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
         env.count(Counter::DropInternal);
         return OPEN_DROP;
     }
-    // SAFETY: the scratch is this CPU's alone while the program runs.
-    let scratch = unsafe { &mut *opaque(scratch) };
-    let (service, server) = (opaque(service), opaque(server).cast_const());
+    let (scratch, service) = (opaque(scratch), opaque(service));
+    let server = opaque(server).cast_const();
     // SAFETY: the server is a valid map value.
     let (method, crosses) = unsafe { ((*server).method, ((*server).family == 6) != F::V6) };
+    // SAFETY: the scratch is this CPU's alone while the program runs; nothing is called meanwhile that
+    // would use it.
+    let Scratch {
+        forward: draft,
+        tuple,
+        ..
+    } = unsafe { &mut *scratch };
     // Field by field: a draft built on the stack would take a fifth of it.
-    let draft = &mut scratch.forward;
     draft.tag = Tag::of(method, low8(wide(how))) | Direction::FORWARD;
-    draft.tuple = scratch.tuple;
-    draft.recipe = scratch.tuple;
+    draft.tuple = *tuple;
+    draft.recipe = *tuple;
     draft.identity = how & 0xff00;
     draft.real_server = real_server;
     draft.ip_delta = 0;
@@ -221,10 +224,13 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
     match method {
         Method::NAT => {
             // SAFETY: as above.
-            unsafe { to_server(draft, server) };
-            outcome(env, two_way::<F, E>(env, scratch))
+            let answer = unsafe {
+                to_server(draft, server);
+                two_way::<F, E>(env, scratch)
+            };
+            outcome(env, answer)
         }
-        // SAFETY: both are valid map values.
+        // SAFETY: all are valid map values.
         Method::FULLNAT => unsafe { full_nat::<F, E>(env, scratch, service, server) },
         Method::TUNNEL if crosses => {
             draft.tag |= Tag::CROSSING;
@@ -259,11 +265,15 @@ unsafe fn to_server(draft: &mut Draft, server: *const RealServer) {
 }
 
 /// Completes the forward draft's deltas, drafts the reverse entry, and inserts both.
+///
+/// # Safety
+/// `scratch` must be the environment's, and no reference into it may live.
 #[inline(always)]
-fn two_way<F: Family, E: Env>(env: &E, scratch: &mut Scratch) -> i64 {
+unsafe fn two_way<F: Family, E: Env>(env: &E, scratch: *mut Scratch) -> i64 {
+    // SAFETY: the caller vouches for the scratch; its last use here is before the insert.
     let Scratch {
         forward, reverse, ..
-    } = scratch;
+    } = unsafe { &mut *scratch };
     (forward.ip_delta, forward.l4_delta) = table::deltas(&forward.tuple, &forward.recipe, F::V6);
     reverse.tag = forward.tag & !Tag::IDENTITY | Direction::REVERSE;
     back(forward, reverse);
@@ -289,11 +299,12 @@ fn back(forward: &Draft, reverse: &mut Draft) {
 /// Tries local ports until one is free towards this real server.
 ///
 /// # Safety
-/// `service` and `server` must be valid map values.
+/// `service` and `server` must be valid map values, `scratch` the environment's, and no reference into
+/// it may live.
 #[inline(always)]
 unsafe fn full_nat<F: Family, E: Env>(
     env: &E,
-    scratch: &mut Scratch,
+    scratch: *mut Scratch,
     service: *mut VirtualServer,
     server: *const RealServer,
 ) -> i64 {
@@ -309,10 +320,12 @@ unsafe fn full_nat<F: Family, E: Env>(
         return OPEN_DROP;
     }
     let local = opaque(local);
-    // SAFETY: the caller vouches for the server.
-    unsafe { to_server(&mut scratch.forward, server) };
-    // SAFETY: the local address is a valid map value.
-    scratch.forward.recipe.source = unsafe { (*local).address };
+    // SAFETY: the caller vouches for scratch and server; the local address is a valid map value.
+    unsafe {
+        let forward = &mut (*scratch).forward;
+        to_server(forward, server);
+        forward.recipe.source = (*local).address;
+    }
     let mut ports = Ports::<F, E> {
         env,
         scratch,
@@ -326,13 +339,15 @@ unsafe fn full_nat<F: Family, E: Env>(
         return OPEN_DROP;
     }
     // The rotor gives no other CPU this port soon, so that it is still free.
-    outcome(env, two_way::<F, E>(env, scratch))
+    // SAFETY: the caller vouches for the scratch.
+    outcome(env, unsafe { two_way::<F, E>(env, scratch) })
 }
 
 /// Looks for a free port, one a round.
 struct Ports<'a, F, E> {
     env: &'a E,
-    scratch: &'a mut Scratch,
+    /// The environment's; no reference into it lives between rounds.
+    scratch: *mut Scratch,
     /// A valid map value.
     local: *mut LocalAddress,
     /// Not 0 once the drafts have one.
@@ -349,9 +364,10 @@ impl<F: Family, E: Env> Rounds for Ports<'_, F, E> {
             // The host keeps every port of this address.
             return true;
         }
+        // SAFETY: the scratch is the environment's; its last use here is before the look-up.
         let Scratch {
             forward, reverse, ..
-        } = &mut *self.scratch;
+        } = unsafe { &mut *self.scratch };
         forward.recipe.ports = forward.recipe.ports & 0xffff_0000 | u32::from(port);
         back(forward, reverse);
         reverse.identity = forward.identity;

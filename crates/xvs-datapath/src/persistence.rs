@@ -19,24 +19,29 @@ const TEMPLATE: u32 = low32(Tag::TEMPLATE);
 /// overflow hash or could not be made: the connection then goes without.
 ///
 /// # Safety
-/// `service` must be a valid map value; the scratch's forward draft is overwritten.
+/// `service` must be a valid map value, `scratch` the environment's, and no reference into it may live;
+/// its forward draft is overwritten.
 #[inline(always)]
 pub(crate) unsafe fn choose<F: Family, E: Env>(
     env: &E,
-    scratch: &mut Scratch,
+    scratch: *mut Scratch,
     service: *const VirtualServer,
     virtual_server: u32,
     protocol: u32,
 ) -> u64 {
-    // SAFETY: the caller vouches for the virtual server.
-    unsafe { draft::<F>(scratch, service) };
-    scratch.forward.identity = protocol << 8 | TEMPLATE;
-    scratch.forward.virtual_server = low16(virtual_server);
+    // SAFETY: the caller vouches for both; the look-up begins after the last use of the reference.
+    unsafe {
+        let scratch = &mut *scratch;
+        draft::<F>(scratch, service);
+        scratch.forward.identity = protocol << 8 | TEMPLATE;
+        scratch.forward.virtual_server = low16(virtual_server);
+    }
     let place = env.find_call(F::V6, FORWARD);
     let entry = if place >= 0 {
         at::<F, E>(env, low32(place.unsigned_abs()))
     } else if place == FOUND_OVERFLOW {
-        overflow_entry::<F, E>(env, scratch, FORWARD)
+        // SAFETY: the caller vouches for the scratch.
+        overflow_entry::<F, E>(env, unsafe { &mut *scratch }, FORWARD)
     } else {
         core::ptr::null_mut()
     };
@@ -45,7 +50,8 @@ pub(crate) unsafe fn choose<F: Family, E: Env>(
         if chosen == NONE {
             return join(NONE, NONE);
         }
-        scratch.forward.real_server = chosen;
+        // SAFETY: as above.
+        unsafe { (*scratch).forward.real_server = chosen };
         let place = env.insert_call(F::V6, false);
         if place < 0 && place != OVERFLOWED {
             return join(chosen, NONE);

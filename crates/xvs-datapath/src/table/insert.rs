@@ -119,26 +119,29 @@ pub fn insert<F: Family, E: Env>(env: &E, two_way: bool) -> i64 {
     if scratch.is_null() {
         return INSERT_FULL;
     }
-    // SAFETY: the scratch is this CPU's alone while the program runs.
-    let scratch = unsafe { &mut *opaque(scratch) };
+    let scratch = opaque(scratch);
     let now = env.now();
-    let forward = slot::<F, E>(env, scratch.draft_mut(FORWARD), FORWARD, 8);
+    // SAFETY: the scratch is the environment's, here and in the calls below.
+    let forward = unsafe { slot::<F, E>(env, scratch, FORWARD, 8) };
     if forward == INSERT_DUPLICATE {
         return INSERT_DUPLICATE;
     }
     if forward < 0 {
-        return spill::<F, E>(env, scratch, two_way, now);
+        // SAFETY: as above.
+        return unsafe { spill::<F, E>(env, scratch, two_way, now) };
     }
     let forward = low32(forward.unsigned_abs());
     let mut peer = NONE;
     if two_way {
-        let reverse = slot::<F, E>(env, scratch.draft_mut(REVERSE), REVERSE, 1);
+        // SAFETY: as above.
+        let reverse = unsafe { slot::<F, E>(env, scratch, REVERSE, 1) };
         if reverse == INSERT_DUPLICATE {
             release::<F, E>(env, forward);
             return INSERT_COLLISION;
         }
         if reverse < 0 {
-            let answer = overflow::<F, E>(env, scratch, REVERSE, now);
+            // SAFETY: as above.
+            let answer = unsafe { overflow::<F, E>(env, &mut *scratch, REVERSE, now) };
             if answer < 0 {
                 release::<F, E>(env, forward);
                 return answer;
@@ -151,9 +154,12 @@ pub fn insert<F: Family, E: Env>(env: &E, two_way: bool) -> i64 {
                 return INSERT_FULL;
             }
             // SAFETY: the slot was claimed above.
-            unsafe { F::fill(entry, &scratch.reverse, forward, now) };
+            let tag = unsafe {
+                F::fill(entry, &(*scratch).reverse, forward, now);
+                (*scratch).reverse.tag
+            };
             clear_cold::<F, E>(env, peer);
-            publish::<F, E>(env, entry, scratch.reverse.tag);
+            publish::<F, E>(env, entry, tag);
         }
     }
     let entry = at::<F, E>(env, forward);
@@ -161,15 +167,28 @@ pub fn insert<F: Family, E: Env>(env: &E, two_way: bool) -> i64 {
         return INSERT_FULL;
     }
     // SAFETY: the slot was claimed above.
-    unsafe { F::fill(entry, &scratch.forward, peer, now) };
+    let tag = unsafe {
+        F::fill(entry, &(*scratch).forward, peer, now);
+        (*scratch).forward.tag
+    };
     clear_cold::<F, E>(env, forward);
-    publish::<F, E>(env, entry, scratch.forward.tag);
+    publish::<F, E>(env, entry, tag);
     i64::from(forward)
 }
 
-/// Claims a slot for a draft and completes its tag.
+/// Claims a slot for the draft `which` and completes its tag.
+///
+/// # Safety
+/// `scratch` must be the environment's, and no reference into it may live.
 #[inline(always)]
-fn slot<F: Family, E: Env>(env: &E, draft: &mut Draft, which: u32, patience: u32) -> i64 {
+unsafe fn slot<F: Family, E: Env>(
+    env: &E,
+    scratch: *mut Scratch,
+    which: u32,
+    patience: u32,
+) -> i64 {
+    // SAFETY: the caller vouches for the scratch; the draft is not used once others are called.
+    let draft = unsafe { (*scratch).draft_mut(which) };
     let key = F::Key::from(&draft.tuple);
     let (hash, fragment) = F::hash(&key, draft.identity, env.seed());
     let shift = F::shift(env);
@@ -201,8 +220,13 @@ fn slot<F: Family, E: Env>(env: &E, draft: &mut Draft, which: u32, patience: u32
 }
 
 /// Puts a connection into the overflow hash.
+///
+/// # Safety
+/// `scratch` must be the environment's, and no reference into it may live.
 #[inline(always)]
-fn spill<F: Family, E: Env>(env: &E, scratch: &mut Scratch, two_way: bool, now: u32) -> i64 {
+unsafe fn spill<F: Family, E: Env>(env: &E, scratch: *mut Scratch, two_way: bool, now: u32) -> i64 {
+    // SAFETY: the caller vouches for the scratch, and nothing called here asks for it.
+    let scratch = unsafe { &mut *scratch };
     if two_way {
         let answer = overflow::<F, E>(env, scratch, REVERSE, now);
         if answer < 0 {

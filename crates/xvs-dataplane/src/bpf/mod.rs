@@ -18,14 +18,20 @@ mod kernel_link;
 mod limits;
 mod listing;
 mod load;
+mod machine;
 mod memory;
+mod pairs;
 mod pins;
 mod plain;
+#[cfg(feature = "testing")]
+mod process;
 mod rates;
 mod routes;
 mod servers;
 mod slots;
 mod table;
+#[cfg(feature = "testing")]
+mod test_run;
 mod timeouts;
 mod upkeep;
 mod ways;
@@ -33,13 +39,16 @@ mod ways;
 use std::{
     collections::{BTreeSet, HashMap as StdMap},
     net::IpAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Instant,
 };
 
 use aya::{Ebpf, maps::Map};
 use xvs_datapath::{
-    abi::{Counter, DROPS, Settings},
+    abi::{
+        self, AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, HopKey, LocalAddress,
+        NextHop, OverflowKey, ServiceKey, Settings, WAYS,
+    },
     table::{V4, V6},
 };
 use xvs_types::{
@@ -53,8 +62,11 @@ use self::{
     bits::Bits,
     hops::Hops,
     load::{Loaded, Sizes},
+    machine::{Kernel, Machine},
     memory::{Mapped, wait_for_programs},
+    pairs::{Indexes, Pairs},
     pins::Pins,
+    plain::Plain,
     rates::Estimators,
     servers::{Parts, Servers},
     table::{Table, Tally},
@@ -78,11 +90,29 @@ pub struct BpfOptions {
     pub connections: Option<u32>,
 }
 
+/// The maps that this side reads and writes, by the names that they have in `ebpf/`.
+struct Maps {
+    settings: Mapped<Settings>,
+    virtual_servers: Mapped<abi::VirtualServer>,
+    real_servers: Mapped<abi::RealServer>,
+    blocks: Mapped<Block>,
+    locals: Mapped<LocalAddress>,
+    services: Pairs<ServiceKey, u32>,
+    filter: Mapped<AddressFilter>,
+    next_hops: Mapped<NextHop>,
+    hop_index: Pairs<HopKey, u32>,
+    hops_free: Indexes,
+    flows4: Mapped<[Entry4; WAYS]>,
+    cold4: Mapped<[Cold; WAYS]>,
+    overflow4: Pairs<OverflowKey, Entry4>,
+    flows6: Mapped<[Entry6; WAYS]>,
+    cold6: Mapped<[Cold; WAYS]>,
+    overflow6: Pairs<OverflowKey, Entry6>,
+}
+
 /// The dataplane of the kernel.
 pub struct Bpf {
-    object: Ebpf,
-    pins: Pins,
-    links: Links,
+    machine: Box<dyn Machine>,
     rules: Rules,
     servers: Servers,
     ways: Ways,
@@ -139,8 +169,32 @@ impl Bpf {
             sizes,
             adopted,
         } = loaded;
-        let settings: Mapped<Settings> = load::mapped(&object, "SETTINGS", 1)?;
-        let hz = clock::calibrate(&mut object, &settings)?;
+        let maps = Maps {
+            settings: load::mapped(&object, "SETTINGS", 1)?,
+            virtual_servers: load::mapped(&object, "VIRTUAL", 16_384)?,
+            real_servers: load::mapped(&object, "REAL", 131_072)?,
+            blocks: load::mapped(&object, "BLOCKS", 32_768)?,
+            locals: load::mapped(&object, "LOCALS", 4_096)?,
+            services: hash(&mut object, "SERVICES")?,
+            filter: load::mapped(&object, "FILTER", 1)?,
+            next_hops: load::mapped(&object, "NEXT_HOPS", 65_536)?,
+            hop_index: hash(&mut object, "HOP_INDEX")?,
+            hops_free: queue(&mut object, "HOPS_FREE")?,
+            flows4: load::mapped(&object, "FLOWS4", sizes.sets4)?,
+            cold4: load::mapped(&object, "COLD4", sizes.sets4)?,
+            overflow4: hash(&mut object, "OVERFLOW4")?,
+            flows6: load::mapped(&object, "FLOWS6", sizes.sets6)?,
+            cold6: load::mapped(&object, "COLD6", sizes.sets6)?,
+            overflow6: hash(&mut object, "OVERFLOW6")?,
+        };
+        let links = Links::new(hash(&mut object, "LINK_MACS")?);
+        Self::on(Box::new(Kernel::new(object, pins, links)), maps, adopted)
+    }
+
+    /// A dataplane on these maps, which were another daemon's when they are `adopted`.
+    fn on(mut machine: Box<dyn Machine>, maps: Maps, adopted: bool) -> Result<Self, OpenError> {
+        let settings = maps.settings;
+        let hz = machine.rate(&settings)?;
         let mut timeouts = Timeouts::default();
         if let Some(mut value) = settings.read(0) {
             // A daemon that was killed while it started has left maps without settings.
@@ -156,36 +210,17 @@ impl Bpf {
             load::finish(&settings);
         }
         let servers = Servers::new(Parts {
-            virtual_servers: load::mapped(&object, "VIRTUAL", 16_384)?,
-            real_servers: load::mapped(&object, "REAL", 131_072)?,
-            blocks: load::mapped(&object, "BLOCKS", 32_768)?,
-            locals: load::mapped(&object, "LOCALS", 4_096)?,
-            services: hash(&mut object, "SERVICES")?,
-            bits: Bits::new(load::mapped(&object, "FILTER", 1)?),
+            virtual_servers: maps.virtual_servers,
+            real_servers: maps.real_servers,
+            blocks: maps.blocks,
+            locals: maps.locals,
+            services: maps.services,
+            bits: Bits::new(maps.filter),
             hz,
         });
-        let queue = take(&mut object, "HOPS_FREE")?;
-        let hops = Hops::new(
-            load::mapped(&object, "NEXT_HOPS", 65_536)?,
-            hash(&mut object, "HOP_INDEX")?,
-            queue
-                .try_into()
-                .map_err(|error: aya::maps::MapError| OpenError::load("HOPS_FREE", &error))?,
-        );
-        let table4 = Table::new(
-            load::mapped(&object, "FLOWS4", sizes.sets4)?,
-            load::mapped(&object, "COLD4", sizes.sets4)?,
-            hash(&mut object, "OVERFLOW4")?,
-        );
-        let table6 = Table::new(
-            load::mapped(&object, "FLOWS6", sizes.sets6)?,
-            load::mapped(&object, "COLD6", sizes.sets6)?,
-            hash(&mut object, "OVERFLOW6")?,
-        );
-        let mut links = Links::new(hash(&mut object, "LINK_MACS")?);
-        for failure in links.adopt(&mut object, &pins) {
-            tracing::warn!("{failure}");
-        }
+        let hops = Hops::new(maps.next_hops, maps.hop_index, maps.hops_free);
+        let table4 = Table::new(maps.flows4, maps.cold4, maps.overflow4);
+        let table6 = Table::new(maps.flows6, maps.cold6, maps.overflow6);
         let mut rules = Rules::new();
         if let Err(error) = rules.apply(&Op::SetTimeouts { timeouts }) {
             tracing::debug!(%error, "the timeouts in the maps");
@@ -208,9 +243,7 @@ impl Bpf {
             }
         }
         let mut bpf = Self {
-            object,
-            pins,
-            links,
+            machine,
             rules,
             servers,
             ways: Ways::new(hops),
@@ -234,20 +267,51 @@ impl Bpf {
         Ok(bpf)
     }
 
+    /// Runs the programs of a hook on a frame that came in by a link, without attaching them.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot.
+    #[cfg(feature = "testing")]
+    pub fn run(
+        &mut self,
+        hook: crate::Hook,
+        ifindex: u32,
+        frame: &[u8],
+    ) -> Result<crate::testing::Ran, OpenError> {
+        self.machine.run(hook, ifindex, frame)
+    }
+
+    /// Changes what the programs read of settings.
+    #[cfg(feature = "testing")]
+    pub fn edit_settings(&mut self, change: impl FnOnce(&mut Settings)) {
+        if let Some(mut settings) = self.settings.read(0) {
+            change(&mut settings);
+            self.settings.write(0, settings);
+        }
+    }
+
+    /// Makes `routes` what the kernel answers programs of this process; in the kernel, it reads its
+    /// own.
+    #[cfg(feature = "testing")]
+    pub fn set_routes(&mut self, routes: xvs_datapath::native::Routes) {
+        self.machine.set_routes(routes);
+    }
+
     /// A sign of life, and the time.
     fn beat(&mut self) {
-        if let Err(error) = clock::tick(&mut self.object, true) {
+        if let Err(error) = self.machine.tick(true) {
             tracing::error!(%error, "the datapath goes on without the daemon's next hops");
         }
     }
 
     fn now(&mut self) -> u32 {
-        if let Err(error) = clock::tick(&mut self.object, false) {
+        if let Err(error) = self.machine.tick(false) {
             tracing::error!(%error, "expiry stands still");
         }
         self.settings
             .read(0)
-            .map_or(0, |settings| xvs_datapath::abi::low32(settings.jiffies))
+            .map_or(0, |settings| abi::low32(settings.jiffies))
     }
 }
 
@@ -296,7 +360,7 @@ impl Dataplane for Bpf {
     }
 
     fn attach(&mut self, wanted: &[Attachment]) -> Vec<String> {
-        self.links.set(&mut self.object, &self.pins, wanted)
+        self.machine.attach(wanted)
     }
 
     fn set_local_prefixes(&mut self, prefixes: &[Prefix]) {
@@ -368,20 +432,13 @@ impl Dataplane for Bpf {
         if keep {
             return Vec::new();
         }
-        self.links.clear(&self.pins);
-        match self.pins.remove() {
-            Ok(()) => Vec::new(),
-            Err(error) => vec![format!(
-                "cannot remove the pins under `{}`: {error}",
-                Path::display(self.pins.mount())
-            )],
-        }
+        self.machine.remove()
     }
 
     fn status(&mut self) -> DataplaneStatus {
-        let counts = self.counts();
+        let counts = self.machine.counts();
         let mut status = DataplaneStatus {
-            attachments: self.links.status(),
+            attachments: self.machine.attachments(),
             table_v4: TableStatus {
                 capacity: u64::from(self.table4.capacity()),
                 used: self.tally4.used,
@@ -407,28 +464,6 @@ impl Dataplane for Bpf {
     }
 }
 
-impl Bpf {
-    /// The counters, summed over CPUs.
-    fn counts(&self) -> StdMap<u32, u64> {
-        let Some(Map::PerCpuArray(_)) = self.object.map("COUNTERS") else {
-            return StdMap::new();
-        };
-        let Some(map) = self.object.map("COUNTERS") else {
-            return StdMap::new();
-        };
-        let Ok(counters) = aya::maps::PerCpuArray::<_, u64>::try_from(map) else {
-            return StdMap::new();
-        };
-        Counter::ALL
-            .iter()
-            .filter_map(|(counter, _name)| {
-                let values = counters.get(&counter.index(), 0).ok()?;
-                Some((counter.index(), values.iter().sum()))
-            })
-            .collect()
-    }
-}
-
 fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, OpenError> {
     object.take_map(name).ok_or_else(|| {
         OpenError::load(
@@ -438,15 +473,18 @@ fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, OpenError> {
     })
 }
 
-fn hash<K, V>(
-    object: &mut Ebpf,
-    name: &'static str,
-) -> Result<aya::maps::HashMap<aya::maps::MapData, K, V>, OpenError>
+fn hash<K, V>(object: &mut Ebpf, name: &'static str) -> Result<Pairs<K, V>, OpenError>
 where
-    K: aya::Pod,
-    V: aya::Pod,
+    Plain<K>: aya::Pod,
+    Plain<V>: aya::Pod,
 {
-    take(object, name)?
-        .try_into()
+    let map = take(object, name)?.try_into();
+    map.map(Pairs::Kernel)
+        .map_err(|error: aya::maps::MapError| OpenError::load(name, &error))
+}
+
+fn queue(object: &mut Ebpf, name: &'static str) -> Result<Indexes, OpenError> {
+    let map = take(object, name)?.try_into();
+    map.map(Indexes::Kernel)
         .map_err(|error: aya::maps::MapError| OpenError::load(name, &error))
 }

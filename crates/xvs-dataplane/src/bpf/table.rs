@@ -10,7 +10,6 @@ mod sweep;
 
 use std::{collections::HashSet, sync::atomic::Ordering};
 
-use aya::maps::{HashMap, MapData};
 use xvs_datapath::{
     abi::{Cold, NONE, OverflowKey, Slot, Tag, WAYS, index},
     table::{Family, Fields},
@@ -22,6 +21,7 @@ pub(super) use self::{
 };
 use super::{
     memory::{Mapped, atomic64, load32},
+    pairs::Pairs,
     plain::Plain,
 };
 
@@ -29,7 +29,7 @@ use super::{
 pub(super) struct Table<F: Family> {
     sets: Mapped<[F::Entry; WAYS]>,
     cold: Mapped<[Cold; WAYS]>,
-    overflow: HashMap<MapData, Plain<OverflowKey>, Plain<F::Entry>>,
+    overflow: Pairs<OverflowKey, F::Entry>,
     parents: HashSet<u32>,
     /// Where the pass that is under way goes on, and what it has found.
     cursor: u32,
@@ -43,7 +43,7 @@ where
     pub(super) fn new(
         sets: Mapped<[F::Entry; WAYS]>,
         cold: Mapped<[Cold; WAYS]>,
-        overflow: HashMap<MapData, Plain<OverflowKey>, Plain<F::Entry>>,
+        overflow: Pairs<OverflowKey, F::Entry>,
     ) -> Self {
         Self {
             sets,

@@ -18,7 +18,6 @@ use std::{
     sync::atomic::{Ordering, fence},
 };
 
-use aya::maps::{HashMap, MapData};
 use xvs_datapath::abi::{
     Block, LocalAddress, RealServer as RealSlot, ServiceKey, VirtualServer as VirtualSlot, join,
     low32, real_server_flag, virtual_server_flag,
@@ -36,7 +35,7 @@ use super::{
     address::{family_number, service_id, service_key, to_abi},
     bits::Bits,
     memory::Mapped,
-    plain::Plain,
+    pairs::Pairs,
     slots::Slots,
     ways::Ways,
 };
@@ -51,7 +50,7 @@ pub(super) struct Servers {
     pub(super) real_servers: Mapped<RealSlot>,
     lists: Lists,
     locals: Locals,
-    services: HashMap<MapData, Plain<ServiceKey>, u32>,
+    services: Pairs<ServiceKey, u32>,
     bits: Bits,
     virtual_slots: Slots,
     real_slots: Slots,
@@ -77,7 +76,7 @@ pub(super) struct Parts {
     pub(super) real_servers: Mapped<RealSlot>,
     pub(super) blocks: Mapped<Block>,
     pub(super) locals: Mapped<LocalAddress>,
-    pub(super) services: HashMap<MapData, Plain<ServiceKey>, u32>,
+    pub(super) services: Pairs<ServiceKey, u32>,
     pub(super) bits: Bits,
     pub(super) hz: u32,
 }
@@ -140,9 +139,9 @@ impl Servers {
         members.reverse();
         let gone = self.retire_missing(slot, &members);
         self.write_virtual(slot, virtual_server, &members)?;
-        if self.services.get(&Plain(service_key(id)), 0).ok() != Some(slot) {
+        if self.services.get(&service_key(id)) != Some(slot) {
             self.services
-                .insert(Plain(service_key(id)), slot, 0)
+                .insert(service_key(id), slot)
                 .map_err(|error| system(&format!("note virtual server `{id}`"), &error))?;
         }
         Ok(gone)
@@ -324,8 +323,8 @@ impl Servers {
         let Some(slot) = self.slot_of(id) else {
             return Vec::new();
         };
-        if let Err(error) = self.services.remove(&Plain(service_key(id))) {
-            tracing::debug!(%id, %error, "the programs did not know it");
+        if !self.services.remove(&service_key(id)) {
+            tracing::debug!(%id, "the programs did not know it");
         }
         let gone = self.retire_missing(slot, &[]);
         self.set_virtual_flags(slot, virtual_server_flag::IN_USE);
@@ -441,11 +440,11 @@ impl Servers {
 #[cfg(test)]
 impl Servers {
     pub(super) fn service(&self, key: &ServiceKey) -> Option<u32> {
-        self.services.get(&Plain(*key), 0).ok()
+        self.services.get(key)
     }
 
     pub(super) fn forget_service(&mut self, id: &VirtualServerId) {
-        self.services.remove(&Plain(service_key(id))).unwrap();
+        assert!(self.services.remove(&service_key(id)));
     }
 
     pub(super) fn write_member(&self, first: u32, place: u32, member: u32) {

@@ -75,8 +75,7 @@ where
         for index in 0..self.capacity() {
             add(self.entry(index));
         }
-        for (_key, entry) in self.overflow.iter().filter_map(Result::ok) {
-            let mut entry = entry.0;
+        for (_key, mut entry) in self.overflow.entries() {
             add(&raw mut entry);
         }
     }
@@ -92,8 +91,7 @@ where
                 unsafe { add_live::<F>(entry, tag, live) };
             }
         }
-        for entry in self.overflow.iter().filter_map(Result::ok) {
-            let mut entry = entry.1.0;
+        for (_key, mut entry) in self.overflow.entries() {
             // SAFETY: the entry is a copy.
             unsafe {
                 let tag = Tag(tag_of::<F>(&raw mut entry));
@@ -120,8 +118,7 @@ where
             }
         }
         let mut place = self.capacity();
-        for (_key, entry) in self.overflow.iter().filter_map(Result::ok) {
-            let mut entry = entry.0;
+        for (_key, mut entry) in self.overflow.entries() {
             place = place.saturating_add(1);
             if place <= cursor {
                 continue;
@@ -167,18 +164,18 @@ where
                     self.entry(peer)
                 } else {
                     let back = record.recipe.swapped();
-                    let key = Plain(OverflowKey {
+                    let key = OverflowKey {
                         source: back.source,
                         destination: back.destination,
                         ports: back.ports,
                         identity: u32::from(tag.protocol()) << 8,
-                    });
-                    match self.overflow.get(&key, 0) {
-                        Ok(found) => {
-                            copy = found.0;
+                    };
+                    match self.overflow.get(&key) {
+                        Some(found) => {
+                            copy = found;
                             &raw mut copy
                         }
-                        Err(_none) => std::ptr::null_mut(),
+                        None => std::ptr::null_mut(),
                     }
                 };
                 if !other.is_null() && F::answers(other, entry) {

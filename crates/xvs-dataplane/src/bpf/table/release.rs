@@ -68,12 +68,11 @@ where
             }
         }
         let mut ended = self.free_anyway(marked, real_servers);
-        let keys: Vec<Plain<OverflowKey>> = self
+        let keys: Vec<OverflowKey> = self
             .overflow
-            .iter()
-            .filter_map(Result::ok)
-            .filter_map(|(key, entry)| {
-                let mut entry = entry.0;
+            .entries()
+            .into_iter()
+            .filter_map(|(key, mut entry)| {
                 // SAFETY: the entry is a copy.
                 let record = unsafe { self.record(&raw mut entry, now) };
                 record.is_some_and(|record| doomed(&record)).then_some(key)
@@ -174,16 +173,11 @@ where
     }
 
     /// Ends a connection of the overflow hash.
-    pub(super) fn end_overflow(
-        &mut self,
-        key: &Plain<OverflowKey>,
-        real_servers: &Mapped<RealServer>,
-    ) {
-        let Ok(entry) = self.overflow.get(key, 0) else {
+    pub(super) fn end_overflow(&mut self, key: &OverflowKey, real_servers: &Mapped<RealServer>) {
+        let Some(mut entry) = self.overflow.get(key) else {
             return;
         };
-        if self.overflow.remove(key).is_ok() {
-            let mut entry = entry.0;
+        if self.overflow.remove(key) {
             // SAFETY: the entry is a copy.
             unsafe {
                 let tag = Tag(tag_of::<F>(&raw mut entry));

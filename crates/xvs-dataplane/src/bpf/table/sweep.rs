@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap as StdMap, HashSet};
 
 use xvs_datapath::{
-    abi::{OverflowKey, RealServer, Settings, Slot, Tag, real_server_flag},
+    abi::{RealServer, Settings, Slot, Tag, real_server_flag},
     table::Family,
 };
 
@@ -164,10 +164,7 @@ where
         real_servers: &Mapped<RealServer>,
         tally: &mut Tally,
     ) {
-        let entries: Vec<(Plain<OverflowKey>, Plain<F::Entry>)> =
-            self.overflow.iter().filter_map(Result::ok).collect();
-        for (key, entry) in entries {
-            let mut entry = entry.0;
+        for (key, mut entry) in self.overflow.entries() {
             // SAFETY: the entry is a copy.
             let (tag, age, virtual_server) = unsafe {
                 let fields = F::fields(&raw mut entry);
