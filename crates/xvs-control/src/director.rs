@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use tokio::sync::broadcast;
-use xvs_types::{SyncDaemon, Timeouts, VirtualServerListing};
+use xvs_types::{ServerScope, SyncDaemon, Timeouts, VirtualServerListing};
 
 use crate::wire::{
     Batch, BatchOutcome, ChecksStatus, ConfigurationPlan, ConfigurationRequest,
@@ -19,9 +19,11 @@ pub trait Director: Clone + Send + Sync + 'static {
     /// What the daemon says of itself.
     fn status(&self) -> impl Future<Output = Result<Status, Problem>> + Send;
 
-    /// Virtual and real servers with counts, in the order in which virtual servers were added.
+    /// Virtual and real servers with counts, as far as `scope` wants them, in the order in which
+    /// virtual servers were added.
     fn virtual_servers(
         &self,
+        scope: ServerScope,
     ) -> impl Future<Output = Result<Vec<VirtualServerListing>, Problem>> + Send;
 
     /// Applies a batch of ops.

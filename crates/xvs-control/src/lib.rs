@@ -24,7 +24,7 @@
 //! | `/v1/sync-daemons` | GET | the sync daemons that were asked for |
 //! | `/v1/timeouts` | GET, PUT | connection timeouts |
 //! | `/v1/version` | GET | the versions of the daemon and of the API |
-//! | `/v1/virtual-servers` | GET | virtual and real servers with counts |
+//! | `/v1/virtual-servers` | GET | virtual and real servers with counts; one of them, or no totals, by the query |
 
 mod client;
 mod director;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use xvs_types::{
-    ConnectionListing, Op, OpError, RealServer, SyncDaemon, Timeouts, VirtualServer,
+    ConnectionListing, Op, OpError, RealServer, ServerScope, SyncDaemon, Timeouts, VirtualServer,
     VirtualServerListing,
 };
 
@@ -29,8 +29,14 @@ pub trait Dataplane: Send {
     /// The rules in the order in which they were added (real servers too: oldest first).
     fn rules(&self) -> Vec<(VirtualServer, Vec<RealServer>)>;
 
-    /// Virtual and real servers with counts, in the order in which virtual servers were added.
-    fn virtual_servers(&mut self) -> Vec<VirtualServerListing>;
+    /// Virtual and real servers with counts, as far as `scope` wants them, in the order in which
+    /// virtual servers were added.
+    fn list(&mut self, scope: &ServerScope) -> Vec<VirtualServerListing>;
+
+    /// Every virtual and real server with all its counts.
+    fn virtual_servers(&mut self) -> Vec<VirtualServerListing> {
+        self.list(&ServerScope::default())
+    }
 
     /// Calls `visit` for each connection that `filter` matches, until it answers `false`.
     fn connections(

@@ -13,7 +13,7 @@ use xvs_control::{
     },
 };
 use xvs_dataplane::{Atomicity, ConnectionFilter, TableStatus};
-use xvs_types::{Endpoint, SyncDaemon, Timeouts, VirtualServerListing};
+use xvs_types::{Endpoint, ServerScope, SyncDaemon, Timeouts, VirtualServerListing};
 
 use crate::{
     checks::ChecksThread,
@@ -112,10 +112,13 @@ impl Director for Api {
         })
     }
 
-    async fn virtual_servers(&self) -> Result<Vec<VirtualServerListing>, Problem> {
+    async fn virtual_servers(
+        &self,
+        scope: ServerScope,
+    ) -> Result<Vec<VirtualServerListing>, Problem> {
         Ok(self
             .worker
-            .call(|keeper| keeper.dataplane().virtual_servers())
+            .call(move |keeper| keeper.dataplane().list(&scope))
             .await?)
     }
 

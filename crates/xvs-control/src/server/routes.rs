@@ -18,7 +18,10 @@ use xvs_types::{Op, Timeouts};
 use super::{configuration, listing, openapi, peer::Caller};
 use crate::{
     Director,
-    wire::{API_VERSION, Batch, Code, ConnectionCount, ConnectionQuery, Problem, Version},
+    wire::{
+        API_VERSION, Batch, Code, ConnectionCount, ConnectionQuery, Problem, ServerQuery, Version,
+        WithoutCounters,
+    },
 };
 
 /// Bytes of a body: a batch of some 200,000 ops.
@@ -194,8 +197,19 @@ async fn version() -> Answer {
     .await
 }
 
-async fn virtual_servers<D: Director>(State(director): State<D>) -> Answer {
-    json(director.virtual_servers()).await
+async fn virtual_servers<D: Director>(
+    State(director): State<D>,
+    query: Result<Query<ServerQuery>, QueryRejection>,
+) -> Answer {
+    let Query(query) =
+        query.map_err(|rejection| Problem::new(Code::BadRequest, rejection.body_text()))?;
+    let scope = query.scope()?;
+    let found = director.virtual_servers(scope).await?;
+    if scope.counters {
+        written(&found)
+    } else {
+        written(&WithoutCounters(&found))
+    }
 }
 
 async fn no_such_route(request: Request) -> Problem {
@@ -262,8 +276,11 @@ fn unlimited(query: ConnectionQuery) -> Result<ConnectionQuery, Problem> {
 }
 
 pub(super) async fn json<T: Serialize>(answer: impl Future<Output = Result<T, Problem>>) -> Answer {
-    let answer = answer.await?;
-    let text = serde_json::to_vec(&answer).map_err(|error| {
+    written(&answer.await?)
+}
+
+fn written<T: Serialize>(answer: &T) -> Answer {
+    let text = serde_json::to_vec(answer).map_err(|error| {
         Problem::new(Code::Internal, format!("cannot write the answer: {error}"))
     })?;
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())

@@ -10,6 +10,7 @@ mod configuration;
 mod connections;
 mod events;
 mod problem;
+mod servers;
 mod settings;
 mod status;
 
@@ -23,6 +24,8 @@ pub use connections::{
 };
 pub use events::{Event, EventKind};
 pub use problem::{Code, Problem};
+pub use servers::ServerQuery;
+pub(crate) use servers::WithoutCounters;
 pub use settings::{HookChoice, HookSetting, InterfaceSetting, ParseHookError, StopRequest};
 pub use status::{LinkStatus, Status, TableFill, Version};
 

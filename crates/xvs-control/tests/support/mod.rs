@@ -21,7 +21,7 @@ use xvs_control::{
 };
 use xvs_types::{
     ConnectionListing, ConnectionState, EffectiveMethod, Endpoint, ForwardingMethod, Op, OpError,
-    Protocol, SyncDaemon, Timeouts, VirtualServerListing,
+    Protocol, ServerScope, SyncDaemon, Timeouts, VirtualServerListing,
 };
 
 /// What the fake was asked, and what it holds.
@@ -30,6 +30,7 @@ pub(crate) struct Memory {
     pub(crate) batches: Vec<Batch>,
     pub(crate) connections: u64,
     pub(crate) pages: u64,
+    pub(crate) scopes: Vec<ServerScope>,
     pub(crate) stops: Vec<StopRequest>,
     pub(crate) timeouts: Timeouts,
     pub(crate) configurations: Vec<ConfigurationRequest>,
@@ -48,7 +49,11 @@ impl Director for Fake {
         })
     }
 
-    async fn virtual_servers(&self) -> Result<Vec<VirtualServerListing>, Problem> {
+    async fn virtual_servers(
+        &self,
+        scope: ServerScope,
+    ) -> Result<Vec<VirtualServerListing>, Problem> {
+        self.0.lock().unwrap().scopes.push(scope);
         Ok(Vec::new())
     }
 

@@ -54,8 +54,8 @@ use xvs_datapath::{
     table::{V4, V6},
 };
 use xvs_types::{
-    ConnectionListing, Op, OpError, RealServer, Rules, SyncDaemon, Timeouts, VirtualServer,
-    VirtualServerListing,
+    ConnectionListing, Op, OpError, RealServer, Rules, ServerScope, SyncDaemon, Timeouts,
+    VirtualServer, VirtualServerListing,
 };
 
 pub use self::error::OpenError;
@@ -295,9 +295,8 @@ impl Dataplane for Bpf {
         self.rules.rules().to_vec()
     }
 
-    fn virtual_servers(&mut self) -> Vec<VirtualServerListing> {
-        let live = self.live();
-        self.list_virtual_servers(&live)
+    fn list(&mut self, scope: &ServerScope) -> Vec<VirtualServerListing> {
+        self.list_virtual_servers(scope)
     }
 
     fn connections(
