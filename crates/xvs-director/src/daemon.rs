@@ -52,7 +52,8 @@ use crate::{
     Options,
     api::{Api, Identity, placement_of},
     checks::{ChecksThread, Release, Teller},
-    configuration::{Control, InForce, LoadError, Loaded},
+    configuration::{Control, InForce, LoadError, Loaded, Source},
+    dump::{Dump, Dumps},
     events::Events,
     keeper::Keeper,
     lock::{InstanceLock, LockError},
@@ -136,11 +137,12 @@ pub fn run(
     open: impl FnOnce(&Instance) -> Result<Box<dyn Dataplane>, Box<dyn Error + Send + Sync>>,
 ) -> Result<(), RunError> {
     let _lock = InstanceLock::take(&options.instance)?;
+    let mut options = options;
     if let Some(name) = &options.netns {
         xvs_net::enter_netns(name)?;
     }
     let configuration = match options.configuration.clone() {
-        Some(source) => Some(Arc::new(source.load()?)),
+        Some(source) => Some(Arc::new(load(source, &mut options.netns)?)),
         None => None,
     };
     let dataplane = open(&options.instance).map_err(RunError::Dataplane)?;
@@ -159,6 +161,20 @@ pub fn run(
         keeper,
         refusals,
     ))
+}
+
+/// Loads the configuration and goes where it says (`net_namespace`), unless the daemon was told where.
+fn load(source: Source, netns: &mut Option<String>) -> Result<Loaded, RunError> {
+    let loaded = source.clone().load()?;
+    match &loaded.config.global.net_namespace {
+        Some(name) if netns.is_none() => {
+            xvs_net::enter_netns(name)?;
+            *netns = Some(name.clone());
+            // The interfaces are others there.
+            Ok(source.load()?)
+        }
+        _ => Ok(loaded),
+    }
 }
 
 async fn serve_until_stopped(
@@ -267,7 +283,18 @@ async fn serve_until_stopped(
         network: network_ended,
         checks: checks_ended,
     };
-    let ending = wait_for_the_end(&control, &mut stops, ended).await;
+    if let Some(started) = options.started.take() {
+        started();
+    }
+    let dumps = Dumps {
+        control,
+        checks: checks.clone(),
+        instance: options.instance.clone(),
+    };
+    if options.dump_at_start {
+        dumps.log().await;
+    }
+    let ending = wait_for_the_end(&dumps, &mut stops, ended).await;
     let keep = match &ending {
         Ok(request) => request.keep.unwrap_or(options.keep),
         // A daemon that breaks down leaves the datapath to the next one.
@@ -349,7 +376,7 @@ fn release(options: &Options, keep: bool, in_force: &InForce) -> Release {
 }
 
 async fn wait_for_the_end(
-    control: &Control,
+    dumps: &Dumps,
     stops: &mut mpsc::Receiver<StopRequest>,
     ends: Ends,
 ) -> Result<StopRequest, RunError> {
@@ -357,6 +384,10 @@ async fn wait_for_the_end(
     let mut terminate = catch(SignalKind::terminate())?;
     let mut interrupt = catch(SignalKind::interrupt())?;
     let mut hang_up = catch(SignalKind::hangup())?;
+    let mut data = catch(SignalKind::user_defined1())?;
+    // Statistics are in the data; uncaught, the signal would end the daemon.
+    let mut statistics = catch(SignalKind::user_defined2())?;
+    let mut json = catch(SignalKind::from_raw(libc::SIGRTMIN() + 2))?;
     let Ends {
         worker: worker_ended,
         network: network_ended,
@@ -370,8 +401,11 @@ async fn wait_for_the_end(
             _signal = interrupt.recv() => return Ok(StopRequest::default()),
             _signal = hang_up.recv() => {
                 // Beside this loop: a great file takes a while, and a stop does not wait for it.
-                tokio::spawn(reload(control.clone()));
+                tokio::spawn(reload(dumps.control.clone()));
             }
+            _signal = data.recv() => dumps.write(Dump::Data).await,
+            _signal = statistics.recv() => dumps.write(Dump::Data).await,
+            _signal = json.recv() => dumps.write(Dump::Json).await,
             Some(request) = stops.recv() => return Ok(request),
             // Before the network task, which ends with it.
             _ended = &mut worker_ended => {

@@ -7,8 +7,10 @@ use xvs_types::Op;
 
 use crate::{configuration::Source, manager::ServiceManager};
 
+/// What is done once the daemon runs; see [`Options::started`].
+pub type Started = Box<dyn FnOnce() + Send>;
+
 /// The options of a daemon.
-#[derive(Debug)]
 pub struct Options {
     /// Which instance it runs.
     pub instance: Instance,
@@ -25,6 +27,10 @@ pub struct Options {
     /// The virtual servers of the configuration stay when the daemon is told to end
     /// (`--dont-release-ipvs`).
     pub keep_virtual_servers: bool,
+    /// Write what is in force into the log at the start (`--dump-conf`).
+    pub dump_at_start: bool,
+    /// Called once all is in force and the API answers: pid files, a parent that waits.
+    pub started: Option<Started>,
     /// Ops to apply, one by one, when the rule base is empty.
     pub restore: Vec<Op>,
     /// Give up privileges once the dataplane is open. With a configuration they stay: the operator's
@@ -53,6 +59,8 @@ impl Options {
             keep: false,
             configuration: None,
             keep_virtual_servers: false,
+            dump_at_start: false,
+            started: None,
             restore: Vec::new(),
             drop_privileges: true,
             writers_group: WRITERS_GROUP.to_owned(),

@@ -15,7 +15,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
 use xvs_conf::Stance;
 use xvs_control::{Instance, Token, wire::HookChoice};
 use xvs_dataplane::{Bpf, BpfOptions, Dataplane, Simulated};
-use xvs_director::{Options, ServiceManager, Source};
+use xvs_director::{Options, Parts, ServiceManager, Source};
 use xvs_types::Op;
 
 use crate::{configuration::absolute, faces, hook};
@@ -86,6 +86,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
             } else {
                 Stance::Compatible
             },
+            parts: Parts::default(),
         }),
         None => None,
     };
@@ -111,7 +112,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open(
+/// Opens the dataplane of an instance.
+pub(crate) fn open(
     instance: &Instance,
     simulate: bool,
     connections: Option<u32>,
