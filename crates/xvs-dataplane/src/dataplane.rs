@@ -105,6 +105,12 @@ pub trait Dataplane: Send {
     /// and those of clients that connections were opened for.
     fn neighbours(&mut self) -> Vec<NeighbourKey>;
 
+    /// Whether [`Dataplane::neighbours`] may answer another set than it did last. This default always
+    /// says so; a dataplane that knows better should.
+    fn neighbours_changed(&mut self) -> bool {
+        true
+    }
+
     /// Says the link-layer address of a neighbour, with that of the link that frames to it leave by:
     /// (source, destination); none while it is unresolved.
     fn set_neighbour(&mut self, neighbour: NeighbourKey, resolved: Option<(Mac, Mac)>);

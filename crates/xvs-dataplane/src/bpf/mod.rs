@@ -12,6 +12,8 @@ mod attach;
 mod bits;
 mod change;
 mod clock;
+#[cfg(test)]
+mod effort;
 mod error;
 mod hops;
 mod kernel_link;
@@ -368,6 +370,10 @@ impl Dataplane for Bpf {
 
     fn neighbours(&mut self) -> Vec<NeighbourKey> {
         self.ways.hops.neighbours()
+    }
+
+    fn neighbours_changed(&mut self) -> bool {
+        self.ways.hops.have_changed()
     }
 
     fn set_neighbour(&mut self, neighbour: NeighbourKey, resolved: Option<(Mac, Mac)>) {
