@@ -3,12 +3,13 @@
 
 use std::{env, path::PathBuf, process::ExitCode};
 
-use xvs_conformance::{Known, Network, Offline, Scenario, Topology, load, replay};
+use xvs_conformance::{Network, Offline, load, replay};
 use xvs_dataplane::Hook;
 
 fn main() -> ExitCode {
     let mut text = String::new();
     let mut verbose = false;
+    let mut programs = false;
     let mut hook = Hook::Tcx;
     let mut files = Vec::new();
     let mut args = env::args().skip(1);
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
         match arg.as_str() {
             "-k" => text = args.next().unwrap_or_default(),
             "-v" => verbose = true,
+            "-p" => programs = true,
             "--hook" => {
                 if args.next().as_deref() == Some("xdp") {
                     hook = Hook::Xdp;
@@ -24,15 +26,24 @@ fn main() -> ExitCode {
             _ => files.push(PathBuf::from(arg)),
         }
     }
+    let mut prog = None;
     for file in files {
         let (scenarios, topologies) = load(&file).unwrap();
         let mut bad = 0;
         let mut n = 0;
         for s in scenarios.iter().filter(|s| s.id.contains(&text)) {
             n += 1;
-            let mut network = Network::new(&topologies[&s.topology]).unwrap();
-            let mut d = Offline::native(&network, hook).unwrap();
-            let diffs = replay(s, &network, &mut d);
+            let network = Network::new(&topologies[&s.topology]).unwrap();
+            let diffs = if programs {
+                let d = prog.get_or_insert_with(|| {
+                    Offline::programs("/run/xvs-conf-test".into(), &network, hook).unwrap()
+                });
+                d.begin(&network).unwrap();
+                replay(s, &network, d)
+            } else {
+                let mut d = Offline::native(&network, hook).unwrap();
+                replay(s, &network, &mut d)
+            };
             if !diffs.is_empty() {
                 bad += 1;
                 println!("FAIL {}", s.id);

@@ -79,8 +79,12 @@ impl Replay<'_> {
             }
             Step::Inject { leg, frame, out } => {
                 let place = format!("step {number} (frame by {leg})");
-                match self.director.inject(leg, frame) {
-                    Seen::Passed(_) => {
+                let seen = self.director.inject(leg, frame);
+                match seen.unwrap_or_else(|error| {
+                    self.differs(format!("{place}: {error}"));
+                    Seen::nothing()
+                }) {
+                    Seen::Passed => {
                         self.differ(&place, host::objection(self.network, frame, out));
                     }
                     Seen::Waiting => {

@@ -96,6 +96,32 @@ impl Network {
         Ok(network)
     }
 
+    /// The commands of `ip` that make the legs in a namespace, each one end of a wire.
+    #[must_use]
+    pub fn wires(&self) -> String {
+        let mut commands = String::from("link set lo up\n");
+        for (index, (name, mac, mtu, addresses)) in (Self::FIRST..).zip(&self.legs) {
+            commands += &format!(
+                "link add name {name} index {index} address {mac} mtu {mtu} type veth peer name far-{name} index {}\n\
+                 link set {name} up\nlink set far-{name} mtu 1600 arp off up\n",
+                index + 100
+            );
+            for (address, length) in addresses {
+                let flag = if address.is_ipv6() { " nodad" } else { "" };
+                commands += &format!("addr add {address}/{length} dev {name}{flag}\n");
+            }
+        }
+        for (address, mac, index) in &self.neighbours {
+            let name = self.leg(*index).map_or("", |(name, ..)| name.as_str());
+            commands += &format!("neigh add {address} lladdr {mac} dev {name} nud permanent\n");
+        }
+        for (prefix, gateway) in &self.routes {
+            let Prefix { address, length } = prefix;
+            commands += &format!("route add {address}/{length} via {gateway}\n");
+        }
+        commands
+    }
+
     /// The index of a leg.
     #[must_use]
     pub fn ifindex(&self, leg: &str) -> Option<u32> {

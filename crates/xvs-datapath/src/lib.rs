@@ -26,6 +26,7 @@ mod packet;
 mod parse;
 mod persistence;
 mod port;
+mod reuse;
 mod rewrite;
 pub mod scheduler;
 mod service;

@@ -135,7 +135,12 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
         // SAFETY: both are valid map values, their counters shared by atomics alone.
         unsafe { account(env, service, server, flow.protocol, state) };
         if answer >= 0 {
-            persistence::control::<F, E>(env, low32(answer.unsigned_abs()), template);
+            let connection = low32(answer.unsigned_abs());
+            persistence::control::<F, E>(env, connection, template);
+            // With sloppy_tcp.
+            if flow.protocol == ipv4::PROTOCOL_TCP && state == state::tcp::ESTABLISHED {
+                persistence::assure::<F, E>(env, connection);
+            }
         }
     }
     answer
@@ -225,7 +230,7 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
         Method::NAT => {
             // SAFETY: as above.
             let answer = unsafe {
-                to_server(draft, server);
+                to_server(draft, service, server);
                 two_way::<F, E>(env, scratch)
             };
             outcome(env, answer)
@@ -249,16 +254,19 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
     }
 }
 
-/// Turns a draft's recipe to a real server.
+/// Turns a draft's recipe to a real server. A persistent virtual server that takes every port, or
+/// stands for a mark, keeps the client's choice (kernel `ip_vs_sched_persist`).
 ///
 /// # Safety
-/// `server` must be a valid map value.
+/// `service` and `server` must be valid map values.
 #[inline(always)]
-unsafe fn to_server(draft: &mut Draft, server: *const RealServer) {
-    // SAFETY: the caller vouches for the server.
+unsafe fn to_server(draft: &mut Draft, service: *const VirtualServer, server: *const RealServer) {
+    // SAFETY: the caller vouches for both.
     unsafe {
         draft.recipe.destination = (*server).address;
-        if (*server).port != 0 {
+        let asked = draft.tuple.destination_port() == (*service).key.port;
+        let persistent = (*service).flags & virtual_server_flag::PERSISTENT != 0;
+        if (*server).port != 0 && (asked || !persistent) {
             draft.recipe.ports = draft.recipe.ports & 0xffff | u32::from((*server).port) << 16;
         }
     }
@@ -323,7 +331,7 @@ unsafe fn full_nat<F: Family, E: Env>(
     // SAFETY: the caller vouches for scratch and server; the local address is a valid map value.
     unsafe {
         let forward = &mut (*scratch).forward;
-        to_server(forward, server);
+        to_server(forward, service, server);
         forward.recipe.source = (*local).address;
     }
     let mut ports = Ports::<F, E> {

@@ -1,6 +1,7 @@
 //! States of connections: one file a protocol.
 
 pub mod tcp;
+pub mod template;
 pub mod udp;
 
 use xvs_wire::ipv4;

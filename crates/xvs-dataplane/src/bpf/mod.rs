@@ -32,6 +32,8 @@ mod slots;
 mod table;
 #[cfg(feature = "testing")]
 mod test_run;
+#[cfg(feature = "testing")]
+mod testing;
 mod timeouts;
 mod upkeep;
 mod ways;
@@ -265,37 +267,6 @@ impl Bpf {
         }
         bpf.beat();
         Ok(bpf)
-    }
-
-    /// Runs the programs of a hook on a frame that came in by a link, without attaching them.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel cannot.
-    #[cfg(feature = "testing")]
-    pub fn run(
-        &mut self,
-        hook: crate::Hook,
-        ifindex: u32,
-        frame: &[u8],
-    ) -> Result<crate::testing::Ran, OpenError> {
-        self.machine.run(hook, ifindex, frame)
-    }
-
-    /// Changes what the programs read of settings.
-    #[cfg(feature = "testing")]
-    pub fn edit_settings(&mut self, change: impl FnOnce(&mut Settings)) {
-        if let Some(mut settings) = self.settings.read(0) {
-            change(&mut settings);
-            self.settings.write(0, settings);
-        }
-    }
-
-    /// Makes `routes` what the kernel answers programs of this process; in the kernel, it reads its
-    /// own.
-    #[cfg(feature = "testing")]
-    pub fn set_routes(&mut self, routes: xvs_datapath::native::Routes) {
-        self.machine.set_routes(routes);
     }
 
     /// A sign of life, and the time.

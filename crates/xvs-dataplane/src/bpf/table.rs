@@ -69,10 +69,7 @@ where
             unsafe {
                 let fields = F::fields(entry);
                 let tag = Tag(tag_of::<F>(entry));
-                if tag.slot() >= Slot::LIVE
-                    && !tag.reverse()
-                    && gone.contains(&load32(fields.real_server))
-                {
+                if tag.slot() >= Slot::LIVE && gone.contains(&load32(fields.real_server)) {
                     fields.next_hop.write_volatile(0);
                 }
             }

@@ -26,8 +26,7 @@ impl Bpf {
             };
             value.tcp_timeouts[usize::from(tcp::ESTABLISHED)] = jiffies(timeouts.tcp);
             value.tcp_timeouts[usize::from(tcp::FIN_WAIT)] = jiffies(timeouts.tcp_fin);
-            value.udp_timeouts[usize::from(udp::ONE_WAY)] = jiffies(timeouts.udp);
-            value.udp_timeouts[usize::from(udp::ASSURED)] = jiffies(timeouts.udp);
+            value.udp_timeouts = [jiffies(timeouts.udp); 4];
             self.settings.write(0, value);
         }
     }
