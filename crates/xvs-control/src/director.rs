@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use xvs_types::{SyncDaemon, Timeouts, VirtualServerListing};
+use xvs_types::{Settings, SyncDaemon, Timeouts, VirtualServerListing};
 
 use crate::wire::{
     Batch, BatchOutcome, ConnectionPage, ConnectionQuery, HookSetting, InterfaceSetting, Problem,
@@ -45,6 +45,9 @@ pub trait Director: Clone + Send + Sync + 'static {
         &self,
         query: ConnectionQuery,
     ) -> impl Future<Output = Result<u64, Problem>> + Send;
+
+    /// The settings of the kernel's names.
+    fn settings(&self) -> impl Future<Output = Result<Settings, Problem>> + Send;
 
     /// The timeouts in force.
     fn timeouts(&self) -> impl Future<Output = Result<Timeouts, Problem>> + Send;

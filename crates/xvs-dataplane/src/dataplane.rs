@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use xvs_types::{
-    ConnectionListing, Op, OpError, RealServer, SyncDaemon, Timeouts, VirtualServer,
+    ConnectionListing, Op, OpError, RealServer, Settings, SyncDaemon, Timeouts, VirtualServer,
     VirtualServerListing,
 };
 
@@ -68,6 +68,9 @@ pub trait Dataplane: Send {
     /// Ends the connections that `filter` matches: the next packet is as if they had never been.
     /// Answers how many.
     fn kill(&mut self, filter: &ConnectionFilter) -> u64;
+
+    /// The settings of the kernel's names.
+    fn settings(&self) -> Settings;
 
     /// The timeouts in force.
     fn timeouts(&self) -> Timeouts;

@@ -12,7 +12,7 @@ use std::{
 
 use xvs_types::{
     ConnectionListing, Counters, EffectiveMethod, Op, OpError, Rates, RealServer,
-    RealServerListing, Rules, SyncDaemon, Timeouts, VirtualServer, VirtualServerListing,
+    RealServerListing, Rules, Settings, SyncDaemon, Timeouts, VirtualServer, VirtualServerListing,
 };
 
 use crate::{
@@ -116,6 +116,10 @@ impl Dataplane for Simulated {
             .connections
             .extract_if(.., |connection| filter.matches(connection))
             .fold(0, |count, _ended| count + 1)
+    }
+
+    fn settings(&self) -> Settings {
+        self.state().rules.settings().clone()
     }
 
     fn timeouts(&self) -> Timeouts {

@@ -12,7 +12,7 @@ use xvs_control::{
     },
 };
 use xvs_dataplane::{Atomicity, ConnectionFilter, TableStatus};
-use xvs_types::{Endpoint, SyncDaemon, Timeouts, VirtualServerListing};
+use xvs_types::{Endpoint, Settings, SyncDaemon, Timeouts, VirtualServerListing};
 
 use crate::{
     network::{Network, Placement},
@@ -173,6 +173,13 @@ impl Director for Api {
         Ok(self
             .worker
             .call(move |keeper| keeper.dataplane().kill(&filter))
+            .await?)
+    }
+
+    async fn settings(&self) -> Result<Settings, Problem> {
+        Ok(self
+            .worker
+            .call(|keeper| keeper.dataplane().settings())
             .await?)
     }
 

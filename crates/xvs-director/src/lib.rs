@@ -16,6 +16,7 @@ mod network;
 mod options;
 mod privileges;
 mod state;
+mod sysctl;
 mod worker;
 
 pub use changes::RuleChanges;
@@ -27,3 +28,4 @@ pub use network::StartNetworkError;
 pub use options::Options;
 pub use privileges::{KEPT, PrivilegeError, drop_privileges};
 pub use state::{AddedAddress, State, StateError, StateFile};
+pub use sysctl::{SYSCTL_FILE, settings_of};

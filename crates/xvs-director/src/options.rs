@@ -1,11 +1,11 @@
 //! What a daemon is started with.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use xvs_control::{Instance, Token, WRITERS_GROUP, wire::HookChoice};
 use xvs_types::Op;
 
-use crate::manager::ServiceManager;
+use crate::{manager::ServiceManager, sysctl::SYSCTL_FILE};
 
 /// The options of a daemon.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Options {
     pub keep: bool,
     /// Ops to apply, one by one, when the rule base is empty.
     pub restore: Vec<Op>,
+    /// The file of settings that is obeyed at the start; default [`SYSCTL_FILE`].
+    pub sysctl: PathBuf,
     /// Give up privileges once the dataplane is open. Tests that run as a part of a larger process
     /// leave it off.
     pub drop_privileges: bool,
@@ -46,6 +48,7 @@ impl Options {
             interfaces: None,
             keep: false,
             restore: Vec::new(),
+            sysctl: PathBuf::from(SYSCTL_FILE),
             drop_privileges: true,
             writers_group: WRITERS_GROUP.to_owned(),
             listen: None,

@@ -9,6 +9,7 @@ mod connections;
 mod problem;
 mod settings;
 mod status;
+mod sysctl;
 
 pub use batch::{Batch, BatchOutcome, OpOutcome};
 pub use connections::{
@@ -17,6 +18,7 @@ pub use connections::{
 pub use problem::{Code, Problem};
 pub use settings::{HookChoice, HookSetting, InterfaceSetting, ParseHookError, StopRequest};
 pub use status::{LinkStatus, Status, TableFill, Version};
+pub use sysctl::{SettingChanges, SettingListing};
 
 /// The version of the API: the `1` of `/v1`. It changes when an old client could misunderstand.
 pub const API_VERSION: u32 = 1;

@@ -20,7 +20,7 @@ use xvs_control::{
 };
 use xvs_types::{
     ConnectionListing, ConnectionState, EffectiveMethod, Endpoint, ForwardingMethod, Op, OpError,
-    Protocol, SyncDaemon, Timeouts, VirtualServerListing,
+    Protocol, Settings, SyncDaemon, Timeouts, VirtualServerListing,
 };
 
 /// What the fake was asked, and what it holds.
@@ -30,6 +30,7 @@ pub(crate) struct Memory {
     pub(crate) connections: u64,
     pub(crate) pages: u64,
     pub(crate) stops: Vec<StopRequest>,
+    pub(crate) settings: Settings,
     pub(crate) timeouts: Timeouts,
 }
 
@@ -55,6 +56,13 @@ impl Director for Fake {
         for op in &batch.ops {
             results.push(match op {
                 Op::StopSyncDaemon { .. } => Err(OpError::SyncDaemonMissing),
+                Op::SetSetting { setting, value } => memory
+                    .settings
+                    .set(*setting, *value)
+                    .map(|_before| ())
+                    .map_err(|refused| OpError::Invalid {
+                        reason: refused.to_string(),
+                    }),
                 Op::SetTimeouts { timeouts } => {
                     memory.timeouts = *timeouts;
                     Ok(())
@@ -88,6 +96,10 @@ impl Director for Fake {
 
     async fn kill_connections(&self, _query: ConnectionQuery) -> Result<u64, Problem> {
         Ok(std::mem::take(&mut self.0.lock().unwrap().connections))
+    }
+
+    async fn settings(&self) -> Result<Settings, Problem> {
+        Ok(self.0.lock().unwrap().settings.clone())
     }
 
     async fn timeouts(&self) -> Result<Timeouts, Problem> {

@@ -54,6 +54,8 @@ counters! {
     DropCollision = 12, "reply_collision";
     /// A map that must be there is not.
     DropInternal = 13, "internal";
+    /// A new connection that `drop_packet` took.
+    DropDefence = 14, "drop_packet";
     /// Connections opened.
     Opened = 32, "opened";
     /// Connections put into the overflow hash.
