@@ -1,9 +1,11 @@
 //! Network namespaces without names, which end with whoever holds them, and the links in them.
 
 use std::{
+    ffi::CString,
     fs::{self, File},
     io::{self, Write},
-    os::fd::AsRawFd,
+    os::{fd::AsRawFd, unix::ffi::OsStrExt},
+    path::Path,
     process::{Command, Stdio},
     thread,
 };
@@ -48,6 +50,11 @@ impl Namespace {
             .map(Self)
     }
 
+    /// A path by which others reach it while this value lives.
+    pub(crate) fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
+    }
+
     /// Moves this thread into it, and what the thread starts from now on.
     ///
     /// # Errors
@@ -68,6 +75,23 @@ pub(crate) fn set() {
     for (name, value) in SETTINGS {
         let _missing = fs::write(format!("/proc/sys/{name}"), value);
     }
+}
+
+/// Keeps IPv6 off links that are made in this thread's namespace from now on.
+pub(crate) fn without_ipv6() {
+    for which in ["all", "default"] {
+        let path = format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6");
+        let _missing = fs::write(path, "1");
+    }
+}
+
+/// Unmounts a file system and removes its folder, where they are there.
+pub(crate) fn unmount(folder: &Path) {
+    if let Ok(path) = CString::new(folder.as_os_str().as_bytes()) {
+        // SAFETY: the path is a C string.
+        unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
+    }
+    let _gone = fs::remove_dir(folder);
 }
 
 /// Runs commands of iproute2, one a line, in this thread's namespace.

@@ -1,6 +1,6 @@
 //! A director that is a dataplane without network: frames are handed to the programs.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use xvs_datapath::{
     abi::setting_flag,
@@ -66,43 +66,43 @@ impl Offline {
             hook,
             time: Time::Told { clock, rest: 0 },
         };
-        offline.begin(network)?;
+        offline.begin(network, hook)?;
         Ok(offline)
     }
 
-    /// The loaded programs, run by `BPF_PROG_TEST_RUN`; their pins are under `pins`. Needs root.
+    /// The loaded programs, run by `BPF_PROG_TEST_RUN`; their pins are under `pins`. Needs root, and
+    /// [`Offline::begin`] before the first frame.
     ///
     /// # Errors
     ///
-    /// Where the kernel refuses the programs or a namespace.
-    pub fn programs(pins: PathBuf, network: &Network, hook: Hook) -> Result<Self, String> {
+    /// Where the kernel refuses the programs.
+    pub fn programs(pins: &Path) -> Result<Self, String> {
         let options = BpfOptions {
-            pins,
+            pins: pins.to_owned(),
             connections: Some(4096),
         };
         let dataplane = Bpf::open(&options).map_err(|error| error.to_string())?;
-        let mut offline = Self {
-            plane: Plane::new(dataplane, network),
-            hook,
+        Ok(Self {
+            plane: Plane::new(dataplane, &Network::default()),
+            hook: Hook::Tcx,
             time: Time::Kernel(None),
-        };
-        offline.begin(network)?;
-        Ok(offline)
+        })
     }
 
-    /// Begins anew with this network.
+    /// Begins anew with this network, at this hook.
     ///
     /// # Errors
     ///
     /// Where its links cannot be made.
-    pub fn begin(&mut self, network: &Network) -> Result<(), String> {
+    pub fn begin(&mut self, network: &Network, hook: Hook) -> Result<(), String> {
+        self.hook = hook;
         self.plane.begin(network);
         if let Time::Kernel(held) = &mut self.time {
             let failed = |error| format!("cannot make the links: {error}");
             let namespace = Namespace::new().map_err(failed)?;
             namespace.enter().map_err(failed)?;
             namespace::set();
-            namespace::ip(&network.wires()).map_err(failed)?;
+            namespace::ip(&network.wires(None)).map_err(failed)?;
             *held = Some(namespace);
         }
         let links = network.attachments(self.hook);
