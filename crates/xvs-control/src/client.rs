@@ -30,7 +30,7 @@ use crate::{
     Instance,
     wire::{
         Batch, BatchOutcome, Code, ConnectionCount, ConnectionQuery, HookSetting, InterfaceSetting,
-        Problem, ServerQuery, Status, StopRequest, Version,
+        Problem, ServerQuery, SettingChanges, SettingListing, Status, StopRequest, Version,
     },
 };
 
@@ -248,6 +248,27 @@ impl Client {
         let path = with_query("/v1/connections", query)?;
         self.call(Method::DELETE, &path, Bytes::new())
             .map(|count: ConnectionCount| count.connections)
+    }
+
+    /// The settings of `net.ipv4.vs`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::version`].
+    pub fn settings(&mut self) -> Result<Vec<SettingListing>, ClientError> {
+        self.get("/v1/settings")
+    }
+
+    /// Changes settings, all or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::version`]; a value out of range is [`Code::BadRequest`](crate::wire::Code::BadRequest).
+    pub fn change_settings(
+        &mut self,
+        changes: &SettingChanges,
+    ) -> Result<Vec<SettingListing>, ClientError> {
+        self.send(Method::PUT, "/v1/settings", changes)
     }
 
     /// The timeouts in force.

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use tokio::sync::broadcast;
-use xvs_types::{ServerScope, SyncDaemon, Timeouts, VirtualServerListing};
+use xvs_types::{ServerScope, Settings, SyncDaemon, Timeouts, VirtualServerListing};
 
 use crate::wire::{
     Batch, BatchOutcome, ChecksStatus, ConfigurationPlan, ConfigurationRequest,
@@ -49,6 +49,9 @@ pub trait Director: Clone + Send + Sync + 'static {
         &self,
         query: ConnectionQuery,
     ) -> impl Future<Output = Result<u64, Problem>> + Send;
+
+    /// The settings of the kernel's names.
+    fn settings(&self) -> impl Future<Output = Result<Settings, Problem>> + Send;
 
     /// The timeouts in force.
     fn timeouts(&self) -> impl Future<Output = Result<Timeouts, Problem>> + Send;

@@ -312,7 +312,7 @@ unsafe fn advance<F: Family, E: Env>(
     }
     let old = Tag(master_tag).state();
     let new = if flow.protocol == ipv4::PROTOCOL_TCP {
-        tcp_state::next(direction(Tag(tag)), flow.flags, old)
+        state::next_tcp(env, direction(Tag(tag)), flow.flags, old)
     } else {
         // SAFETY: as above.
         let first = !Tag(tag).reverse() && unsafe { *master_fields.packets } == 0;

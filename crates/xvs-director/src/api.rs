@@ -13,7 +13,7 @@ use xvs_control::{
     },
 };
 use xvs_dataplane::{Atomicity, ConnectionFilter, TableStatus};
-use xvs_types::{Endpoint, ServerScope, SyncDaemon, Timeouts, VirtualServerListing};
+use xvs_types::{Endpoint, ServerScope, Settings, SyncDaemon, Timeouts, VirtualServerListing};
 
 use crate::{
     checks::ChecksThread,
@@ -184,6 +184,13 @@ impl Director for Api {
         Ok(self
             .worker
             .call(move |keeper| keeper.dataplane().kill(&filter))
+            .await?)
+    }
+
+    async fn settings(&self) -> Result<Settings, Problem> {
+        Ok(self
+            .worker
+            .call(|keeper| keeper.dataplane().settings())
             .await?)
     }
 

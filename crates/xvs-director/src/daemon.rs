@@ -60,6 +60,7 @@ use crate::{
     network::{Network, Placement, StartNetworkError},
     privileges::{PrivilegeError, drop_privileges},
     state::{StateError, StateFile},
+    sysctl,
     worker::Worker,
 };
 
@@ -246,6 +247,7 @@ async fn serve_until_stopped(
         remove_socket();
         return Err(RunError::Placement(problem));
     }
+    apply_settings(&api, &sysctl::ops(&options.sysctl)).await;
     if had_rules && !options.restore.is_empty() {
         info!("there are rules, so none are restored");
     } else {
@@ -445,6 +447,23 @@ async fn place(
         return Ok(());
     }
     api.set_placement(wanted).await
+}
+
+/// Puts the settings of the file into force, over those that the last daemon was told.
+async fn apply_settings(api: &Api, ops: &[Op]) {
+    if ops.is_empty() {
+        return;
+    }
+    match api.apply(Batch::one_by_one(ops.to_vec())).await {
+        Ok(outcome) => {
+            for (op, result) in ops.iter().zip(outcome.into_results()) {
+                if let Err(error) = result {
+                    warn!(%error, ?op, "a setting is not in force");
+                }
+            }
+        }
+        Err(problem) => warn!(%problem, "the settings of the file are not in force"),
+    }
 }
 
 /// Applies saved rules one by one; one that is refused does not keep the others away.

@@ -20,6 +20,7 @@ mod network;
 mod options;
 mod privileges;
 mod state;
+mod sysctl;
 pub mod vrrp;
 mod worker;
 
@@ -34,3 +35,4 @@ pub use network::StartNetworkError;
 pub use options::{Options, Started};
 pub use privileges::{KEPT, PrivilegeError, drop_privileges};
 pub use state::{AddedAddress, State, StateError, StateFile};
+pub use sysctl::{SYSCTL_FILE, settings_of};

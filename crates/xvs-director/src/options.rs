@@ -1,11 +1,11 @@
 //! What a daemon is started with.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use xvs_control::{Instance, Token, WRITERS_GROUP, wire::HookChoice};
 use xvs_types::Op;
 
-use crate::{configuration::Source, manager::ServiceManager};
+use crate::{configuration::Source, manager::ServiceManager, sysctl::SYSCTL_FILE};
 
 /// What is done once the daemon runs; see [`Options::started`].
 pub type Started = Box<dyn FnOnce() + Send>;
@@ -33,8 +33,11 @@ pub struct Options {
     pub started: Option<Started>,
     /// Ops to apply, one by one, when the rule base is empty.
     pub restore: Vec<Op>,
+    /// The file of settings that is obeyed at the start; default [`SYSCTL_FILE`].
+    pub sysctl: PathBuf,
     /// Give up privileges once the dataplane is open. With a configuration they stay: the operator's
-    /// programs run as whom it says, and those that run as root need what root may. Tests that run as a part of a larger process
+    /// programs run as whom it says, and those that run as root need what root may. Tests that run as
+    /// a part of a larger process
     /// leave it off.
     pub drop_privileges: bool,
     /// The group whose members may write, beside root.
@@ -62,6 +65,7 @@ impl Options {
             dump_at_start: false,
             started: None,
             restore: Vec::new(),
+            sysctl: PathBuf::from(SYSCTL_FILE),
             drop_privileges: true,
             writers_group: WRITERS_GROUP.to_owned(),
             listen: None,

@@ -20,6 +20,7 @@ mod run;
 mod spec;
 mod status;
 mod stop;
+mod sysctl;
 mod target;
 mod virtual_servers;
 
@@ -98,6 +99,8 @@ enum Command {
     Status(target::Target),
     /// End the daemon
     Stop(stop::Arguments),
+    /// Settings under the kernel's names (`net.ipv4.vs`), as `sysctl` shows and changes them
+    Sysctl(sysctl::Arguments),
     /// Virtual servers
     #[command(subcommand)]
     Vs(virtual_servers::Command),
@@ -134,6 +137,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => finish(run::run(arguments)),
         Command::Status(target) => finish(status::run(&target)),
         Command::Stop(arguments) => finish(stop::run(&arguments)),
+        Command::Sysctl(arguments) => finish(sysctl::run(&arguments)),
         Command::Vs(command) => finish(virtual_servers::run(command)),
     }
 }

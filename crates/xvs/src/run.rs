@@ -59,6 +59,9 @@ pub(crate) struct Arguments {
     /// Apply the rules that `ipvsadm-save` wrote to this file, unless there are rules already
     #[arg(long, value_name = "FILE")]
     restore: Option<PathBuf>,
+    /// A file of lines NAME=VALUE with settings of `net.ipv4.vs`, obeyed over those set last
+    #[arg(long, value_name = "FILE", default_value = xvs_director::SYSCTL_FILE)]
+    sysctl: PathBuf,
     /// Keep rules and answer, but forward nothing and need no eBPF
     #[arg(long)]
     simulate: bool,
@@ -103,6 +106,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         keep: arguments.keep,
         configuration,
         restore,
+        sysctl: arguments.sysctl,
         listen: arguments.listen,
         token,
         manager,

@@ -37,6 +37,10 @@ pub(super) fn document() -> Value {
             "/v1/ops": {
                 "post": with_body("Applies ops in order; the outcomes say which were refused", "Batch", "BatchOutcome"),
             },
+            "/v1/settings": {
+                "get": operation("The settings of `net.ipv4.vs`, with the kernel's defaults", "array of SettingListing", &[]),
+                "put": with_body("Changes settings, all or none", "SettingChanges", "array of SettingListing"),
+            },
             "/v1/status": { "get": operation("What the daemon says of itself", "Status", &[]) },
             "/v1/stop": { "post": with_body("Ends the daemon", "StopRequest", "null") },
             "/v1/sync-daemons": {

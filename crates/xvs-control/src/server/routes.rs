@@ -19,8 +19,8 @@ use super::{configuration, listing, openapi, peer::Caller};
 use crate::{
     Director,
     wire::{
-        API_VERSION, Batch, Code, ConnectionCount, ConnectionQuery, Problem, ServerQuery, Version,
-        WithoutCounters,
+        API_VERSION, Batch, Code, ConnectionCount, ConnectionQuery, Problem, ServerQuery,
+        SettingChanges, SettingListing, Version, WithoutCounters,
     },
 };
 
@@ -43,6 +43,7 @@ pub(super) fn router<D: Director>(director: D) -> Router {
         )
         .route("/v1/openapi.json", get(document))
         .route("/v1/ops", post(ops::<D>))
+        .route("/v1/settings", get(settings::<D>).put(change_settings::<D>))
         .route("/v1/status", get(status::<D>))
         .route("/v1/stop", post(stop::<D>))
         .route("/v1/sync-daemons", get(sync_daemons::<D>))
@@ -161,6 +162,16 @@ async fn ops<D: Director>(State(director): State<D>, body: BodyResult) -> Answer
     json(director.apply(parsed(body)?)).await
 }
 
+async fn settings<D: Director>(State(director): State<D>) -> Answer {
+    json(async { Ok(SettingListing::all(&director.settings().await?)) }).await
+}
+
+async fn change_settings<D: Director>(State(director): State<D>, body: BodyResult) -> Answer {
+    let changes: SettingChanges = parsed(body)?;
+    applied(&director, changes.into_ops()).await?;
+    settings(State(director)).await
+}
+
 async fn status<D: Director>(State(director): State<D>) -> Answer {
     json(director.status()).await
 }
@@ -179,12 +190,17 @@ async fn timeouts<D: Director>(State(director): State<D>) -> Answer {
 
 async fn set_timeouts<D: Director>(State(director): State<D>, body: BodyResult) -> Answer {
     let timeouts: Timeouts = parsed(body)?;
-    let batch = Batch::atomic(vec![Op::SetTimeouts { timeouts }]);
-    let outcome = director.apply(batch).await?;
-    if let Some((_index, error)) = outcome.first_error() {
-        return Err(Problem::new(Code::BadRequest, error.to_string()));
-    }
+    applied(&director, vec![Op::SetTimeouts { timeouts }]).await?;
     json(director.timeouts()).await
+}
+
+/// Applies ops that a route is made of, all or none.
+async fn applied<D: Director>(director: &D, ops: Vec<Op>) -> Result<(), Problem> {
+    let outcome = director.apply(Batch::atomic(ops)).await?;
+    match outcome.first_error() {
+        Some((_index, error)) => Err(Problem::new(Code::BadRequest, error.to_string())),
+        None => Ok(()),
+    }
 }
 
 async fn version() -> Answer {

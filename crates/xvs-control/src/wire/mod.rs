@@ -13,6 +13,7 @@ mod problem;
 mod servers;
 mod settings;
 mod status;
+mod sysctl;
 
 pub use batch::{Batch, BatchOutcome, OpOutcome};
 pub use checks::{
@@ -28,6 +29,7 @@ pub use servers::ServerQuery;
 pub(crate) use servers::WithoutCounters;
 pub use settings::{HookChoice, HookSetting, InterfaceSetting, ParseHookError, StopRequest};
 pub use status::{LinkStatus, Status, TableFill, Version};
+pub use sysctl::{SettingChanges, SettingListing};
 
 /// The version of the API: the `1` of `/v1`. It changes when an old client could misunderstand.
 pub const API_VERSION: u32 = 1;

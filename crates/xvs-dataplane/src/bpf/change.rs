@@ -29,6 +29,7 @@ impl Bpf {
             }
             touched.extend(ids.into_iter().filter(|id| known.insert(*id)));
             match op {
+                Op::SetSetting { .. } => self.apply_settings(),
                 Op::SetTimeouts { .. } => self.apply_timeouts(),
                 Op::Zero { id } => self.zero(id.as_ref()),
                 _ => {}
@@ -122,7 +123,8 @@ impl Bpf {
                 let rules = self.rules.rules().iter();
                 rules.map(|(server, _)| server.id).collect()
             }
-            Op::SetTimeouts { .. }
+            Op::SetSetting { .. }
+            | Op::SetTimeouts { .. }
             | Op::StartSyncDaemon { .. }
             | Op::StopSyncDaemon { .. }
             | Op::Zero { .. } => Vec::new(),

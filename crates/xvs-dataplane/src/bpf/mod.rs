@@ -30,6 +30,7 @@ mod process;
 mod rates;
 mod routes;
 mod servers;
+mod settings;
 mod slots;
 mod table;
 #[cfg(feature = "testing")]
@@ -73,7 +74,7 @@ use self::{
     plain::Plain,
     rates::Estimators,
     servers::{Parts, Servers},
-    table::{Table, Tally},
+    table::{Table, Tally, Thinning},
     timeouts::{default_timeouts, timeouts_of},
     ways::Ways,
 };
@@ -132,6 +133,7 @@ pub struct Bpf {
     /// What real servers that ended counted, by virtual server.
     bygone: StdMap<u32, xvs_types::Counters>,
     last_sample: Option<Instant>,
+    thinning: Thinning,
     /// The maps are those of a daemon that may have died between two writes: at the first change
     /// everything is brought to the rules.
     unsettled: bool,
@@ -206,7 +208,6 @@ impl Bpf {
                 timeouts = timeouts_of(&value);
             } else {
                 default_timeouts(&mut value, hz);
-                value.reuse_mode = 1;
             }
             value.hz = hz;
             value.patience = hz * PATIENCE;
@@ -261,11 +262,14 @@ impl Bpf {
             moving: BTreeSet::new(),
             bygone: StdMap::new(),
             last_sample: None,
+            thinning: Thinning::default(),
             unsettled: adopted,
             hz,
         };
         if adopted {
             bpf.adopt();
+        } else {
+            bpf.apply_settings();
         }
         bpf.beat();
         Ok(bpf)
@@ -322,6 +326,10 @@ impl Dataplane for Bpf {
     fn kill(&mut self, filter: &ConnectionFilter) -> u64 {
         let now = self.now();
         self.end_connections(filter, now)
+    }
+
+    fn settings(&self) -> xvs_types::Settings {
+        self.rules.settings().clone()
     }
 
     fn timeouts(&self) -> Timeouts {
@@ -390,6 +398,7 @@ impl Dataplane for Bpf {
         if self.unsettled {
             self.settle();
         }
+        self.defend();
         self.sweep();
         let due = self
             .last_sample
