@@ -168,8 +168,31 @@ fn router(
         });
         converted.plan.faults.push(tracker);
     }
+    forget_weights_in_a_group(config, &mut router, &mut converted.notes);
     note_what_is_left_out(config, instance, &mut converted.notes);
     Ok(router)
+}
+
+/// A member of a sync group whose priority moved would part from the others, so keepalived ignores
+/// weights there unless the group allows them: what is tracked is a fault then.
+fn forget_weights_in_a_group(
+    config: &conf::Config,
+    router: &mut RouterConfig,
+    notes: &mut Vec<String>,
+) {
+    let is_bound = config.sync_groups.iter().any(|group| {
+        !group.tracking_weight && group.members.iter().any(|name| name == router.name.as_str())
+    });
+    for track in router.tracks.iter_mut().filter(|_track| is_bound) {
+        if track.weight != TrackWeight::FAULT {
+            notes.push(format!(
+                "virtual router `{}`: the weight of {} counts as 0 in a sync group without \
+                 `sync_group_tracking_weight`",
+                router.name, track.tracker
+            ));
+            track.weight = TrackWeight::FAULT;
+        }
+    }
 }
 
 /// What is tracked; its name in the election says so, since a script and a file may have one name.
