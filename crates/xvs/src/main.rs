@@ -23,6 +23,7 @@ mod stop;
 mod sysctl;
 mod target;
 mod virtual_servers;
+mod vrrp;
 
 use std::{env, io, process::ExitCode};
 
@@ -104,6 +105,9 @@ enum Command {
     /// Virtual servers
     #[command(subcommand)]
     Vs(virtual_servers::Command),
+    /// Virtual routers (VRRP)
+    #[command(subcommand)]
+    Vrrp(vrrp::Command),
 }
 
 fn main() -> ExitCode {
@@ -139,6 +143,7 @@ fn main() -> ExitCode {
         Command::Stop(arguments) => finish(stop::run(&arguments)),
         Command::Sysctl(arguments) => finish(sysctl::run(&arguments)),
         Command::Vs(command) => finish(virtual_servers::run(command)),
+        Command::Vrrp(command) => finish(vrrp::run(command)),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Plan {
     pub config: Config,
     /// What each virtual router brings to the host.
     pub holdings: BTreeMap<Name, Holding>,
+    /// Interfaces that are tracked beside the routers' own, each with its name as a tracker.
+    pub interfaces: BTreeMap<Name, Name>,
     /// Trackers that are down for as long as this plan holds: faults of the configuration.
     pub faults: Vec<Name>,
     /// How the threads are scheduled.
