@@ -10,6 +10,8 @@ mod filter;
 mod host;
 mod simulated;
 mod status;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use bpf::{Bpf, BpfOptions, OpenError};
 pub use dataplane::{Atomicity, Dataplane};

@@ -6,6 +6,7 @@
 
 mod api;
 mod changes;
+mod configuration;
 mod daemon;
 mod firewall;
 mod journal;
@@ -16,9 +17,11 @@ mod network;
 mod options;
 mod privileges;
 mod state;
+pub mod vrrp;
 mod worker;
 
 pub use changes::RuleChanges;
+pub use configuration::{Disk, InForce, LoadError, Loaded, Source, ThisHost, counted};
 pub use daemon::{RunError, run};
 pub use keeper::Keeper;
 pub use lock::{InstanceLock, LockError};

@@ -39,8 +39,9 @@ pub(super) const ROWS: &[Row] = &[
     row("xvs-control", 2),
     row("xvs-dataplane", 2),
     row("xvs-net", 2),
-    row("xvs-notify", 2),
-    row("xvs-probe", 2),
+    beside("xvs-notify", 2, &["xvs-process"]),
+    beside("xvs-probe", 2, &["xvs-process"]),
+    row("xvs-process", 2),
     row("xvs-slow", 2),
     limited("xvs-ebpf", 2, &["xvs-datapath", "xvs-wire"]),
     row("xvs-director", 3),
@@ -108,6 +109,15 @@ const fn row(name: &'static str, floor: u8) -> Row {
         name,
         floor,
         beside: &[],
+        only: None,
+    }
+}
+
+const fn beside(name: &'static str, floor: u8, beside: &'static [&'static str]) -> Row {
+    Row {
+        name,
+        floor,
+        beside,
         only: None,
     }
 }

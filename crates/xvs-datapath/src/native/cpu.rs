@@ -13,7 +13,7 @@ use crate::{
     abi::{
         AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, HopKey, LinkMac, LocalAddress,
         Locality, LocalityKey, NONE, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings,
-        VirtualServer, WAYS, high32, index, low32,
+        VirtualServer, WAYS, high32, index, low16, low32,
     },
     native::Tables,
     open, scheduler,
@@ -221,7 +221,7 @@ impl Env for Cpu {
     }
 
     fn next_hop_index(&self, key: &HopKey) -> u16 {
-        self.tables.hop_index.get(key).unwrap_or(0)
+        self.tables.hop_index.get(key).map_or(0, low16)
     }
 
     fn next_hop_learn(&self, key: &HopKey) -> u16 {
@@ -234,14 +234,14 @@ impl Env for Cpu {
         let Some(free) = free else {
             return 0;
         };
-        self.tables.next_hops.edit(u32::from(free), |hop| {
+        self.tables.next_hops.edit(free, |hop| {
             *hop = NextHop {
                 ifindex: key.ifindex,
                 ..NextHop::default()
             };
         });
         if self.tables.hop_index.insert_new(*key, free) {
-            free
+            low16(free)
         } else {
             self.next_hop_index(key)
         }

@@ -33,7 +33,7 @@ pub use frame::Frame;
 pub use hash_map::HashMap;
 pub use icmp_error::{IcmpError, icmp_error};
 pub use routes::{Route, Routes};
-pub use tables::{Array, Tables};
+pub use tables::{Array, Sizes, Tables};
 pub use verify::checksums_are_valid;
 pub use world::{Server, Service, World};
 

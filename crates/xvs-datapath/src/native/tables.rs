@@ -8,9 +8,9 @@ use std::{
 
 use crate::{
     abi::{
-        AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, Locality,
-        LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer,
-        WAYS, index,
+        AddressFilter, BLOCK, Block, Cold, Entry4, Entry6, FILTER_WORDS, HopKey, LinkMac,
+        LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey,
+        Settings, VirtualServer, WAYS, index,
     },
     native::HashMap,
 };
@@ -51,6 +51,11 @@ impl<T> Array<T> {
 }
 
 impl<T: Copy> Array<T> {
+    /// An array of as many copies of an element.
+    pub fn of(element: T, count: usize) -> Self {
+        Self::new(std::iter::repeat_n(element, count))
+    }
+
     /// A copy of the element at `at`.
     ///
     /// # Panics
@@ -81,6 +86,20 @@ impl<T: Copy> Array<T> {
     }
 }
 
+/// How large maps are that are made empty.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the names are those of the maps")]
+pub struct Sizes {
+    /// Binary logarithm of the number of sets of either table, 1 to 20.
+    pub set_bits: u32,
+    pub overflow: usize,
+    pub virtual_servers: usize,
+    pub real_servers: usize,
+    pub blocks: usize,
+    pub locals: usize,
+    pub next_hops: usize,
+}
+
 /// All maps that CPUs share, by the names that they have in `ebpf/`. One is made from a
 /// [`World`](crate::native::World).
 #[derive(Debug)]
@@ -104,14 +123,57 @@ pub struct Tables {
     pub link_macs: HashMap<LinkMac, u32>,
     pub filter: Array<AddressFilter>,
     pub next_hops: Array<NextHop>,
-    pub hop_index: HashMap<HopKey, u16>,
-    pub hops_free: Mutex<VecDeque<u16>>,
+    pub hop_index: HashMap<HopKey, u32>,
+    pub hops_free: Mutex<VecDeque<u32>>,
     pub settings: Array<Settings>,
     /// What CPUs that were dropped had counted.
     pub counters: [AtomicU64; 64],
 }
 
 impl Tables {
+    /// Empty maps, as the programs find them before a daemon has written the first value.
+    ///
+    /// # Panics
+    /// Where the number of sets is out of its range.
+    #[must_use]
+    pub fn empty(seed: Seed, sizes: &Sizes) -> Self {
+        let set_bits = sizes.set_bits;
+        assert!((1..=20).contains(&set_bits), "sets: 2^1 to 2^20");
+        let sets = 1 << set_bits;
+        let blank = Block {
+            members: [0; BLOCK],
+        };
+        Self {
+            seed,
+            shift4: 64 - set_bits,
+            shift6: 64 - set_bits,
+            flows4: Array::of([Entry4::default(); WAYS], sets),
+            flows6: Array::of([Entry6::default(); WAYS], sets),
+            cold4: Array::of([Cold::default(); WAYS], sets),
+            cold6: Array::of([Cold::default(); WAYS], sets),
+            overflow4: HashMap::new(sizes.overflow),
+            overflow6: HashMap::new(sizes.overflow),
+            services: HashMap::new(sizes.virtual_servers),
+            virtual_servers: Array::of(VirtualServer::default(), sizes.virtual_servers),
+            real_servers: Array::of(RealServer::default(), sizes.real_servers),
+            blocks: Array::of(blank, sizes.blocks),
+            localities: HashMap::new(16_384),
+            locals: Array::of(LocalAddress::default(), sizes.locals),
+            link_macs: HashMap::new(4096),
+            filter: Array::new([AddressFilter {
+                words: [0; FILTER_WORDS],
+            }]),
+            next_hops: Array::of(NextHop::default(), sizes.next_hops),
+            hop_index: HashMap::new(sizes.next_hops),
+            hops_free: Mutex::default(),
+            settings: Array::new([Settings {
+                seed,
+                ..Settings::default()
+            }]),
+            counters: [const { AtomicU64::new(0) }; 64],
+        }
+    }
+
     /// All entries of both directions and the templates, IPv4, with their indexes; not those in the
     /// overflow hash.
     #[must_use]

@@ -358,6 +358,7 @@ impl World {
         let (mac0, mac1) = macs(mac, Self::CLIENTS_MAC);
         self.routes.push(Route {
             destination: parsed(destination),
+            length: None,
             gateway: None,
             answer: FibAnswer {
                 code: FibAnswer::KNOWN,
@@ -375,6 +376,7 @@ impl World {
     pub fn having(mut self, address: &str) -> Self {
         self.routes.push(Route {
             destination: parsed(address),
+            length: None,
             gateway: None,
             answer: FibAnswer {
                 code: FibAnswer::LOCAL,
@@ -389,6 +391,7 @@ impl World {
     pub fn unresolved(mut self, destination: &str) -> Self {
         self.routes.push(Route {
             destination: parsed(destination),
+            length: None,
             gateway: None,
             answer: FibAnswer {
                 code: FibAnswer::NO_NEIGHBOUR,
@@ -424,7 +427,7 @@ impl World {
         }
         let hop_index = HashMap::new(4096);
         for (key, index) in &self.hop_index {
-            hop_index.insert_new(*key, *index);
+            hop_index.insert_new(*key, u32::from(*index));
         }
         let taken = self.next_hops.len();
         let next_hops = self
@@ -452,7 +455,7 @@ impl World {
             filter: Array::new([*self.filter]),
             next_hops: Array::new(next_hops),
             hop_index,
-            hops_free: Mutex::new((taken..taken + 32).flat_map(u16::try_from).collect()),
+            hops_free: Mutex::new((taken..taken + 32).flat_map(u32::try_from).collect()),
             settings: Array::new([self.settings]),
             counters: [const { std::sync::atomic::AtomicU64::new(0) }; 64],
         })

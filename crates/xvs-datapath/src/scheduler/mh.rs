@@ -3,13 +3,13 @@
 //! come and go.
 
 use crate::{
-    Env, Rounds,
+    Env,
     abi::{NONE, low32},
-    memory::opaque,
     scheduler::{
-        Service, flag, folded,
-        sh::client,
-        table::{Member, at, stands},
+        Service,
+        client::{self, Buckets},
+        folded,
+        table::Member,
     },
 };
 
@@ -58,69 +58,27 @@ fn sip(v: &mut [u64; 4]) {
     v[2] = v[2].rotate_left(32);
 }
 
-/// Hashes anew until a bucket's server takes connections.
-struct Again<'a, E> {
-    env: &'a E,
-    buckets: u64,
-    client: u32,
-    offset: u32,
-    chosen: u32,
-}
+struct Maglev;
 
-impl<E: Env> Rounds for Again<'_, E> {
+impl Buckets for Maglev {
+    const SIZE: u32 = SIZE32;
+
     #[inline(always)]
-    fn round(&mut self) -> bool {
-        let place = hash(self.client.wrapping_add(self.offset), PLACE) % SIZE32;
-        self.offset = if self.offset + 1 >= SIZE32 {
-            0
-        } else {
-            self.offset + 1
-        };
-        let server = at(self.env, self.buckets, place);
-        if server == NONE {
-            return true;
-        }
-        if stands(self.env, server) {
-            self.chosen = server;
-            return true;
-        }
-        false
+    fn first(client: u32) -> u32 {
+        hash(client, PLACE) % SIZE32
+    }
+
+    #[inline(always)]
+    fn again(client: u32, first: u32, round: u32) -> u32 {
+        // The client is hashed anew, moved by an offset that begins at its bucket.
+        let offset = (first + round) % SIZE32;
+        hash(client.wrapping_add(offset), PLACE) % SIZE32
     }
 }
 
 #[inline(always)]
 pub(super) fn pick<E: Env>(env: &E, service: Service) -> u32 {
-    let scratch = env.scratch();
-    if scratch.is_null() {
-        return NONE;
-    }
-    // SAFETY: the scratch is this CPU's alone while the program runs; the service is a valid map
-    // value.
-    let (tuple, buckets, flags) = unsafe {
-        (
-            &(*opaque(scratch)).tuple,
-            (*service).buckets,
-            (*service).scheduler_flags,
-        )
-    };
-    let client = client(tuple, flags);
-    let place = hash(client, PLACE) % SIZE32;
-    let chosen = at(env, buckets, place);
-    if stands(env, chosen) {
-        return chosen;
-    }
-    if flags & flag::FALLBACK == 0 || chosen == NONE {
-        return NONE;
-    }
-    let mut again = Again {
-        env,
-        buckets,
-        client,
-        offset: place,
-        chosen: NONE,
-    };
-    env.repeat(SIZE32, &mut again);
-    again.chosen
+    client::pick::<Maglev, E>(env, service)
 }
 
 /// Fills the table from the servers in the kernel's order. Each has a permutation of the buckets of

@@ -5,6 +5,7 @@
 //! meanwhile, and holds no lock. The hashing ones look up a table that user space builds
 //! ([`table`]).
 
+mod client;
 pub mod dh;
 pub mod fo;
 pub mod lblc;

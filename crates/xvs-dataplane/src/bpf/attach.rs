@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, fs, io};
 
 use aya::{
     Ebpf,
-    maps::{HashMap, MapData},
     programs::{
         LinkOrder, TcAttachType, XdpMode,
         links::{FdLink, PinnedLink},
@@ -22,8 +21,8 @@ use xvs_datapath::abi::{LinkMac, link_mac_flag};
 use super::{
     OpenError, kernel_link,
     load::{classifier, xdp},
+    pairs::Pairs,
     pins::Pins,
-    plain::Plain,
 };
 use crate::{Attachment, AttachmentStatus, Hook};
 
@@ -35,13 +34,13 @@ const FILTER: (u16, u32) = (0x7876, 0x7873);
 
 /// The links that carry the datapath.
 pub(super) struct Links {
-    macs: HashMap<MapData, Plain<LinkMac>, u32>,
+    macs: Pairs<LinkMac, u32>,
     attached: BTreeMap<u32, Attachment>,
     tcx: bool,
 }
 
 impl Links {
-    pub(super) fn new(macs: HashMap<MapData, Plain<LinkMac>, u32>) -> Self {
+    pub(super) fn new(macs: Pairs<LinkMac, u32>) -> Self {
         Self {
             macs,
             attached: BTreeMap::new(),
@@ -264,7 +263,7 @@ impl Links {
             Hook::Tcx | Hook::Xdp => link_mac_flag::OURS,
         };
         for key in &keys {
-            if let Err(error) = self.macs.insert(Plain(*key), flags, 0) {
+            if let Err(error) = self.macs.insert(*key, flags) {
                 tracing::warn!(link = %new.name, %error, "cannot note an address of a link");
             }
         }
@@ -272,15 +271,16 @@ impl Links {
     }
 
     fn remove_macs(&mut self, ifindex: u32, except: &[LinkMac]) {
-        let stale: Vec<Plain<LinkMac>> = self
+        let stale: Vec<LinkMac> = self
             .macs
-            .keys()
-            .filter_map(Result::ok)
-            .filter(|key| key.0.ifindex == ifindex && !except.contains(&key.0))
+            .entries()
+            .into_iter()
+            .map(|(key, _flags)| key)
+            .filter(|key| key.ifindex == ifindex && !except.contains(key))
             .collect();
         for key in stale {
-            if let Err(error) = self.macs.remove(&key) {
-                tracing::debug!(ifindex, %error, "an address of a link was gone");
+            if !self.macs.remove(&key) {
+                tracing::debug!(ifindex, "an address of a link was gone");
             }
         }
     }

@@ -6,13 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap as StdMap};
 
-use aya::maps::{HashMap, MapData, Queue};
 use xvs_datapath::abi::{HopKey, HopKind, NextHop, low16};
 
 use super::{
     address::{from_abi, to_abi},
     memory::{Mapped, wait_for_programs},
-    plain::Plain,
+    pairs::{Indexes, Pairs},
 };
 use crate::{Mac, NeighbourKey};
 
@@ -24,8 +23,8 @@ const QUEUED: u32 = 8_192;
 /// The next hops.
 pub(super) struct Hops {
     slots: Mapped<NextHop>,
-    index: HashMap<MapData, Plain<HopKey>, u32>,
-    queue: Queue<MapData, u32>,
+    index: Pairs<HopKey, u32>,
+    queue: Indexes,
     /// Slots of ours, by neighbour.
     ours: StdMap<HopKey, u32>,
     free: Vec<u32>,
@@ -43,11 +42,7 @@ const FIRST: u32 = 1;
 impl Hops {
     /// The next hops of maps that may have been in use before. What a neighbour's address was when the
     /// last daemon died may be wrong by now: until it is told again, the programs ask the kernel.
-    pub(super) fn new(
-        slots: Mapped<NextHop>,
-        index: HashMap<MapData, Plain<HopKey>, u32>,
-        queue: Queue<MapData, u32>,
-    ) -> Self {
+    pub(super) fn new(slots: Mapped<NextHop>, index: Pairs<HopKey, u32>, queue: Indexes) -> Self {
         let mut hops = Self {
             slots,
             index,
@@ -63,15 +58,15 @@ impl Hops {
         // has by name may still be in an entry: the first sweeps find out. A program that took an
         // index has named it when it ends.
         let mut queued = BTreeSet::new();
-        while let Ok(index) = hops.queue.pop(0) {
+        while let Some(index) = hops.queue.pop() {
             queued.insert(index);
         }
         wait_for_programs();
         let mut used = BTreeSet::new();
-        for (key, index) in hops.index.iter().filter_map(Result::ok) {
+        for (key, index) in hops.index.entries() {
             used.insert(index);
             if index < LEARNED {
-                hops.ours.insert(key.0, index);
+                hops.ours.insert(key, index);
                 hops.next = hops.next.max(index + 1);
             }
         }
@@ -102,7 +97,7 @@ impl Hops {
         if let Some(index) = self.ours.get(&key) {
             return low16(*index);
         }
-        if let Ok(learned) = self.index.get(&Plain(key), 0) {
+        if let Some(learned) = self.index.get(&key) {
             return low16(learned);
         }
         let Some(index) = self.free.pop().or_else(|| {
@@ -120,7 +115,7 @@ impl Hops {
                 ..NextHop::default()
             },
         );
-        if let Err(error) = self.index.insert(Plain(key), index, 0) {
+        if let Err(error) = self.index.insert(key, index) {
             tracing::warn!(%error, "no room for another neighbour");
             self.free.push(index);
             return 0;
@@ -142,11 +137,11 @@ impl Hops {
     /// All neighbours, ours and learned.
     pub(super) fn neighbours(&self) -> Vec<NeighbourKey> {
         self.index
-            .keys()
-            .filter_map(Result::ok)
-            .map(|key| NeighbourKey {
-                ifindex: key.0.ifindex,
-                address: from_abi(&key.0.address, key.0.family == 6),
+            .entries()
+            .into_iter()
+            .map(|(key, _index)| NeighbourKey {
+                ifindex: key.ifindex,
+                address: from_abi(&key.address, key.family == 6),
             })
             .collect()
     }
@@ -159,7 +154,7 @@ impl Hops {
         link_mtu: u32,
     ) {
         let key = key_of(neighbour);
-        let Ok(index) = self.index.get(&Plain(key), 0) else {
+        let Some(index) = self.index.get(&key) else {
             return;
         };
         let Some(old) = self.slots.read(index) else {
@@ -186,10 +181,10 @@ impl Hops {
     /// Forgets the neighbours of clients: the programs learn them anew, on the way that the kernel
     /// now has.
     pub(super) fn forget_learned(&mut self) {
-        let learned: Vec<(Plain<HopKey>, u32)> = self
+        let learned: Vec<(HopKey, u32)> = self
             .index
-            .iter()
-            .filter_map(Result::ok)
+            .entries()
+            .into_iter()
             .filter(|(_key, index)| *index >= LEARNED)
             .collect();
         for (key, index) in learned {
@@ -202,8 +197,8 @@ impl Hops {
     pub(super) fn reclaim(&mut self, used: &BTreeSet<u16>, wanted: &BTreeSet<u16>) {
         let named: BTreeSet<u32> = self
             .index
-            .iter()
-            .filter_map(Result::ok)
+            .entries()
+            .into_iter()
             .map(|(_key, index)| index)
             .collect();
         let unused: Vec<u32> = self
@@ -234,17 +229,17 @@ impl Hops {
             .collect();
         for (key, index) in idle {
             self.ours.remove(&key);
-            self.forget(&Plain(key), index);
+            self.forget(&key, index);
         }
         // The programs took from the queue what is in the index or lost a race; count what is left.
-        let in_index: BTreeMap<u32, Plain<HopKey>> = self
+        let in_index: BTreeMap<u32, HopKey> = self
             .index
-            .iter()
-            .filter_map(Result::ok)
+            .entries()
+            .into_iter()
             .map(|(key, index)| (index, key))
             .collect();
         if self.spare.len() < usize::try_from(QUEUED).unwrap_or(usize::MAX) {
-            let idle: Vec<(u32, Plain<HopKey>)> = in_index
+            let idle: Vec<(u32, HopKey)> = in_index
                 .into_iter()
                 .filter(|(index, _key)| {
                     let short = low16(*index);
@@ -258,8 +253,8 @@ impl Hops {
         self.refill();
     }
 
-    fn forget(&mut self, key: &Plain<HopKey>, index: u32) {
-        if self.index.remove(key).is_ok() {
+    fn forget(&mut self, key: &HopKey, index: u32) {
+        if self.index.remove(key) {
             if let Some(hop) = self.slots.read(index) {
                 self.replace(
                     index,
@@ -278,8 +273,8 @@ impl Hops {
     fn refill(&mut self) {
         let learned = self
             .index
-            .iter()
-            .filter_map(Result::ok)
+            .entries()
+            .into_iter()
             .filter(|(_key, index)| *index >= LEARNED)
             .count();
         let total = usize::try_from(self.slots.len() - LEARNED).unwrap_or(0);
@@ -291,7 +286,7 @@ impl Hops {
         while self.queued < QUEUED
             && let Some(index) = self.spare.pop()
         {
-            if self.queue.push(index, 0).is_err() {
+            if !self.queue.push(index) {
                 self.spare.push(index);
                 return;
             }

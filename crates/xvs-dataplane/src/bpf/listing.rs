@@ -3,7 +3,7 @@
 use std::{collections::HashMap as StdMap, time::Duration};
 
 use xvs_datapath::{
-    abi::{Method, RealServer as RealSlot, Settings, Tag, low32, wide},
+    abi::{Method, RealServer as RealSlot, Settings, Tag, low32, real_server_flag, wide},
     state::{tcp, udp},
     table::{V4, V6},
 };
@@ -15,7 +15,7 @@ use xvs_types::{
 use super::{
     Bpf,
     address::endpoint,
-    rates::Estimator,
+    servers::Recycled,
     table::{Clock, Live, Record, Table},
 };
 use crate::ConnectionFilter;
@@ -49,11 +49,7 @@ impl Bpf {
         Some(VirtualServerListing {
             config: config.clone(),
             counters: self.virtual_counters(slot, live),
-            rates: self
-                .virtual_estimators
-                .get(&slot)
-                .map(Estimator::rates)
-                .unwrap_or_default(),
+            rates: self.virtual_estimators.rates(slot),
             real_servers,
         })
     }
@@ -74,11 +70,7 @@ impl Bpf {
             inactive: found.inactive,
             persistent: found.persistent,
             counters: real_counters(slot, &found, live),
-            rates: self
-                .estimators
-                .get(&slot)
-                .map(Estimator::rates)
-                .unwrap_or_default(),
+            rates: self.estimators.rates(slot),
         })
     }
 
@@ -98,48 +90,45 @@ impl Bpf {
         sum
     }
 
-    /// Takes a sample for the rates.
+    /// Takes a sample for the rates, from what the sweep counted. Work is done for what moves: a
+    /// server without packets and rates costs a look.
     pub(super) fn sample(&mut self) {
-        let live = self.live();
-        let reals: Vec<u32> = self.servers.real_slots().collect();
-        self.estimators.retain(|slot, _| reals.contains(slot));
-        for slot in reals {
-            if let Some(found) = self.servers.real_servers.read(slot) {
-                let counters = real_counters(slot, &found, &live);
-                self.estimators.entry(slot).or_default().sample(&counters);
+        let live = self.tallied();
+        for slot in 0..self.servers.reached() {
+            let Some(found) = self.servers.real_servers.read(slot) else {
+                break;
+            };
+            if found.flags & real_server_flag::IN_USE == 0 {
+                continue;
+            }
+            let counters = real_counters(slot, &found, &live);
+            if self.estimators.sample(slot, &counters) {
+                self.moving.insert(found.virtual_server);
             }
         }
-        let slots: Vec<u32> = self
-            .rules
-            .rules()
-            .iter()
-            .filter_map(|(server, _)| self.servers.slot_of(&server.id))
-            .collect();
-        self.virtual_estimators
-            .retain(|slot, _| slots.contains(slot));
-        for slot in slots {
+        for slot in std::mem::take(&mut self.moving) {
             let counters = self.virtual_counters(slot, &live);
-            self.virtual_estimators
-                .entry(slot)
-                .or_default()
-                .sample(&counters);
+            if self.virtual_estimators.sample(slot, &counters) {
+                self.moving.insert(slot);
+            }
         }
     }
 
-    /// Keeps what real servers counted that are about to give their slot back.
-    pub(super) fn note_bygone(&mut self) {
-        for slot in self.servers.ended() {
-            if let Some(found) = self.servers.real_servers.read(slot) {
-                let counters = real_counters(slot, &found, &StdMap::new());
-                add(
-                    self.bygone.entry(found.virtual_server).or_default(),
-                    &counters,
-                );
+    /// Keeps what real servers counted whose slots were given back.
+    pub(super) fn note_bygone(&mut self, recycled: &Recycled) {
+        for (slot, found) in &recycled.real_servers {
+            self.estimators.reset(*slot);
+            if self.servers.id_of(found.virtual_server).is_some() {
+                let counters = real_counters(*slot, found, &StdMap::new());
+                let bygone = self.bygone.entry(found.virtual_server).or_default();
+                add(bygone, &counters);
             }
         }
-        let virtual_servers = &self.servers;
-        self.bygone
-            .retain(|slot, _| virtual_servers.id_of(*slot).is_some());
+        for slot in &recycled.virtual_servers {
+            self.virtual_estimators.reset(*slot);
+        }
+        let servers = &self.servers;
+        self.bygone.retain(|slot, _| servers.id_of(*slot).is_some());
     }
 
     /// Zeroes the counters of a virtual server, or of all.
@@ -156,16 +145,12 @@ impl Bpf {
         let live = self.live();
         for slot in slots {
             self.bygone.remove(&slot);
-            if let Some(estimator) = self.virtual_estimators.get_mut(&slot) {
-                estimator.reset();
-            }
+            self.virtual_estimators.reset(slot);
             for real in self.servers.reals_of(slot) {
                 let counted = live.get(&real).copied().unwrap_or_default();
                 // The totals of retired entries become what cancels the living ones.
                 self.servers.zero_real(real, &counted);
-                if let Some(estimator) = self.estimators.get_mut(&real) {
-                    estimator.reset();
-                }
+                self.estimators.reset(real);
             }
             self.servers.zero_virtual(slot);
         }

@@ -14,6 +14,20 @@ use std::{
 pub(super) struct Mapped<T> {
     start: NonNull<T>,
     len: u32,
+    owner: Owner,
+}
+
+/// Whose the memory is.
+#[derive(Debug)]
+enum Owner {
+    /// A map of the kernel, mapped by this value.
+    Kernel,
+    /// Maps of this process, which live as long as this value.
+    #[cfg(feature = "testing")]
+    Process(
+        #[expect(dead_code, reason = "it keeps the maps alive")]
+        std::sync::Arc<xvs_datapath::native::Tables>,
+    ),
 }
 
 // SAFETY: the memory belongs to the kernel's map and may be reached from any thread; all access goes
@@ -40,7 +54,25 @@ impl<T> Mapped<T> {
         }
         let start = NonNull::new(start.cast())
             .ok_or_else(|| io::Error::other("the kernel mapped at address 0"))?;
-        Ok(Self { start, len })
+        Ok(Self {
+            start,
+            len,
+            owner: Owner::Kernel,
+        })
+    }
+
+    /// The array at `start`, which is one of `tables`.
+    #[cfg(feature = "testing")]
+    pub(super) fn of_process(
+        tables: &std::sync::Arc<xvs_datapath::native::Tables>,
+        array: &xvs_datapath::native::Array<T>,
+    ) -> Self {
+        Self {
+            // An empty array has no first value; nothing is read of it.
+            start: NonNull::new(array.pointer(0)).unwrap_or(NonNull::dangling()),
+            len: u32::try_from(array.len()).unwrap_or(u32::MAX),
+            owner: Owner::Process(std::sync::Arc::clone(tables)),
+        }
     }
 
     /// How many values there are.
@@ -86,7 +118,7 @@ impl<T> Mapped<T> {
 
 impl<T> Drop for Mapped<T> {
     fn drop(&mut self) {
-        if let Ok(bytes) = Self::bytes(self.len) {
+        if let (Owner::Kernel, Ok(bytes)) = (&self.owner, Self::bytes(self.len)) {
             // SAFETY: this mapping was made by `new` and nobody else has it.
             unsafe { libc::munmap(self.start.as_ptr().cast(), bytes) };
         }

@@ -10,6 +10,7 @@ mod address;
 mod adoption;
 mod attach;
 mod bits;
+mod change;
 mod clock;
 mod error;
 mod hops;
@@ -17,31 +18,42 @@ mod kernel_link;
 mod limits;
 mod listing;
 mod load;
+mod machine;
 mod memory;
+mod pairs;
 mod pins;
 mod plain;
+#[cfg(feature = "testing")]
+mod process;
 mod rates;
+mod routes;
 mod servers;
 mod slots;
 mod table;
+#[cfg(feature = "testing")]
+mod test_run;
+mod timeouts;
+mod upkeep;
 mod ways;
 
 use std::{
-    collections::{HashMap as StdMap, HashSet},
+    collections::{BTreeSet, HashMap as StdMap},
     net::IpAddr,
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
+    path::PathBuf,
+    time::Instant,
 };
 
 use aya::{Ebpf, maps::Map};
 use xvs_datapath::{
-    abi::{Counter, DROPS, Settings},
-    state::{tcp, udp},
+    abi::{
+        self, AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, HopKey, LocalAddress,
+        NextHop, OverflowKey, ServiceKey, Settings, WAYS,
+    },
     table::{V4, V6},
 };
 use xvs_types::{
     ConnectionListing, Op, OpError, RealServer, Rules, SyncDaemon, Timeouts, VirtualServer,
-    VirtualServerId, VirtualServerListing,
+    VirtualServerListing,
 };
 
 pub use self::error::OpenError;
@@ -50,11 +62,15 @@ use self::{
     bits::Bits,
     hops::Hops,
     load::{Loaded, Sizes},
+    machine::{Kernel, Machine},
     memory::{Mapped, wait_for_programs},
+    pairs::{Indexes, Pairs},
     pins::Pins,
-    rates::Estimator,
+    plain::Plain,
+    rates::Estimators,
     servers::{Parts, Servers},
-    table::{Clock, Live, Table, Tally},
+    table::{Table, Tally},
+    timeouts::{default_timeouts, timeouts_of},
     ways::Ways,
 };
 use crate::{
@@ -64,13 +80,6 @@ use crate::{
 
 /// Seconds without a sign of life after which the programs ask the kernel for next hops themselves.
 const PATIENCE: u32 = 2;
-/// Seconds that lblc and lblcr remember an idle destination (kernel `lblc_expiration`).
-const LOCALITY: u32 = 24 * 60 * 60;
-/// Tables up to this many entries are gone over as a whole each second, and anew for each listing.
-const SMALL: u32 = 1 << 20;
-/// Seconds in which larger tables are gone over.
-const PASS: u32 = 8;
-
 /// How to open the dataplane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BpfOptions {
@@ -81,11 +90,29 @@ pub struct BpfOptions {
     pub connections: Option<u32>,
 }
 
+/// The maps that this side reads and writes, by the names that they have in `ebpf/`.
+struct Maps {
+    settings: Mapped<Settings>,
+    virtual_servers: Mapped<abi::VirtualServer>,
+    real_servers: Mapped<abi::RealServer>,
+    blocks: Mapped<Block>,
+    locals: Mapped<LocalAddress>,
+    services: Pairs<ServiceKey, u32>,
+    filter: Mapped<AddressFilter>,
+    next_hops: Mapped<NextHop>,
+    hop_index: Pairs<HopKey, u32>,
+    hops_free: Indexes,
+    flows4: Mapped<[Entry4; WAYS]>,
+    cold4: Mapped<[Cold; WAYS]>,
+    overflow4: Pairs<OverflowKey, Entry4>,
+    flows6: Mapped<[Entry6; WAYS]>,
+    cold6: Mapped<[Cold; WAYS]>,
+    overflow6: Pairs<OverflowKey, Entry6>,
+}
+
 /// The dataplane of the kernel.
 pub struct Bpf {
-    object: Ebpf,
-    pins: Pins,
-    links: Links,
+    machine: Box<dyn Machine>,
     rules: Rules,
     servers: Servers,
     ways: Ways,
@@ -94,13 +121,13 @@ pub struct Bpf {
     table6: Table<V6>,
     tally4: Tally,
     tally6: Tally,
-    estimators: StdMap<u32, Estimator>,
-    virtual_estimators: StdMap<u32, Estimator>,
+    estimators: Estimators,
+    virtual_estimators: Estimators,
+    /// Slots of virtual servers that counted something at the last sample, or still have a rate.
+    moving: BTreeSet<u32>,
     /// What real servers that ended counted, by virtual server.
     bygone: StdMap<u32, xvs_types::Counters>,
     last_sample: Option<Instant>,
-    /// Virtual servers by the address of a real server, for the rules as they are; made when asked.
-    users: Option<StdMap<IpAddr, Vec<VirtualServerId>>>,
     /// The maps are those of a daemon that may have died between two writes: at the first change
     /// everything is brought to the rules.
     unsettled: bool,
@@ -142,8 +169,32 @@ impl Bpf {
             sizes,
             adopted,
         } = loaded;
-        let settings: Mapped<Settings> = load::mapped(&object, "SETTINGS", 1)?;
-        let hz = clock::calibrate(&mut object, &settings)?;
+        let maps = Maps {
+            settings: load::mapped(&object, "SETTINGS", 1)?,
+            virtual_servers: load::mapped(&object, "VIRTUAL", 16_384)?,
+            real_servers: load::mapped(&object, "REAL", 131_072)?,
+            blocks: load::mapped(&object, "BLOCKS", 32_768)?,
+            locals: load::mapped(&object, "LOCALS", 4_096)?,
+            services: hash(&mut object, "SERVICES")?,
+            filter: load::mapped(&object, "FILTER", 1)?,
+            next_hops: load::mapped(&object, "NEXT_HOPS", 65_536)?,
+            hop_index: hash(&mut object, "HOP_INDEX")?,
+            hops_free: queue(&mut object, "HOPS_FREE")?,
+            flows4: load::mapped(&object, "FLOWS4", sizes.sets4)?,
+            cold4: load::mapped(&object, "COLD4", sizes.sets4)?,
+            overflow4: hash(&mut object, "OVERFLOW4")?,
+            flows6: load::mapped(&object, "FLOWS6", sizes.sets6)?,
+            cold6: load::mapped(&object, "COLD6", sizes.sets6)?,
+            overflow6: hash(&mut object, "OVERFLOW6")?,
+        };
+        let links = Links::new(hash(&mut object, "LINK_MACS")?);
+        Self::on(Box::new(Kernel::new(object, pins, links)), maps, adopted)
+    }
+
+    /// A dataplane on these maps, which were another daemon's when they are `adopted`.
+    fn on(mut machine: Box<dyn Machine>, maps: Maps, adopted: bool) -> Result<Self, OpenError> {
+        let settings = maps.settings;
+        let hz = machine.rate(&settings)?;
         let mut timeouts = Timeouts::default();
         if let Some(mut value) = settings.read(0) {
             // A daemon that was killed while it started has left maps without settings.
@@ -159,36 +210,17 @@ impl Bpf {
             load::finish(&settings);
         }
         let servers = Servers::new(Parts {
-            virtual_servers: load::mapped(&object, "VIRTUAL", 16_384)?,
-            real_servers: load::mapped(&object, "REAL", 131_072)?,
-            blocks: load::mapped(&object, "BLOCKS", 32_768)?,
-            locals: load::mapped(&object, "LOCALS", 4_096)?,
-            services: hash(&mut object, "SERVICES")?,
-            bits: Bits::new(load::mapped(&object, "FILTER", 1)?),
+            virtual_servers: maps.virtual_servers,
+            real_servers: maps.real_servers,
+            blocks: maps.blocks,
+            locals: maps.locals,
+            services: maps.services,
+            bits: Bits::new(maps.filter),
             hz,
         });
-        let queue = take(&mut object, "HOPS_FREE")?;
-        let hops = Hops::new(
-            load::mapped(&object, "NEXT_HOPS", 65_536)?,
-            hash(&mut object, "HOP_INDEX")?,
-            queue
-                .try_into()
-                .map_err(|error: aya::maps::MapError| OpenError::load("HOPS_FREE", &error))?,
-        );
-        let table4 = Table::new(
-            load::mapped(&object, "FLOWS4", sizes.sets4)?,
-            load::mapped(&object, "COLD4", sizes.sets4)?,
-            hash(&mut object, "OVERFLOW4")?,
-        );
-        let table6 = Table::new(
-            load::mapped(&object, "FLOWS6", sizes.sets6)?,
-            load::mapped(&object, "COLD6", sizes.sets6)?,
-            hash(&mut object, "OVERFLOW6")?,
-        );
-        let mut links = Links::new(hash(&mut object, "LINK_MACS")?);
-        for failure in links.adopt(&mut object, &pins) {
-            tracing::warn!("{failure}");
-        }
+        let hops = Hops::new(maps.next_hops, maps.hop_index, maps.hops_free);
+        let table4 = Table::new(maps.flows4, maps.cold4, maps.overflow4);
+        let table6 = Table::new(maps.flows6, maps.cold6, maps.overflow6);
         let mut rules = Rules::new();
         if let Err(error) = rules.apply(&Op::SetTimeouts { timeouts }) {
             tracing::debug!(%error, "the timeouts in the maps");
@@ -211,9 +243,7 @@ impl Bpf {
             }
         }
         let mut bpf = Self {
-            object,
-            pins,
-            links,
+            machine,
             rules,
             servers,
             ways: Ways::new(hops),
@@ -222,11 +252,11 @@ impl Bpf {
             table6,
             tally4: Tally::default(),
             tally6: Tally::default(),
-            estimators: StdMap::new(),
-            virtual_estimators: StdMap::new(),
+            estimators: Estimators::default(),
+            virtual_estimators: Estimators::default(),
+            moving: BTreeSet::new(),
             bygone: StdMap::new(),
             last_sample: None,
-            users: None,
             unsettled: adopted,
             hz,
         };
@@ -237,162 +267,57 @@ impl Bpf {
         Ok(bpf)
     }
 
+    /// Runs the programs of a hook on a frame that came in by a link, without attaching them.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot.
+    #[cfg(feature = "testing")]
+    pub fn run(
+        &mut self,
+        hook: crate::Hook,
+        ifindex: u32,
+        frame: &[u8],
+    ) -> Result<crate::testing::Ran, OpenError> {
+        self.machine.run(hook, ifindex, frame)
+    }
+
+    /// Changes what the programs read of settings.
+    #[cfg(feature = "testing")]
+    pub fn edit_settings(&mut self, change: impl FnOnce(&mut Settings)) {
+        if let Some(mut settings) = self.settings.read(0) {
+            change(&mut settings);
+            self.settings.write(0, settings);
+        }
+    }
+
+    /// Makes `routes` what the kernel answers programs of this process; in the kernel, it reads its
+    /// own.
+    #[cfg(feature = "testing")]
+    pub fn set_routes(&mut self, routes: xvs_datapath::native::Routes) {
+        self.machine.set_routes(routes);
+    }
+
     /// A sign of life, and the time.
     fn beat(&mut self) {
-        if let Err(error) = clock::tick(&mut self.object, true) {
+        if let Err(error) = self.machine.tick(true) {
             tracing::error!(%error, "the datapath goes on without the daemon's next hops");
         }
     }
 
     fn now(&mut self) -> u32 {
-        if let Err(error) = clock::tick(&mut self.object, false) {
+        if let Err(error) = self.machine.tick(false) {
             tracing::error!(%error, "expiry stands still");
         }
         self.settings
             .read(0)
-            .map_or(0, |settings| xvs_datapath::abi::low32(settings.jiffies))
-    }
-
-    /// Brings the maps to the rules of these virtual servers.
-    fn bring(&mut self, ids: &[VirtualServerId]) -> Result<(), OpError> {
-        let mut gone = HashSet::new();
-        for id in ids {
-            let rule = self.rules.rule(id).cloned();
-            gone.extend(self.servers.bring(id, rule.as_ref(), &mut self.ways)?);
-        }
-        self.forget_ways(&gone);
-        Ok(())
-    }
-
-    /// Makes packets of these real servers' connections ask for their way. In large tables the sweep
-    /// does it, within the time of a pass.
-    fn forget_ways(&self, servers: &HashSet<u32>) {
-        if !servers.is_empty() && self.table4.capacity() <= SMALL {
-            self.table4.forget_way(servers);
-            self.table6.forget_way(servers);
-        }
-    }
-
-    fn apply_timeouts(&mut self) {
-        let timeouts = self.rules.timeouts();
-        let hz = self.hz;
-        if let Some(mut value) = self.settings.read(0) {
-            let jiffies = |duration: Duration| {
-                u32::try_from(duration.as_secs())
-                    .unwrap_or(u32::MAX)
-                    .saturating_mul(hz)
-            };
-            value.tcp_timeouts[usize::from(tcp::ESTABLISHED)] = jiffies(timeouts.tcp);
-            value.tcp_timeouts[usize::from(tcp::FIN_WAIT)] = jiffies(timeouts.tcp_fin);
-            value.udp_timeouts[usize::from(udp::ONE_WAY)] = jiffies(timeouts.udp);
-            value.udp_timeouts[usize::from(udp::ASSURED)] = jiffies(timeouts.udp);
-            self.settings.write(0, value);
-        }
-    }
-
-    /// Ends what is past its timeout, and counts the rest.
-    fn sweep(&mut self) {
-        let now = self.now();
-        let Some(settings) = self.settings.read(0) else {
-            return;
-        };
-        let virtual_servers = &self.servers.virtual_servers;
-        let templates = |index: u16| {
-            virtual_servers
-                .read(index.into())
-                .map_or(0, |server| server.persistence)
-        };
-        let clock = Clock {
-            now,
-            settings: &settings,
-            templates: &templates,
-        };
-        let reals = &self.servers.real_servers;
-        let budget = |capacity: u32| SMALL.max(capacity.div_ceil(PASS));
-        let budget4 = budget(self.table4.capacity());
-        let budget6 = budget(self.table6.capacity());
-        let ended4 = self.table4.sweep(&clock, reals, budget4);
-        let ended6 = self.table6.sweep(&clock, reals, budget6);
-        let passed = ended4.is_some();
-        if let Some(tally) = ended4 {
-            self.tally4 = tally;
-        }
-        if let Some(tally) = ended6 {
-            self.tally6 = tally;
-        }
-        // The IPv6 table is the smaller one: when a pass over the other ends, both have been seen.
-        if passed {
-            let hops = self.tally4.hops.union(&self.tally6.hops).copied().collect();
-            self.users();
-            let users = self.users.as_ref();
-            self.ways.reclaim(&hops, |address| {
-                users.is_none_or(|users| users.contains_key(address))
-            });
-        }
-    }
-
-    /// Packets and bytes of live entries, as fresh as the size of the tables allows.
-    fn live(&self) -> StdMap<u32, Live> {
-        let mut live = StdMap::new();
-        if self.table4.capacity() <= SMALL {
-            self.table4.count(&mut live);
-            self.table6.count(&mut live);
-            return live;
-        }
-        for tally in [&self.tally4, &self.tally6] {
-            for (server, counted) in &tally.live {
-                let sum: &mut Live = live.entry(*server).or_default();
-                sum.packets_in += counted.packets_in;
-                sum.packets_out += counted.packets_out;
-                sum.bytes_in += counted.bytes_in;
-                sum.bytes_out += counted.bytes_out;
-            }
-        }
-        live
+            .map_or(0, |settings| abi::low32(settings.jiffies))
     }
 }
 
 impl Dataplane for Bpf {
     fn apply(&mut self, ops: &[Op], atomicity: Atomicity) -> Vec<Result<(), OpError>> {
-        self.users = None;
-        let mut results = Vec::with_capacity(ops.len());
-        let mut done = Vec::with_capacity(ops.len());
-        let mut touched = Vec::new();
-        let mut known = HashSet::new();
-        for op in ops {
-            let ids = self.ids_of(op);
-            let result = limits::check(op).and_then(|()| self.rules.change(op));
-            let refused = result.is_err();
-            results.push(result.map(|undo| done.push(undo)));
-            if refused {
-                if atomicity == Atomicity::AllOrNothing {
-                    self.rules.take_back(done);
-                    return results;
-                }
-                continue;
-            }
-            touched.extend(ids.into_iter().filter(|id| known.insert(*id)));
-            match op {
-                Op::SetTimeouts { .. } => self.apply_timeouts(),
-                Op::Zero { id } => self.zero(id.as_ref()),
-                _ => {}
-            }
-        }
-        if let Err(error) = self.bring(&touched) {
-            // A limit was met half-way: back to what was there.
-            self.rules.take_back(done);
-            if let Err(second) = self.bring(&touched) {
-                tracing::error!(%second, "the maps are not what the rules say");
-            }
-            return match atomicity {
-                Atomicity::AllOrNothing => vec![Err(error)],
-                Atomicity::OneByOne => self.one_by_one(ops),
-            };
-        }
-        if self.unsettled {
-            self.settle();
-        }
-        results
+        self.change(ops, atomicity)
     }
 
     fn rules(&self) -> Vec<(VirtualServer, Vec<RealServer>)> {
@@ -436,7 +361,7 @@ impl Dataplane for Bpf {
     }
 
     fn attach(&mut self, wanted: &[Attachment]) -> Vec<String> {
-        self.links.set(&mut self.object, &self.pins, wanted)
+        self.machine.attach(wanted)
     }
 
     fn set_local_prefixes(&mut self, prefixes: &[Prefix]) {
@@ -468,23 +393,7 @@ impl Dataplane for Bpf {
     }
 
     fn set_route(&mut self, destination: IpAddr, route: Option<Route>) {
-        let before = self.ways.of(destination);
-        let way = self.ways.set(destination, route);
-        if before == Some(way) {
-            return;
-        }
-        let ids = self.users_of(destination);
-        if let Err(error) = self.bring(&ids) {
-            tracing::error!(%destination, %error, "a route could not be noted");
-        }
-        if before.is_some_and(|before| before.hop != 0 && before.hop != way.hop) {
-            let moved: HashSet<u32> = self
-                .servers
-                .real_slots()
-                .filter(|slot| self.servers.is_at(*slot, destination))
-                .collect();
-            self.forget_ways(&moved);
-        }
+        self.follow_route(destination, route);
     }
 
     fn neighbours(&mut self) -> Vec<NeighbourKey> {
@@ -515,8 +424,8 @@ impl Dataplane for Bpf {
         }
         if self.servers.has_waste() {
             wait_for_programs();
-            self.note_bygone();
-            self.servers.recycle();
+            let recycled = self.servers.recycle();
+            self.note_bygone(&recycled);
         }
     }
 
@@ -524,20 +433,13 @@ impl Dataplane for Bpf {
         if keep {
             return Vec::new();
         }
-        self.links.clear(&self.pins);
-        match self.pins.remove() {
-            Ok(()) => Vec::new(),
-            Err(error) => vec![format!(
-                "cannot remove the pins under `{}`: {error}",
-                Path::display(self.pins.mount())
-            )],
-        }
+        self.machine.remove()
     }
 
     fn status(&mut self) -> DataplaneStatus {
-        let counts = self.counts();
+        let counts = self.machine.counts();
         let mut status = DataplaneStatus {
-            attachments: self.links.status(),
+            attachments: self.machine.attachments(),
             table_v4: TableStatus {
                 capacity: u64::from(self.table4.capacity()),
                 used: self.tally4.used,
@@ -563,102 +465,6 @@ impl Dataplane for Bpf {
     }
 }
 
-impl Bpf {
-    /// The virtual servers with a real server at this address.
-    fn users_of(&mut self, address: IpAddr) -> Vec<VirtualServerId> {
-        self.users().get(&address).cloned().unwrap_or_default()
-    }
-
-    /// Virtual servers by the address of a real server.
-    fn users(&mut self) -> &StdMap<IpAddr, Vec<VirtualServerId>> {
-        let rules = &self.rules;
-        self.users.get_or_insert_with(|| {
-            let mut users: StdMap<IpAddr, Vec<VirtualServerId>> = StdMap::new();
-            for (server, real_servers) in rules.rules() {
-                for real_server in real_servers {
-                    let list = users.entry(real_server.endpoint.address).or_default();
-                    if list.last() != Some(&server.id) {
-                        list.push(server.id);
-                    }
-                }
-            }
-            users
-        })
-    }
-
-    /// The virtual servers that an op will touch.
-    fn ids_of(&self, op: &Op) -> Vec<VirtualServerId> {
-        match op {
-            Op::AddRealServer { virtual_server, .. }
-            | Op::DeleteRealServer { virtual_server, .. }
-            | Op::EditRealServer { virtual_server, .. } => vec![*virtual_server],
-            Op::AddVirtualServer { virtual_server } | Op::EditVirtualServer { virtual_server } => {
-                vec![virtual_server.id]
-            }
-            Op::DeleteVirtualServer { id } => vec![*id],
-            Op::Flush => {
-                let rules = self.rules.rules().iter();
-                rules.map(|(server, _)| server.id).collect()
-            }
-            Op::SetTimeouts { .. }
-            | Op::StartSyncDaemon { .. }
-            | Op::StopSyncDaemon { .. }
-            | Op::Zero { .. } => Vec::new(),
-        }
-    }
-
-    /// Applies ops that do not all fit, each for itself.
-    fn one_by_one(&mut self, ops: &[Op]) -> Vec<Result<(), OpError>> {
-        ops.iter()
-            .map(|op| {
-                self.apply(std::slice::from_ref(op), Atomicity::AllOrNothing)
-                    .pop()
-                    .unwrap_or(Ok(()))
-            })
-            .collect()
-    }
-
-    /// The counters, summed over CPUs.
-    fn counts(&self) -> StdMap<u32, u64> {
-        let Some(Map::PerCpuArray(_)) = self.object.map("COUNTERS") else {
-            return StdMap::new();
-        };
-        let Some(map) = self.object.map("COUNTERS") else {
-            return StdMap::new();
-        };
-        let Ok(counters) = aya::maps::PerCpuArray::<_, u64>::try_from(map) else {
-            return StdMap::new();
-        };
-        Counter::ALL
-            .iter()
-            .filter_map(|(counter, _name)| {
-                let values = counters.get(&counter.index(), 0).ok()?;
-                Some((counter.index(), values.iter().sum()))
-            })
-            .collect()
-    }
-}
-
-/// The timeouts that `ipvsadm --set` changes, as the maps have them.
-fn timeouts_of(settings: &Settings) -> Timeouts {
-    let seconds = |jiffies: u32| Duration::from_secs(u64::from(jiffies / settings.hz.max(1)));
-    Timeouts {
-        tcp: seconds(settings.tcp_timeouts[usize::from(tcp::ESTABLISHED)]),
-        tcp_fin: seconds(settings.tcp_timeouts[usize::from(tcp::FIN_WAIT)]),
-        udp: seconds(settings.udp_timeouts[usize::from(udp::ASSURED)]),
-    }
-}
-
-fn default_timeouts(settings: &mut Settings, hz: u32) {
-    for (slot, seconds) in settings.tcp_timeouts.iter_mut().zip(tcp::TIMEOUTS) {
-        *slot = seconds * hz;
-    }
-    settings.udp_timeouts = [udp::TIMEOUT * hz; 4];
-    settings.sctp_timeouts = [900 * hz; 16];
-    settings.lblc_expiration = LOCALITY * hz;
-    settings.lblcr_expiration = LOCALITY * hz;
-}
-
 fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, OpenError> {
     object.take_map(name).ok_or_else(|| {
         OpenError::load(
@@ -668,15 +474,18 @@ fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, OpenError> {
     })
 }
 
-fn hash<K, V>(
-    object: &mut Ebpf,
-    name: &'static str,
-) -> Result<aya::maps::HashMap<aya::maps::MapData, K, V>, OpenError>
+fn hash<K, V>(object: &mut Ebpf, name: &'static str) -> Result<Pairs<K, V>, OpenError>
 where
-    K: aya::Pod,
-    V: aya::Pod,
+    Plain<K>: aya::Pod,
+    Plain<V>: aya::Pod,
 {
-    take(object, name)?
-        .try_into()
+    let map = take(object, name)?.try_into();
+    map.map(Pairs::Kernel)
+        .map_err(|error: aya::maps::MapError| OpenError::load(name, &error))
+}
+
+fn queue(object: &mut Ebpf, name: &'static str) -> Result<Indexes, OpenError> {
+    let map = take(object, name)?.try_into();
+    map.map(Indexes::Kernel)
         .map_err(|error: aya::maps::MapError| OpenError::load(name, &error))
 }

@@ -14,4 +14,4 @@ macro_rules! plain {
     )+ };
 }
 
-plain!(HopKey LinkMac OverflowKey ServiceKey xvs_datapath::abi::Entry4 xvs_datapath::abi::Entry6);
+plain!(HopKey LinkMac OverflowKey ServiceKey u32 xvs_datapath::abi::Entry4 xvs_datapath::abi::Entry6);

@@ -1,6 +1,7 @@
 //! Rates as the kernel's estimator makes them (`net/netfilter/ipvs/ip_vs_est.c`): a sample every two
 //! seconds, weight one quarter, fixed point.
 
+use xvs_datapath::abi::index;
 use xvs_types::{Counters, Rates};
 
 /// Seconds between samples.
@@ -8,7 +9,7 @@ pub(super) const PERIOD: u64 = 2;
 
 /// The estimator of one virtual or real server.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Estimator {
+struct Estimator {
     last: Counters,
     connections: u64,
     packets_in: u64,
@@ -18,8 +19,7 @@ pub(super) struct Estimator {
 }
 
 impl Estimator {
-    /// Takes a sample.
-    pub(super) fn sample(&mut self, now: &Counters) {
+    fn sample(&mut self, now: &Counters) {
         let last = self.last;
         step(&mut self.connections, now.connections, last.connections, 9);
         step(&mut self.packets_in, now.packets_in, last.packets_in, 9);
@@ -29,8 +29,7 @@ impl Estimator {
         self.last = *now;
     }
 
-    /// The rates as listed.
-    pub(super) fn rates(&self) -> Rates {
+    fn rates(&self) -> Rates {
         Rates {
             connections: (self.connections + 0x1ff) >> 10,
             packets_in: (self.packets_in + 0x1ff) >> 10,
@@ -40,9 +39,54 @@ impl Estimator {
         }
     }
 
-    /// Begins anew, after counters were zeroed.
-    pub(super) fn reset(&mut self) {
-        *self = Self::default();
+    /// Whether it has no rate, and a sample of `now` would give it none.
+    fn rests_at(&self, now: &Counters) -> bool {
+        let rates = [
+            self.connections,
+            self.packets_in,
+            self.packets_out,
+            self.bytes_in,
+            self.bytes_out,
+        ];
+        self.last == *now && rates == [0; 5]
+    }
+}
+
+/// The estimators of servers, by the slots that they have in the maps.
+#[derive(Debug, Default)]
+pub(super) struct Estimators(Vec<Estimator>);
+
+impl Estimators {
+    /// Takes a sample of the server in `slot`; answers whether anything moves there: it counted
+    /// something, or still has a rate.
+    pub(super) fn sample(&mut self, slot: u32, now: &Counters) -> bool {
+        let place = index(slot);
+        if place >= self.0.len() {
+            self.0.resize_with(place + 1, Estimator::default);
+        }
+        let Some(estimator) = self.0.get_mut(place) else {
+            return false;
+        };
+        if estimator.rests_at(now) {
+            return false;
+        }
+        estimator.sample(now);
+        true
+    }
+
+    /// The rates of the server in `slot`, as listed.
+    pub(super) fn rates(&self, slot: u32) -> Rates {
+        self.0
+            .get(index(slot))
+            .map(Estimator::rates)
+            .unwrap_or_default()
+    }
+
+    /// Begins anew, after counters were zeroed or the slot was given back.
+    pub(super) fn reset(&mut self, slot: u32) {
+        if let Some(estimator) = self.0.get_mut(index(slot)) {
+            *estimator = Estimator::default();
+        }
     }
 }
 
@@ -76,5 +120,22 @@ mod tests {
             estimator.sample(&counters);
         }
         assert_eq!(estimator.rates(), Rates::default());
+    }
+
+    #[test]
+    fn a_server_that_counts_nothing_moves_until_its_rates_are_gone() {
+        let mut estimators = Estimators::default();
+        let none = Counters::default();
+        assert!(!estimators.sample(3, &none));
+        let some = Counters {
+            packets_in: 1000,
+            ..none
+        };
+        assert!(estimators.sample(3, &some));
+        assert!(estimators.rates(3).packets_in > 0);
+        assert_eq!(estimators.rates(2), Rates::default());
+        let samples = (0..100).take_while(|_| estimators.sample(3, &some)).count();
+        assert!((2..100).contains(&samples), "{samples}");
+        assert_eq!(estimators.rates(3), Rates::default());
     }
 }

@@ -1,0 +1,43 @@
+//! What is put in the place of the recorded director.
+
+/// A director under test.
+pub trait Director {
+    /// Runs a command of a recording on it.
+    fn run(&mut self, command: &str) -> Answer;
+
+    /// Puts a frame into it by a leg.
+    fn inject(&mut self, leg: &str, frame: &[u8]) -> Seen;
+
+    /// Lets milliseconds pass.
+    fn wait(&mut self, milliseconds: u64) -> Seen;
+}
+
+/// What a command answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Exit status.
+    pub status: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// Its messages.
+    pub stderr: String,
+}
+
+/// What became of a frame, or what left meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Every frame that left: leg and bytes.
+    Frames(Vec<(String, Vec<u8>)>),
+    /// It was left to the director's own stack, with these bytes.
+    Passed(Vec<u8>),
+    /// It leaves when its neighbour is resolved; until then the host asks for it.
+    Waiting,
+}
+
+impl Seen {
+    /// Nothing left.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self::Frames(Vec::new())
+    }
+}

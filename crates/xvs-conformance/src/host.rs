@@ -1,0 +1,146 @@
+//! The director's own stack, as far as recordings need it: what may leave when a packet is passed on.
+//!
+//! Replies to what is sent to the director itself (a reset, an ICMP error, an echo) come from the
+//! address that was asked and go to who asked; what is sent elsewhere is forwarded. A packet that is
+//! passed and must be answered by every host, and nothing left in the recording, was not passed there.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use xvs_datapath::native::checksums_are_valid;
+use xvs_wire::ipv4;
+
+use crate::{Network, Output};
+
+/// Why the frames that left in the recording cannot come from the host's stack, when `frame` came in
+/// and was passed to it.
+pub(crate) fn objection(network: &Network, frame: &[u8], outputs: &[Output]) -> Option<String> {
+    let Some(packet) = Addresses::of(frame) else {
+        // ARP and what else is no IP packet: the host's alone.
+        return None;
+    };
+    let for_us = network.leg_of(&frame[..6]).is_some();
+    if outputs.is_empty() {
+        let answers = for_us && must_answer(network, frame, &packet);
+        return answers.then(|| "passed to the host; the recorded director was silent".to_owned());
+    }
+    outputs.iter().find_map(|output| {
+        let sent = Addresses::of(&output.frame)?;
+        let host = if network.is_local(packet.destination) {
+            is_reply(&packet, frame, &sent, &output.frame)
+        } else {
+            is_forwarded(&packet, frame, &sent, &output.frame) || is_error(network, &packet, &sent)
+        };
+        let from = packet.destination;
+        (!host).then(|| {
+            format!(
+                "passed to the host; the recorded director sent from {} to {} (packet to {from})",
+                sent.source, sent.destination
+            )
+        })
+    })
+}
+
+/// Whether a frame asks who has an address, or says that nobody answered.
+pub(crate) fn is_about_a_neighbour(frame: &[u8]) -> bool {
+    const ARP: [u8; 2] = [0x08, 0x06];
+    if frame.get(12..14) == Some(&ARP) {
+        return true;
+    }
+    let Some(packet) = Addresses::of(frame) else {
+        return false;
+    };
+    let message = (frame.get(packet.l4), frame.get(packet.l4 + 1));
+    matches!(
+        (packet.protocol, message),
+        // Host unreachable; solicitation, address unreachable.
+        (ipv4::PROTOCOL_ICMP, (Some(3), Some(1)))
+            | (ipv4::PROTOCOL_ICMPV6, (Some(135), _))
+            | (ipv4::PROTOCOL_ICMPV6, (Some(1), Some(3)))
+    )
+}
+
+/// What a rule about hosts needs of an IP packet.
+struct Addresses {
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    /// Offset of what is behind the IP header.
+    l4: usize,
+}
+
+impl Addresses {
+    fn of(frame: &[u8]) -> Option<Self> {
+        let ip = frame.get(14..)?;
+        match (frame.get(12..14)?, ip.first()? >> 4) {
+            ([0x08, 0x00], 4) => Some(Self {
+                source: Ipv4Addr::from(<[u8; 4]>::try_from(ip.get(12..16)?).ok()?).into(),
+                destination: Ipv4Addr::from(<[u8; 4]>::try_from(ip.get(16..20)?).ok()?).into(),
+                protocol: *ip.get(9)?,
+                l4: 14 + usize::from(ip.first()? & 15) * 4,
+            }),
+            ([0x86, 0xdd], 6) => Some(Self {
+                source: Ipv6Addr::from(<[u8; 16]>::try_from(ip.get(8..24)?).ok()?).into(),
+                destination: Ipv6Addr::from(<[u8; 16]>::try_from(ip.get(24..40)?).ok()?).into(),
+                protocol: *ip.get(6)?,
+                l4: 54,
+            }),
+            _ => None,
+        }
+    }
+
+    fn is_icmp(&self) -> bool {
+        [ipv4::PROTOCOL_ICMP, ipv4::PROTOCOL_ICMPV6].contains(&self.protocol)
+    }
+}
+
+/// Whether every host answers this packet, or passes it on.
+fn must_answer(network: &Network, frame: &[u8], packet: &Addresses) -> bool {
+    const RST: u8 = 4;
+    if checksums_are_valid(frame) != Some(true) {
+        return false;
+    }
+    if !network.is_local(packet.destination) {
+        return network.route(packet.destination).is_some();
+    }
+    match packet.protocol {
+        ipv4::PROTOCOL_TCP => frame
+            .get(packet.l4 + 13)
+            .is_some_and(|flags| flags & RST == 0),
+        ipv4::PROTOCOL_UDP => true,
+        _ => false,
+    }
+}
+
+/// Whether the director answers `packet` by `sent` itself. A host resets TCP; that a port of TCP is
+/// unreachable only IPVS says.
+fn is_reply(packet: &Addresses, frame: &[u8], sent: &Addresses, reply: &[u8]) -> bool {
+    const RST: u8 = 4;
+    let back = sent.destination == packet.source && sent.source == packet.destination;
+    if !back {
+        return false;
+    }
+    if sent.protocol == ipv4::PROTOCOL_TCP {
+        return reply
+            .get(sent.l4 + 13)
+            .is_some_and(|flags| flags & RST != 0);
+    }
+    let refusal = sent.is_icmp()
+        && match (reply.get(sent.l4), reply.get(sent.l4 + 1)) {
+            (Some(3), Some(3)) => sent.protocol == ipv4::PROTOCOL_ICMP,
+            (Some(1), Some(4)) => sent.protocol == ipv4::PROTOCOL_ICMPV6,
+            _ => false,
+        };
+    !(refusal && packet.protocol == ipv4::PROTOCOL_TCP) && !frame.is_empty()
+}
+
+/// Whether `sent` is `packet` on its way.
+fn is_forwarded(packet: &Addresses, frame: &[u8], sent: &Addresses, output: &[u8]) -> bool {
+    sent.source == packet.source
+        && sent.destination == packet.destination
+        && frame.get(packet.l4..) == output.get(sent.l4..)
+}
+
+/// Whether `sent` is an ICMP error of the director about `packet`.
+fn is_error(network: &Network, packet: &Addresses, sent: &Addresses) -> bool {
+    sent.is_icmp() && sent.destination == packet.source && network.is_local(sent.source)
+}

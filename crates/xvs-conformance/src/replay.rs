@@ -1,0 +1,130 @@
+//! Taking a director through a scenario.
+
+use crate::{Director, Network, Output, Scenario, Seen, Step, compare, host};
+
+/// The listings of the end, in the order in which they were recorded.
+const LISTINGS: [&str; 3] = ["ipvsadm -Ln", "ipvsadm -Lnc", "ipvsadm -Ln --stats"];
+/// Milliseconds between the end and the last listing: the kernel takes two seconds to count.
+const BEFORE_STATISTICS: u64 = 6_500;
+
+/// Takes `director` through `scenario` and answers every difference, a line each.
+pub fn replay(scenario: &Scenario, network: &Network, director: &mut dyn Director) -> Vec<String> {
+    let mut replay = Replay {
+        network,
+        director,
+        waiting: false,
+        differences: Vec::new(),
+    };
+    for setup in &scenario.setup {
+        let answer = replay.director.run(&setup.cmd);
+        if answer.status != setup.rc {
+            let (status, stderr) = (answer.status, answer.stderr.trim());
+            replay.differs(format!("setup `{}`: status {status}, {stderr}", setup.cmd));
+            // What follows would be about another director.
+            return replay.differences;
+        }
+    }
+    for (number, step) in scenario.steps.iter().enumerate() {
+        replay.step(number, step);
+    }
+    replay.meanwhile("late", &scenario.late, &Seen::nothing());
+    for command in LISTINGS {
+        if command == LISTINGS[2] {
+            let _unheeded = replay.director.wait(BEFORE_STATISTICS);
+        }
+        if let Some(expected) = scenario.listings.get(command) {
+            let answer = replay.director.run(command);
+            let difference = compare::listing(command, expected, &answer.stdout);
+            replay.differ(&format!("final `{command}`"), difference);
+        }
+    }
+    replay.differences
+}
+
+struct Replay<'a> {
+    network: &'a Network,
+    director: &'a mut dyn Director,
+    /// A frame waits for its neighbour: the host asks, and says so when nobody answers.
+    waiting: bool,
+    differences: Vec<String>,
+}
+
+impl Replay<'_> {
+    fn differs(&mut self, what: String) {
+        self.differences.push(what);
+    }
+
+    fn differ(&mut self, place: &str, what: Option<String>) {
+        self.differences
+            .extend(what.map(|what| format!("{place}: {what}")));
+    }
+
+    fn step(&mut self, number: usize, step: &Step) {
+        match step {
+            Step::Exec {
+                cmd,
+                rc,
+                stdout,
+                stderr,
+                out,
+            } => {
+                let place = format!("step {number} `{cmd}`");
+                let answer = self.director.run(cmd);
+                if answer.status != *rc || answer.stderr != *stderr {
+                    let (status, message) = (answer.status, answer.stderr.trim());
+                    self.differs(format!("{place}: status {status}, {message:?}"));
+                }
+                self.differ(&place, compare::listing(cmd, stdout, &answer.stdout));
+                self.meanwhile(&place, out, &Seen::nothing());
+            }
+            Step::Inject { leg, frame, out } => {
+                let place = format!("step {number} (frame by {leg})");
+                match self.director.inject(leg, frame) {
+                    Seen::Passed(_) => {
+                        self.differ(&place, host::objection(self.network, frame, out));
+                    }
+                    Seen::Waiting => {
+                        // The host asks for the first one; the others wait in silence.
+                        if out.is_empty() && !self.waiting {
+                            self.differs(format!("{place}: waits for its neighbour"));
+                        }
+                        self.waiting = true;
+                        self.meanwhile(&place, out, &Seen::nothing());
+                    }
+                    Seen::Frames(frames) => self.frames(&place, out, &frames),
+                }
+            }
+            Step::Wait { ms, out } => {
+                let seen = self.director.wait(*ms);
+                self.meanwhile(&format!("step {number} (wait)"), out, &seen);
+            }
+        }
+    }
+
+    /// Compares what left without a frame that came in.
+    fn meanwhile(&mut self, place: &str, expected: &[Output], seen: &Seen) {
+        if let Seen::Frames(frames) = seen
+            && !frames.is_empty()
+        {
+            self.frames(place, expected, frames);
+            return;
+        }
+        let waiting = self.waiting;
+        for output in expected {
+            if !(waiting && host::is_about_a_neighbour(&output.frame)) {
+                self.differs(format!("{place}: a frame on {} expected", output.leg));
+            }
+        }
+    }
+
+    fn frames(&mut self, place: &str, expected: &[Output], seen: &[(String, Vec<u8>)]) {
+        if expected.len() != seen.len() {
+            let (wants, has) = (expected.len(), seen.len());
+            self.differs(format!("{place}: {wants} frames expected, {has} seen"));
+            return;
+        }
+        for (output, (leg, frame)) in expected.iter().zip(seen) {
+            self.differ(place, compare::frame(output, leg, frame));
+        }
+    }
+}

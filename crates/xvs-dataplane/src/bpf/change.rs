@@ -1,0 +1,104 @@
+//! Ops: judged by the rule base, then brought into the maps.
+
+use std::collections::HashSet;
+
+use xvs_types::{Op, OpError, VirtualServerId};
+
+use super::{Bpf, limits, upkeep::SMALL};
+use crate::Atomicity;
+
+impl Bpf {
+    /// Applies ops as [`crate::Dataplane::apply`] says.
+    pub(super) fn change(&mut self, ops: &[Op], atomicity: Atomicity) -> Vec<Result<(), OpError>> {
+        let mut results = Vec::with_capacity(ops.len());
+        let mut done = Vec::with_capacity(ops.len());
+        let mut touched = Vec::new();
+        let mut known = HashSet::new();
+        for op in ops {
+            let ids = self.ids_of(op);
+            let result = limits::check(op).and_then(|()| self.rules.change(op));
+            let refused = result.is_err();
+            results.push(result.map(|undo| done.push(undo)));
+            if refused {
+                if atomicity == Atomicity::AllOrNothing {
+                    self.rules.take_back(done);
+                    return results;
+                }
+                continue;
+            }
+            touched.extend(ids.into_iter().filter(|id| known.insert(*id)));
+            match op {
+                Op::SetTimeouts { .. } => self.apply_timeouts(),
+                Op::Zero { id } => self.zero(id.as_ref()),
+                _ => {}
+            }
+        }
+        if let Err(error) = self.bring(&touched) {
+            // A limit was met half-way: back to what was there.
+            self.rules.take_back(done);
+            if let Err(second) = self.bring(&touched) {
+                tracing::error!(%second, "the maps are not what the rules say");
+            }
+            return match atomicity {
+                Atomicity::AllOrNothing => vec![Err(error)],
+                Atomicity::OneByOne => self.one_by_one(ops),
+            };
+        }
+        if self.unsettled {
+            self.settle();
+        }
+        results
+    }
+
+    /// Brings the maps to the rules of these virtual servers.
+    pub(super) fn bring(&mut self, ids: &[VirtualServerId]) -> Result<(), OpError> {
+        let mut gone = HashSet::new();
+        for id in ids {
+            let rule = self.rules.rule(id).cloned();
+            gone.extend(self.servers.bring(id, rule.as_ref(), &mut self.ways)?);
+        }
+        self.forget_ways(&gone);
+        Ok(())
+    }
+
+    /// Makes packets of these real servers' connections ask for their way. In large tables the sweep
+    /// does it, within the time of a pass.
+    pub(super) fn forget_ways(&self, servers: &HashSet<u32>) {
+        if !servers.is_empty() && self.table4.capacity() <= SMALL {
+            self.table4.forget_way(servers);
+            self.table6.forget_way(servers);
+        }
+    }
+
+    /// The virtual servers that an op will touch.
+    fn ids_of(&self, op: &Op) -> Vec<VirtualServerId> {
+        match op {
+            Op::AddRealServer { virtual_server, .. }
+            | Op::DeleteRealServer { virtual_server, .. }
+            | Op::EditRealServer { virtual_server, .. } => vec![*virtual_server],
+            Op::AddVirtualServer { virtual_server } | Op::EditVirtualServer { virtual_server } => {
+                vec![virtual_server.id]
+            }
+            Op::DeleteVirtualServer { id } => vec![*id],
+            Op::Flush => {
+                let rules = self.rules.rules().iter();
+                rules.map(|(server, _)| server.id).collect()
+            }
+            Op::SetTimeouts { .. }
+            | Op::StartSyncDaemon { .. }
+            | Op::StopSyncDaemon { .. }
+            | Op::Zero { .. } => Vec::new(),
+        }
+    }
+
+    /// Applies ops that do not all fit, each for itself.
+    fn one_by_one(&mut self, ops: &[Op]) -> Vec<Result<(), OpError>> {
+        ops.iter()
+            .map(|op| {
+                self.change(std::slice::from_ref(op), Atomicity::AllOrNothing)
+                    .pop()
+                    .unwrap_or(Ok(()))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,121 @@
+//! What runs the programs: the kernel, or in tests this process.
+
+use std::{collections::HashMap as StdMap, path::Path};
+
+use aya::Ebpf;
+use xvs_datapath::abi::{Counter, Settings};
+
+use super::{OpenError, attach::Links, clock, memory::Mapped, pins::Pins};
+use crate::{Attachment, AttachmentStatus};
+
+/// What runs the programs and tells the time.
+pub(super) trait Machine: Send {
+    /// Writes jiffies into the settings; with `beat` it is a sign of life too.
+    fn tick(&mut self, beat: bool) -> Result<(), OpenError>;
+
+    /// Jiffies a second.
+    fn rate(&mut self, settings: &Mapped<Settings>) -> Result<u32, OpenError>;
+
+    /// Makes `wanted` the links that carry the programs. Answers what could not be, a line each.
+    fn attach(&mut self, wanted: &[Attachment]) -> Vec<String>;
+
+    /// What carries the programs.
+    fn attachments(&self) -> Vec<AttachmentStatus>;
+
+    /// The counters, summed over CPUs, by their indexes.
+    fn counts(&self) -> StdMap<u32, u64>;
+
+    /// Detaches everything and removes the pins. Answers what could not be undone, a line each.
+    fn remove(&mut self) -> Vec<String>;
+
+    /// Makes these the routes of programs in this process.
+    #[cfg(feature = "testing")]
+    fn set_routes(&mut self, routes: xvs_datapath::native::Routes) {
+        let _unused = routes;
+    }
+
+    /// Runs the programs of a hook on a frame that came in by a link.
+    #[cfg(feature = "testing")]
+    fn run(
+        &mut self,
+        hook: crate::Hook,
+        ifindex: u32,
+        frame: &[u8],
+    ) -> Result<crate::testing::Ran, OpenError>;
+}
+
+/// The kernel.
+pub(super) struct Kernel {
+    object: Ebpf,
+    pins: Pins,
+    links: Links,
+}
+
+impl Kernel {
+    /// The kernel with the programs of `object`; what carries those of a daemon before carries them.
+    pub(super) fn new(mut object: Ebpf, pins: Pins, mut links: Links) -> Self {
+        for failure in links.adopt(&mut object, &pins) {
+            tracing::warn!("{failure}");
+        }
+        Self {
+            object,
+            pins,
+            links,
+        }
+    }
+}
+
+impl Machine for Kernel {
+    fn tick(&mut self, beat: bool) -> Result<(), OpenError> {
+        clock::tick(&mut self.object, beat)
+    }
+
+    fn rate(&mut self, settings: &Mapped<Settings>) -> Result<u32, OpenError> {
+        clock::calibrate(&mut self.object, settings)
+    }
+
+    fn attach(&mut self, wanted: &[Attachment]) -> Vec<String> {
+        self.links.set(&mut self.object, &self.pins, wanted)
+    }
+
+    fn attachments(&self) -> Vec<AttachmentStatus> {
+        self.links.status()
+    }
+
+    fn counts(&self) -> StdMap<u32, u64> {
+        let Some(map) = self.object.map("COUNTERS") else {
+            return StdMap::new();
+        };
+        let Ok(counters) = aya::maps::PerCpuArray::<_, u64>::try_from(map) else {
+            return StdMap::new();
+        };
+        Counter::ALL
+            .iter()
+            .filter_map(|(counter, _name)| {
+                let values = counters.get(&counter.index(), 0).ok()?;
+                Some((counter.index(), values.iter().sum()))
+            })
+            .collect()
+    }
+
+    fn remove(&mut self) -> Vec<String> {
+        self.links.clear(&self.pins);
+        match self.pins.remove() {
+            Ok(()) => Vec::new(),
+            Err(error) => vec![format!(
+                "cannot remove the pins under `{}`: {error}",
+                Path::display(self.pins.mount())
+            )],
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    fn run(
+        &mut self,
+        hook: crate::Hook,
+        ifindex: u32,
+        frame: &[u8],
+    ) -> Result<crate::testing::Ran, OpenError> {
+        super::test_run::run(&mut self.object, hook, ifindex, frame)
+    }
+}

@@ -1,0 +1,6 @@
+//! The notifier with real processes, FIFOs and servers.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod fifo;
+mod scripts;
+mod support;
