@@ -110,6 +110,8 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     let outer = outer_header(Tag(tag), unsafe { (*server).family } == 6);
     if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
         env.count(Counter::DropTooBig);
+        // The kernel finds out after its turn as a router: the packet it quotes is one hop older.
+        rewrite::age::<F, P>(packet);
         return answer::send::<F, P, E>(packet, env, flow, answer::too_big(hop.mtu - outer));
     }
     // SAFETY: as above.

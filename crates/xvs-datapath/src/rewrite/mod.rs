@@ -10,7 +10,7 @@ mod related;
 pub(crate) mod toa;
 mod tunnel;
 
-pub(crate) use direct::forward;
+pub(crate) use direct::{age, forward};
 pub(crate) use link::address;
 pub(crate) use nat::translate;
 pub(crate) use related::relate;

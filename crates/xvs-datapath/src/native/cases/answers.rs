@@ -134,6 +134,15 @@ fn exceeded(datagram: Datagram) -> Step {
     answered(&datagram, Counter::DropTtl, (11, 0), (3, 0), 0)
 }
 
+/// The quoted packet is one hop older.
 fn too_big(datagram: Datagram, mtu: u32) -> Step {
-    answered(&datagram, Counter::DropTooBig, (3, 4), (2, 0), mtu)
+    let (kind, code) = if datagram.source.is_ipv6() {
+        (2, 0)
+    } else {
+        (3, 4)
+    };
+    let frame = datagram.bytes();
+    let ttl = datagram.ttl - 1;
+    let answer = icmp_error(&datagram.ttl(ttl).bytes(), kind, code, mtu);
+    Step::Packet(frame, Outcome::Answer(Counter::DropTooBig, answer))
 }
