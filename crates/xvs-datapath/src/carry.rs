@@ -10,26 +10,25 @@ use crate::{
     abi::{Counter, Method, RealServer, Slot, Tag, low16, low32},
     answer,
     fast::{direction, exceeds, outer_header, touch},
+    fragments,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_LOCAL, Hop},
-    parse,
-    rewrite::{self, Outer},
+    rewrite::{self, Outer, Place},
     state::{self, tcp as tcp_state, udp as udp_state},
     table::{self, FOUND_OVERFLOW, Family, at},
+    unusual,
 };
 
 /// Decides a packet of a known connection of the family.
 #[inline(always)]
 pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    packet.pull(parse::PULL);
-    let (start, end) = packet.bounds();
     let room = env.flow();
     if room.is_null() {
         return Verdict::PASS;
     }
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
-    if !parse::parse(start, end, flow) || flow.ipv6 != F::V6 {
+    if !unusual::parse::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
     let place = table::find_flow::<F, E>(env, flow);
@@ -84,8 +83,13 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         env.count(Counter::DropRealServerGone);
         return Verdict::DROP;
     }
-    // SAFETY: the caller vouches for the entry.
-    unsafe { advance::<F, E>(env, entry, tag, flow) };
+    if flow.fragment != unusual::LATER {
+        // SAFETY: the caller vouches for the entry.
+        unsafe { advance::<F, E>(env, entry, tag, flow) };
+    }
+    if flow.fragment == unusual::FIRST {
+        fragments::note(env, flow);
+    }
     let now = env.now();
     if Tag(tag).method() == Method::LOCAL {
         // What XDP passes comes by tcx once more, and is counted there.
@@ -163,8 +167,13 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
             if !Tag(unsafe { read_shared(F::fields(entry).tag) }).same_use(Tag(tag)) {
                 return Err(Counter::DropTorn);
             }
-            let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
-            rewrite::translate::<F, P>(packet, &recipe, deltas, is_tcp, hop)
+            let place = Place {
+                l4: flow.l4,
+                is_tcp: flow.protocol == ipv4::PROTOCOL_TCP,
+                is_there: flow.fragment != unusual::LATER,
+                is_plain: false,
+            };
+            rewrite::translate::<F, P>(packet, &recipe, deltas, place, hop)
         }
     };
     if done {

@@ -12,6 +12,6 @@ mod tunnel;
 
 pub(crate) use direct::{age, forward};
 pub(crate) use link::address;
-pub(crate) use nat::translate;
+pub(crate) use nat::{Place, translate};
 pub(crate) use related::relate;
 pub(crate) use tunnel::{Outer, encapsulate, overhead};
