@@ -7,7 +7,7 @@ use aya_ebpf::{
 use xvs_datapath::{
     Flow,
     abi::{
-        AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, Locality,
+        AddressFilter, Block, Cold, Entry4, Entry6, Fragment, FragmentKey, HopKey, LinkMac, LocalAddress, Locality,
         LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer,
         WAYS,
     },
@@ -43,6 +43,8 @@ pub static REAL: Array<RealServer> = Array::with_max_entries(131_072, MMAPABLE);
 pub static BLOCKS: Array<Block> = Array::with_max_entries(32_768, MMAPABLE);
 #[map]
 pub static LOCALITIES: LruHashMap<LocalityKey, Locality> = LruHashMap::with_max_entries(16_384, 0);
+#[map]
+pub static FRAGMENTS: LruHashMap<FragmentKey, Fragment> = LruHashMap::with_max_entries(16_384, 0);
 #[map]
 pub static LOCALS: Array<LocalAddress> = Array::with_max_entries(4_096, MMAPABLE);
 #[map]

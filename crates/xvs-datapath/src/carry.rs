@@ -10,26 +10,26 @@ use crate::{
     abi::{Counter, Method, NONE, RealServer, Slot, Tag, low16, low32, wide},
     answer,
     fast::{direction, exceeds, outer_header, touch},
+    fragments,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_LOCAL, HOP_NONE, Hop},
-    parse, persistence, reuse,
-    rewrite::{self, Outer},
+    persistence, reuse,
+    rewrite::{self, Outer, Place},
     state::{self, tcp as tcp_state, udp as udp_state},
     table::{self, FOUND_OVERFLOW, Family, at},
+    unusual,
 };
 
 /// Decides a packet of a known connection of the family.
 #[inline(always)]
 pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    packet.pull(parse::PULL);
-    let (start, end) = packet.bounds();
     let room = env.flow();
     if room.is_null() {
         return Verdict::PASS;
     }
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
-    if !parse::parse(start, end, flow) || flow.ipv6 != F::V6 {
+    if !unusual::parse::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
     let place = table::find_flow::<F, E>(env, flow);
@@ -98,8 +98,13 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         env.count(Counter::DropTtl);
         return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
     }
-    // SAFETY: the caller vouches for the entry.
-    unsafe { advance::<F, E>(env, entry, tag, flow, place) };
+    if flow.fragment != unusual::LATER {
+        // SAFETY: the caller vouches for the entry.
+        unsafe { advance::<F, E>(env, entry, tag, flow, place) };
+    }
+    if flow.fragment == unusual::FIRST {
+        fragments::note(env, flow);
+    }
     let now = env.now();
     if Tag(tag).method() == Method::LOCAL {
         // What XDP passes comes by tcx once more, and is counted there.
@@ -139,6 +144,8 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     let outer = outer_header(Tag(tag), unsafe { (*server).family } == 6);
     if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
         env.count(Counter::DropTooBig);
+        // The kernel finds out after its turn as a router: the packet it quotes is one hop older.
+        rewrite::age::<F, P>(packet);
         let message = answer::too_big(hop.mtu - outer);
         // SAFETY: as above.
         return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, message) };
@@ -230,8 +237,13 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
             if !Tag(unsafe { read_shared(F::fields(entry).tag) }).same_use(Tag(tag)) {
                 return Err(Counter::DropTorn);
             }
-            let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
-            rewrite::translate::<F, P>(packet, &recipe, deltas, is_tcp, hop)
+            let place = Place {
+                l4: flow.l4,
+                is_tcp: flow.protocol == ipv4::PROTOCOL_TCP,
+                is_there: flow.fragment != unusual::LATER,
+                is_plain: false,
+            };
+            rewrite::translate::<F, P>(packet, &recipe, deltas, place, hop)
         }
     };
     if done {

@@ -16,6 +16,7 @@ pub mod carry;
 mod env;
 pub mod fast;
 mod flow;
+mod fragments;
 mod hash;
 pub mod memory;
 #[cfg(any(test, feature = "native"))]
@@ -34,6 +35,7 @@ mod service;
 pub mod state;
 mod sum;
 pub mod table;
+mod unusual;
 mod verdict;
 
 pub use env::{Env, Rounds, Visitor};

@@ -12,12 +12,13 @@ use crate::{
     },
     admission, answer,
     memory::opaque,
-    parse, persistence, port, service,
+    persistence, port, service,
     state::{self, udp},
     table::{
         self, Draft, FOUND_OVERFLOW, Family, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL,
         OVERFLOWED, REVERSE, Scratch, V4, V6,
     },
+    unusual,
 };
 
 /// Not ours: to the kernel.
@@ -36,15 +37,13 @@ const PORT_TRIES: u32 = 32;
 /// when there is one now.
 #[inline(always)]
 pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    packet.pull(parse::PULL);
-    let (start, end) = packet.bounds();
     let room = env.flow();
     if room.is_null() {
         return Verdict::PASS;
     }
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
-    if !parse::parse(start, end, flow) || flow.ipv6 != F::V6 {
+    if !unusual::parse::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
     let place = table::find_flow::<F, E>(env, flow);
@@ -67,17 +66,13 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
 /// Tells the sender of a packet that its port is unreachable (kernel `ip_vs_leave`).
 #[inline(always)]
 pub fn refuse<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    packet.pull(parse::PULL);
-    let (start, end) = packet.bounds();
     let room = env.flow();
     if room.is_null() {
         return Verdict::PASS;
     }
+    // The stage before this one has read the packet.
     // SAFETY: the room is this CPU's alone while the program runs.
-    let flow = unsafe { &mut *opaque(room) };
-    if !parse::parse(start, end, flow) {
-        return Verdict::DROP;
-    }
+    let flow = unsafe { &*opaque(room) };
     if flow.ipv6 {
         answer::send::<V6, P, E>(packet, env, flow, answer::PORT_UNREACHABLE)
     } else {

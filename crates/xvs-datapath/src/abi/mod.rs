@@ -9,6 +9,7 @@ mod address;
 mod convert;
 mod counter;
 mod flow;
+mod fragment;
 mod locality;
 mod next_hop;
 mod server;
@@ -21,6 +22,7 @@ pub use flow::{
     Cold, Direction, Entry4, Entry6, Key4, Key6, Method, NONE, OverflowKey, Slot, Tag, Tuple, WAYS,
 };
 pub(crate) use flow::{halves, whole};
+pub use fragment::{Fragment, FragmentKey};
 pub use locality::{Locality, LocalityKey, PLACES};
 pub use next_hop::{HopKey, HopKind, NextHop};
 pub use server::{

@@ -8,9 +8,9 @@ use std::{
 
 use crate::{
     abi::{
-        AddressFilter, BLOCK, Block, Cold, Entry4, Entry6, FILTER_WORDS, HopKey, LinkMac,
-        LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey,
-        Settings, VirtualServer, WAYS, index,
+        AddressFilter, BLOCK, Block, Cold, Entry4, Entry6, FILTER_WORDS, Fragment, FragmentKey,
+        HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, RealServer,
+        Seed, ServiceKey, Settings, VirtualServer, WAYS, index,
     },
     native::HashMap,
 };
@@ -119,6 +119,7 @@ pub struct Tables {
     pub real_servers: Array<RealServer>,
     pub blocks: Array<Block>,
     pub localities: HashMap<LocalityKey, Locality>,
+    pub fragments: HashMap<FragmentKey, Fragment>,
     pub locals: Array<LocalAddress>,
     pub link_macs: HashMap<LinkMac, u32>,
     pub filter: Array<AddressFilter>,
@@ -158,6 +159,7 @@ impl Tables {
             real_servers: Array::of(RealServer::default(), sizes.real_servers),
             blocks: Array::of(blank, sizes.blocks),
             localities: HashMap::new(16_384),
+            fragments: HashMap::new(16_384),
             locals: Array::of(LocalAddress::default(), sizes.locals),
             link_macs: HashMap::new(4096),
             filter: Array::new([AddressFilter {

@@ -450,6 +450,7 @@ impl World {
             real_servers: Array::new(self.real_servers.iter().copied()),
             blocks: Array::new(self.blocks.iter().copied()),
             localities: HashMap::new(16_384),
+            fragments: HashMap::new(16_384),
             locals: Array::new(self.locals.iter().copied()),
             link_macs,
             filter: Array::new([*self.filter]),
