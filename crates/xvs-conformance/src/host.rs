@@ -59,6 +59,23 @@ pub(crate) fn is_about_a_neighbour(frame: &[u8]) -> bool {
     )
 }
 
+/// Whether a frame is of those that the recorder left out: what an IPv6 stack says of itself.
+pub(crate) fn is_noise(frame: &[u8]) -> bool {
+    let Some(ip) = frame
+        .get(14..)
+        .filter(|_| frame.get(12..14) == Some(&[0x86, 0xdd]))
+    else {
+        return false;
+    };
+    let hop_by_hop = ip.get(6) == Some(&0);
+    let (next, at) = match (hop_by_hop, ip.get(40), ip.get(41)) {
+        (true, Some(next), Some(length)) => (*next, 40 + (usize::from(*length) + 1) * 8),
+        _ => (ip.get(6).copied().unwrap_or(0), 40),
+    };
+    // Listeners' reports and queries, solicitations and advertisements of routers.
+    next == ipv4::PROTOCOL_ICMPV6 && matches!(ip.get(at), Some(130..=134 | 143))
+}
+
 /// What a rule about hosts needs of an IP packet.
 struct Addresses {
     source: IpAddr,

@@ -43,7 +43,7 @@ mod fib {
 }
 
 /// The network as the director sees it: a topology, and what commands changed of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Network {
     legs: Vec<(String, Mac, u32, Vec<(IpAddr, u8)>)>,
     neighbours: Vec<(IpAddr, Mac, u32)>,
@@ -94,6 +94,50 @@ impl Network {
             network.routes.push((prefix.parse()?, *gateway));
         }
         Ok(network)
+    }
+
+    /// The names of the legs.
+    pub fn legs(&self) -> impl Iterator<Item = &str> {
+        self.legs.iter().map(|(name, ..)| name.as_str())
+    }
+
+    /// The commands of `ip` that make the far ends of wires ready, in their namespace.
+    #[must_use]
+    pub fn far_ends(&self) -> String {
+        self.legs()
+            .map(|name| format!("link set far-{name} mtu 1600 arp off up\n"))
+            .collect()
+    }
+
+    /// The commands of `ip` that make the legs in a namespace, each one end of a wire; the far ends
+    /// stay here, or go to the namespace at the path `far`.
+    #[must_use]
+    pub fn wires(&self, far: Option<&str>) -> String {
+        let mut commands = String::from("link set lo up\n");
+        let place = far.map_or(String::new(), |path| format!(" netns {path}"));
+        for (index, (name, mac, mtu, addresses)) in (Self::FIRST..).zip(&self.legs) {
+            commands += &format!(
+                "link add name {name} index {index} address {mac} mtu {mtu} type veth peer name far-{name} index {}{place}\n\
+                 link set {name} up\n",
+                index + 100
+            );
+            for (address, length) in addresses {
+                let flag = if address.is_ipv6() { " nodad" } else { "" };
+                commands += &format!("addr add {address}/{length} dev {name}{flag}\n");
+            }
+        }
+        if far.is_none() {
+            commands += &self.far_ends();
+        }
+        for (address, mac, index) in &self.neighbours {
+            let name = self.leg(*index).map_or("", |(name, ..)| name.as_str());
+            commands += &format!("neigh add {address} lladdr {mac} dev {name} nud permanent\n");
+        }
+        for (prefix, gateway) in &self.routes {
+            let Prefix { address, length } = prefix;
+            commands += &format!("route add {address}/{length} via {gateway}\n");
+        }
+        commands
     }
 
     /// The index of a leg.

@@ -1,5 +1,8 @@
 //! The client of command lines: one call, one answer, no runtime to care about.
 
+mod configuration;
+mod vrrp;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -28,7 +31,7 @@ use crate::{
     Instance,
     wire::{
         Batch, BatchOutcome, Code, ConnectionCount, ConnectionQuery, HookSetting, InterfaceSetting,
-        Problem, ServerQuery, Status, StopRequest, Version,
+        Problem, ServerQuery, SettingChanges, SettingListing, Status, StopRequest, Version,
     },
 };
 
@@ -220,27 +223,10 @@ impl Client {
     pub fn connections(
         &mut self,
         query: &ConnectionQuery,
-        mut visit: impl FnMut(ConnectionListing) -> bool,
+        visit: impl FnMut(ConnectionListing) -> bool,
     ) -> Result<(), ClientError> {
         let path = with_query("/v1/connections", query)?;
-        let mut body = self.exchange(Method::GET, &path, Bytes::new())?.into_body();
-        let mut unread: Vec<u8> = Vec::new();
-        while let Some(frame) = self.wait(body.frame())? {
-            let frame = frame.map_err(|error| broken(&self.socket, &error))?;
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            unread.extend_from_slice(&data);
-            let complete = unread.iter().rposition(|byte| *byte == b'\n');
-            let Some(last) = complete else { continue };
-            for line in unread[..last].split(|byte| *byte == b'\n') {
-                if !visit(understood(line)?) {
-                    return Ok(());
-                }
-            }
-            unread.drain(..=last);
-        }
-        Ok(())
+        self.lines(&path, true, visit)
     }
 
     /// How many connections `query` matches.
@@ -263,6 +249,27 @@ impl Client {
         let path = with_query("/v1/connections", query)?;
         self.call(Method::DELETE, &path, Bytes::new())
             .map(|count: ConnectionCount| count.connections)
+    }
+
+    /// The settings of `net.ipv4.vs`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::version`].
+    pub fn settings(&mut self) -> Result<Vec<SettingListing>, ClientError> {
+        self.get("/v1/settings")
+    }
+
+    /// Changes settings, all or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::version`]; a value out of range is [`Code::BadRequest`](crate::wire::Code::BadRequest).
+    pub fn change_settings(
+        &mut self,
+        changes: &SettingChanges,
+    ) -> Result<Vec<SettingListing>, ClientError> {
+        self.send(Method::PUT, "/v1/settings", changes)
     }
 
     /// The timeouts in force.
@@ -388,6 +395,39 @@ impl Client {
                 reason: format!("status {status}"),
             },
         })
+    }
+
+    /// Calls `visit` for each JSON line of an answer until it answers `false`; between two lines the
+    /// daemon may be silent for ever unless `hurry`.
+    fn lines<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        hurry: bool,
+        mut visit: impl FnMut(T) -> bool,
+    ) -> Result<(), ClientError> {
+        let mut body = self.exchange(Method::GET, path, Bytes::new())?.into_body();
+        let mut unread: Vec<u8> = Vec::new();
+        loop {
+            let frame = if hurry {
+                self.wait(body.frame())?
+            } else {
+                self.runtime.block_on(body.frame())
+            };
+            let Some(frame) = frame else { return Ok(()) };
+            let frame = frame.map_err(|error| broken(&self.socket, &error))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            unread.extend_from_slice(&data);
+            let complete = unread.iter().rposition(|byte| *byte == b'\n');
+            let Some(last) = complete else { continue };
+            for line in unread[..last].split(|byte| *byte == b'\n') {
+                if !visit(understood(line)?) {
+                    return Ok(());
+                }
+            }
+            unread.drain(..=last);
+        }
     }
 
     fn collect(&self, response: Response<Incoming>) -> Result<Bytes, ClientError> {

@@ -27,6 +27,7 @@ mod parse;
 mod persistence;
 mod port;
 pub mod related;
+mod reuse;
 mod rewrite;
 pub mod scheduler;
 mod service;

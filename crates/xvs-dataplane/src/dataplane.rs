@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use xvs_types::{
-    ConnectionListing, Op, OpError, RealServer, ServerScope, SyncDaemon, Timeouts, VirtualServer,
-    VirtualServerListing,
+    ConnectionListing, Op, OpError, RealServer, ServerScope, Settings, SyncDaemon, Timeouts,
+    VirtualServer, VirtualServerListing,
 };
 
 use crate::{Attachment, ConnectionFilter, DataplaneStatus, Mac, NeighbourKey, Prefix, Route};
@@ -74,6 +74,9 @@ pub trait Dataplane: Send {
     /// Ends the connections that `filter` matches: the next packet is as if they had never been.
     /// Answers how many.
     fn kill(&mut self, filter: &ConnectionFilter) -> u64;
+
+    /// The settings of the kernel's names.
+    fn settings(&self) -> Settings;
 
     /// The timeouts in force.
     fn timeouts(&self) -> Timeouts;

@@ -12,7 +12,7 @@ use std::{
 
 use xvs_types::{
     ConnectionListing, Counters, EffectiveMethod, Op, OpError, Rates, RealServer,
-    RealServerListing, Rules, ServerScope, SyncDaemon, Timeouts, VirtualServer,
+    RealServerListing, Rules, ServerScope, Settings, SyncDaemon, Timeouts, VirtualServer,
     VirtualServerListing,
 };
 
@@ -121,6 +121,10 @@ impl Dataplane for Simulated {
             .connections
             .extract_if(.., |connection| filter.matches(connection))
             .fold(0, |count, _ended| count + 1)
+    }
+
+    fn settings(&self) -> Settings {
+        self.state().rules.settings().clone()
     }
 
     fn timeouts(&self) -> Timeouts {

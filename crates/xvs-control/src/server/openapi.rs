@@ -37,6 +37,10 @@ pub(super) fn document() -> Value {
             "/v1/ops": {
                 "post": with_body("Applies ops in order; the outcomes say which were refused", "Batch", "BatchOutcome"),
             },
+            "/v1/settings": {
+                "get": operation("The settings of `net.ipv4.vs`, with the kernel's defaults", "array of SettingListing", &[]),
+                "put": with_body("Changes settings, all or none", "SettingChanges", "array of SettingListing"),
+            },
             "/v1/status": { "get": operation("What the daemon says of itself", "Status", &[]) },
             "/v1/stop": { "post": with_body("Ends the daemon", "StopRequest", "null") },
             "/v1/sync-daemons": {
@@ -47,6 +51,13 @@ pub(super) fn document() -> Value {
                 "put": with_body("Changes connection timeouts", "Timeouts", "Timeouts"),
             },
             "/v1/version": { "get": operation("Versions of the daemon and the API", "Version", &[]) },
+            "/v1/vrrp": { "get": operation("Virtual routers: states, reasons, counters", "VrrpStatus", &[]) },
+            "/v1/vrrp/failover": {
+                "post": with_body("Makes a virtual router that is master hand over", "VrrpFailover", "null"),
+            },
+            "/v1/vrrp/priority": {
+                "post": with_body("Sets a priority, or with null takes it back", "VrrpPriority", "null"),
+            },
             "/v1/virtual-servers": {
                 "get": operation("Virtual and real servers with counts", "array of VirtualServerListing", &servers()),
             },

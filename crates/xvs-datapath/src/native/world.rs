@@ -488,10 +488,6 @@ impl Default for World {
 }
 
 fn settings() -> Settings {
-    let mut udp_timeouts = [0; 4];
-    for state in [udp::ONE_WAY, udp::ASSURED] {
-        udp_timeouts[usize::from(state)] = udp::TIMEOUT * World::HZ;
-    }
     Settings {
         heartbeat: World::START,
         patience: 2 * World::HZ,
@@ -499,7 +495,7 @@ fn settings() -> Settings {
         hz: World::HZ,
         version: abi::VERSION,
         tcp_timeouts: tcp::TIMEOUTS.map(|seconds| seconds * World::HZ),
-        udp_timeouts,
+        udp_timeouts: [udp::TIMEOUT * World::HZ; 4],
         seed: World::SEED,
         ..Settings::default()
     }

@@ -4,7 +4,7 @@ use std::{collections::HashMap as StdMap, time::Duration};
 
 use xvs_datapath::{
     abi::{Method, RealServer as RealSlot, Settings, Tag, low32, real_server_flag, wide},
-    state::{tcp, udp},
+    state::{tcp, template},
     table::{V4, V6},
 };
 use xvs_types::{
@@ -115,6 +115,21 @@ impl Bpf {
                 self.moving.insert(slot);
             }
         }
+    }
+
+    /// Makes the totals of a virtual server nought and leaves those of its real servers.
+    pub(super) fn restart_virtual(&mut self, slot: u32, live: &StdMap<u32, Live>) {
+        self.bygone.remove(&slot);
+        let counted = self.virtual_counters(slot, live);
+        let nought = Counters {
+            connections: 0,
+            packets_in: counted.packets_in.wrapping_neg(),
+            packets_out: counted.packets_out.wrapping_neg(),
+            bytes_in: counted.bytes_in.wrapping_neg(),
+            bytes_out: counted.bytes_out.wrapping_neg(),
+        };
+        self.bygone.insert(slot, nought);
+        self.servers.zero_virtual(slot);
     }
 
     /// Keeps what real servers counted whose slots were given back.
@@ -336,7 +351,8 @@ fn real_endpoint(
         return endpoint(&recipe.destination, recipe.destination_port(), ipv6);
     }
     let mut found = endpoint(&server.address, server.port, server.family == 6);
-    if found.port == 0 {
+    // A template of every port names none.
+    if found.port == 0 || record.tag.template() && virtual_endpoint.port == 0 {
         found.port = virtual_endpoint.port;
     }
     found
@@ -344,7 +360,7 @@ fn real_endpoint(
 
 fn state_of(tag: Tag) -> ConnectionState {
     if tag.template() {
-        return if tag.state() == udp::ASSURED {
+        return if tag.state() == template::ASSURED {
             ConnectionState::Assured
         } else {
             ConnectionState::None

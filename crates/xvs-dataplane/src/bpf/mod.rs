@@ -30,10 +30,13 @@ mod process;
 mod rates;
 mod routes;
 mod servers;
+mod settings;
 mod slots;
 mod table;
 #[cfg(feature = "testing")]
 mod test_run;
+#[cfg(feature = "testing")]
+mod testing;
 mod timeouts;
 mod upkeep;
 mod ways;
@@ -71,7 +74,7 @@ use self::{
     plain::Plain,
     rates::Estimators,
     servers::{Parts, Servers},
-    table::{Table, Tally},
+    table::{Table, Tally, Thinning},
     timeouts::{default_timeouts, timeouts_of},
     ways::Ways,
 };
@@ -130,6 +133,7 @@ pub struct Bpf {
     /// What real servers that ended counted, by virtual server.
     bygone: StdMap<u32, xvs_types::Counters>,
     last_sample: Option<Instant>,
+    thinning: Thinning,
     /// The maps are those of a daemon that may have died between two writes: at the first change
     /// everything is brought to the rules.
     unsettled: bool,
@@ -204,7 +208,6 @@ impl Bpf {
                 timeouts = timeouts_of(&value);
             } else {
                 default_timeouts(&mut value, hz);
-                value.reuse_mode = 1;
             }
             value.hz = hz;
             value.patience = hz * PATIENCE;
@@ -259,45 +262,17 @@ impl Bpf {
             moving: BTreeSet::new(),
             bygone: StdMap::new(),
             last_sample: None,
+            thinning: Thinning::default(),
             unsettled: adopted,
             hz,
         };
         if adopted {
             bpf.adopt();
+        } else {
+            bpf.apply_settings();
         }
         bpf.beat();
         Ok(bpf)
-    }
-
-    /// Runs the programs of a hook on a frame that came in by a link, without attaching them.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel cannot.
-    #[cfg(feature = "testing")]
-    pub fn run(
-        &mut self,
-        hook: crate::Hook,
-        ifindex: u32,
-        frame: &[u8],
-    ) -> Result<crate::testing::Ran, OpenError> {
-        self.machine.run(hook, ifindex, frame)
-    }
-
-    /// Changes what the programs read of settings.
-    #[cfg(feature = "testing")]
-    pub fn edit_settings(&mut self, change: impl FnOnce(&mut Settings)) {
-        if let Some(mut settings) = self.settings.read(0) {
-            change(&mut settings);
-            self.settings.write(0, settings);
-        }
-    }
-
-    /// Makes `routes` what the kernel answers programs of this process; in the kernel, it reads its
-    /// own.
-    #[cfg(feature = "testing")]
-    pub fn set_routes(&mut self, routes: xvs_datapath::native::Routes) {
-        self.machine.set_routes(routes);
     }
 
     /// A sign of life, and the time.
@@ -351,6 +326,10 @@ impl Dataplane for Bpf {
     fn kill(&mut self, filter: &ConnectionFilter) -> u64 {
         let now = self.now();
         self.end_connections(filter, now)
+    }
+
+    fn settings(&self) -> xvs_types::Settings {
+        self.rules.settings().clone()
     }
 
     fn timeouts(&self) -> Timeouts {
@@ -419,6 +398,7 @@ impl Dataplane for Bpf {
         if self.unsettled {
             self.settle();
         }
+        self.defend();
         self.sweep();
         let due = self
             .last_sample

@@ -166,6 +166,16 @@ impl Machine for Process {
         self.attach(&[])
     }
 
+    fn know_links(&mut self, links: &[Attachment]) {
+        self.attach(links);
+    }
+
+    fn forget_localities(&mut self) {
+        for (key, _locality) in self.tables.localities.entries() {
+            self.tables.localities.remove(&key);
+        }
+    }
+
     fn set_routes(&mut self, routes: Routes) {
         self.routes = Arc::new(routes);
     }

@@ -5,7 +5,7 @@ use xvs_wire::tcp::{ACK, FIN};
 use super::{CLIENT, CLIENT6, Case, Outcome, REAL, REAL6, Step, VIP, VIP6, to_server, world};
 use crate::{
     abi::{Counter, HopKey, HopKind, Method, NextHop},
-    native::{Datagram, Server, Service, World, address},
+    native::{Datagram, Server, Service, World, address, icmp_error},
 };
 
 pub(super) fn cases() -> Vec<Case> {
@@ -140,14 +140,17 @@ pub(super) fn cases() -> Vec<Case> {
             ),
         },
         Case {
-            description: "without a route packets are dropped",
+            description: "without a route the sender is told that nobody is there",
             world: with(
                 Service::tcp(VIP),
                 &Server::new(Method::DIRECT, "10.0.8.8:0").unknown_next_hop(),
             ),
             steps: vec![Step::Packet(
                 Datagram::syn(CLIENT, VIP).bytes(),
-                Outcome::Drop(Counter::DropNoRoute),
+                Outcome::Answer(
+                    Counter::DropNoRoute,
+                    icmp_error(&Datagram::syn(CLIENT, VIP).bytes(), 3, 1, 0),
+                ),
             )],
         },
     ]);

@@ -65,6 +65,8 @@ pub(super) struct Servers {
     left: Left,
     /// Virtual servers of which a real server's weight has changed since their list was written.
     reweighted: HashSet<ServiceKey>,
+    /// Virtual servers that lingered and were added again.
+    restarted: Vec<u32>,
     /// What is local to this host; none until it is told.
     prefixes: Option<Vec<Prefix>>,
     hz: u32,
@@ -109,6 +111,7 @@ impl Servers {
             by_address: StdMap::new(),
             left: Left::default(),
             reweighted: HashSet::new(),
+            restarted: Vec::new(),
             prefixes: None,
             hz,
         };
@@ -155,6 +158,11 @@ impl Servers {
         slots.insert(slot);
         let slots = self.by_address.entry(endpoint.address).or_default();
         slots.insert(slot);
+    }
+
+    /// Virtual servers that lingered and were added again since this was asked last.
+    pub(super) fn take_restarted(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.restarted)
     }
 
     /// The slot of a virtual server.
@@ -365,6 +373,9 @@ impl Servers {
 
     fn virtual_slot(&mut self, id: &VirtualServerId) -> Result<u32, OpError> {
         if let Some(slot) = self.slot_of(id) {
+            if self.left.virtual_servers.contains(&slot) {
+                self.restarted.push(slot);
+            }
             return Ok(slot);
         }
         let slot = self
