@@ -18,7 +18,7 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test lab-all soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
+.PHONY: help setup demo build test lab-all soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ oracle: ## boot Linux 6.1 and 6.12 in virtual machines, load the programs and ru
 	scripts/setup vm
 	oracle/budget
 	oracle/load-check.sh target/release/xvs lab all
+
+scale: ## 10,000 virtual servers with 10 real servers each: instructions beside those of ipvsadm and IPVS
+	scripts/setup vm
+	oracle/scale.sh target/release/xvs
 
 clean: ## remove what was built, except the tools that setup put into target/tools
 	rm -rf ebpf/target fuzz/target
