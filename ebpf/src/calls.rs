@@ -62,8 +62,12 @@ macro_rules! family {
     };
 }
 
-family!(V4, claim4, conflict4, end4, find4, insert4, choose4, connect4);
-family!(V6, claim6, conflict6, end6, find6, insert6, choose6, connect6);
+family!(
+    V4, claim4, conflict4, end4, find4, insert4, choose4, connect4
+);
+family!(
+    V6, claim6, conflict6, end6, find6, insert6, choose6, connect6
+);
 
 /// [`scheduler::attempt`].
 #[unsafe(no_mangle)]

@@ -105,6 +105,10 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
     if !unsafe { admission::admits(packet, env, service) } {
         return OPEN_PASS;
     }
+    if defended(env) {
+        env.count(Counter::DropDefence);
+        return OPEN_DROP;
+    }
     let scratch = env.scratch();
     if scratch.is_null() {
         env.count(Counter::DropInternal);
@@ -174,13 +178,35 @@ fn opens<E: Env>(env: &E, flags: u8) -> bool {
     if flags & tcp::SYN != 0 {
         return true;
     }
+    state::is_set(env, setting_flag::SLOPPY_TCP)
+}
+
+/// Whether `drop_packet` takes this new connection (kernel `ip_vs_todrop`): the first, and then one of
+/// each `drop_rate`.
+#[inline(always)]
+fn defended<E: Env>(env: &E) -> bool {
     let settings = env.settings();
-    // SAFETY: the settings are a valid map value.
-    !settings.is_null() && unsafe { (*opaque(settings)).flags } & setting_flag::SLOPPY_TCP != 0
+    if settings.is_null() {
+        return false;
+    }
+    let settings = opaque(settings);
+    // SAFETY: the settings are a valid map value; the counter is shared by atomics alone.
+    unsafe {
+        let rate = (*settings).drop_rate;
+        if rate == 0 {
+            return false;
+        }
+        let counter = &raw mut (*settings).drop_counter;
+        let left = counter.read_volatile();
+        let takes = left < 2 || left > rate;
+        let next = if takes { rate } else { left - 1 };
+        // Who loses a race goes on, as in the kernel, which counts without a lock.
+        env.compare_exchange32(counter, left, next) == left && takes
+    }
 }
 
 #[inline(always)]
-fn first_state<E: Env>(_env: &E, flow: &Flow, server: *const RealServer) -> u8 {
+fn first_state<E: Env>(env: &E, flow: &Flow, server: *const RealServer) -> u8 {
     if flow.protocol != ipv4::PROTOCOL_TCP {
         return udp::ONE_WAY;
     }
@@ -190,7 +216,7 @@ fn first_state<E: Env>(_env: &E, flow: &Flow, server: *const RealServer) -> u8 {
     } else {
         state::tcp::INPUT_ONLY
     };
-    state::tcp::next(direction, flow.flags, state::tcp::NONE)
+    state::next_tcp(env, direction, flow.flags, state::tcp::NONE)
 }
 
 /// Drafts the entries of a connection of the tuple in the scratch, and inserts them. `how` has the

@@ -8,7 +8,7 @@ use crate::{
     Env,
     abi::{Direction, NONE, Slot, Tag, VirtualServer, index, join, low16, low32, setting_flag},
     memory::{opaque, read_shared},
-    state::template as template_state,
+    state::{self, template as template_state},
     table::{FORWARD, FOUND_OVERFLOW, Family, OVERFLOWED, Scratch, at, overflow_entry},
 };
 
@@ -103,10 +103,7 @@ fn holds<E: Env>(env: &E, real_server: u32) -> bool {
         return false;
     }
     let server = opaque(server);
-    let settings = env.settings();
-    let quiescent_ends = !settings.is_null()
-        // SAFETY: the settings are a valid map value.
-        && unsafe { (*opaque(settings)).flags } & setting_flag::EXPIRE_QUIESCENT_TEMPLATE != 0;
+    let quiescent_ends = state::is_set(env, setting_flag::EXPIRE_QUIESCENT_TEMPLATE);
     // SAFETY: the server is a valid map value.
     unsafe { crate::table::available(server) && !(quiescent_ends && (*server).weight == 0) }
 }

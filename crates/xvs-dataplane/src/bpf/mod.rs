@@ -12,6 +12,8 @@ mod attach;
 mod bits;
 mod change;
 mod clock;
+#[cfg(test)]
+mod effort;
 mod error;
 mod hops;
 mod kernel_link;
@@ -28,6 +30,7 @@ mod process;
 mod rates;
 mod routes;
 mod servers;
+mod settings;
 mod slots;
 mod table;
 #[cfg(feature = "testing")]
@@ -54,8 +57,8 @@ use xvs_datapath::{
     table::{V4, V6},
 };
 use xvs_types::{
-    ConnectionListing, Op, OpError, RealServer, Rules, SyncDaemon, Timeouts, VirtualServer,
-    VirtualServerListing,
+    ConnectionListing, Op, OpError, RealServer, Rules, ServerScope, SyncDaemon, Timeouts,
+    VirtualServer, VirtualServerListing,
 };
 
 pub use self::error::OpenError;
@@ -71,7 +74,7 @@ use self::{
     plain::Plain,
     rates::Estimators,
     servers::{Parts, Servers},
-    table::{Table, Tally},
+    table::{Table, Tally, Thinning},
     timeouts::{default_timeouts, timeouts_of},
     ways::Ways,
 };
@@ -130,6 +133,7 @@ pub struct Bpf {
     /// What real servers that ended counted, by virtual server.
     bygone: StdMap<u32, xvs_types::Counters>,
     last_sample: Option<Instant>,
+    thinning: Thinning,
     /// The maps are those of a daemon that may have died between two writes: at the first change
     /// everything is brought to the rules.
     unsettled: bool,
@@ -204,7 +208,6 @@ impl Bpf {
                 timeouts = timeouts_of(&value);
             } else {
                 default_timeouts(&mut value, hz);
-                value.reuse_mode = 1;
             }
             value.hz = hz;
             value.patience = hz * PATIENCE;
@@ -259,11 +262,14 @@ impl Bpf {
             moving: BTreeSet::new(),
             bygone: StdMap::new(),
             last_sample: None,
+            thinning: Thinning::default(),
             unsettled: adopted,
             hz,
         };
         if adopted {
             bpf.adopt();
+        } else {
+            bpf.apply_settings();
         }
         bpf.beat();
         Ok(bpf)
@@ -295,9 +301,8 @@ impl Dataplane for Bpf {
         self.rules.rules().to_vec()
     }
 
-    fn virtual_servers(&mut self) -> Vec<VirtualServerListing> {
-        let live = self.live();
-        self.list_virtual_servers(&live)
+    fn list(&mut self, scope: &ServerScope) -> Vec<VirtualServerListing> {
+        self.list_virtual_servers(scope)
     }
 
     fn connections(
@@ -321,6 +326,10 @@ impl Dataplane for Bpf {
     fn kill(&mut self, filter: &ConnectionFilter) -> u64 {
         let now = self.now();
         self.end_connections(filter, now)
+    }
+
+    fn settings(&self) -> xvs_types::Settings {
+        self.rules.settings().clone()
     }
 
     fn timeouts(&self) -> Timeouts {
@@ -371,6 +380,10 @@ impl Dataplane for Bpf {
         self.ways.hops.neighbours()
     }
 
+    fn neighbours_changed(&mut self) -> bool {
+        self.ways.hops.have_changed()
+    }
+
     fn set_neighbour(&mut self, neighbour: NeighbourKey, resolved: Option<(Mac, Mac)>) {
         let mtu = self.ways.mtu(&neighbour);
         self.ways.hops.resolve(neighbour, resolved, mtu);
@@ -385,6 +398,7 @@ impl Dataplane for Bpf {
         if self.unsettled {
             self.settle();
         }
+        self.defend();
         self.sweep();
         let due = self
             .last_sample

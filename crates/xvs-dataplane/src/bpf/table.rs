@@ -7,6 +7,7 @@
 mod read;
 mod release;
 mod sweep;
+mod thin;
 
 use std::{collections::HashSet, sync::atomic::Ordering};
 
@@ -18,6 +19,7 @@ use xvs_datapath::{
 pub(super) use self::{
     read::{Counts, Live, Record},
     sweep::{Clock, Tally},
+    thin::Thinning,
 };
 use super::{
     memory::{Mapped, atomic64, load32},
