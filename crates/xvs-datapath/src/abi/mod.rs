@@ -11,6 +11,7 @@ mod counter;
 mod flow;
 mod locality;
 mod next_hop;
+mod rate;
 mod server;
 mod settings;
 
@@ -23,6 +24,7 @@ pub use flow::{
 pub(crate) use flow::{halves, whole};
 pub use locality::{Locality, LocalityKey, PLACES};
 pub use next_hop::{HopKey, HopKind, NextHop};
+pub use rate::{RATE_OF_VIRTUAL, Rate};
 pub use server::{
     BLOCK, Block, LocalAddress, RealServer, VirtualServer, real_server_flag, virtual_server_flag,
 };
