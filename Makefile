@@ -5,6 +5,8 @@ export PREFIX DESTDIR FORCE
 
 # what `make demo` adds to the lab, as in `make demo ARGS="--hook xdp"`
 ARGS ?=
+# what `make conformance` replays and how, as in `make conformance REPLAY="--by native FILE"`
+REPLAY ?=
 # seconds that `make fuzz` gives to each target
 FUZZ_SECONDS ?= 30
 
@@ -18,10 +20,10 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test lab-all soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
+.PHONY: help setup demo build test lab-all conformance soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing (Debian 12), start nothing
 	@scripts/setup
@@ -39,6 +41,11 @@ test: setup ## every test; those that need root want to be run as root
 lab-all: setup ## the labs' tests with every method on every hook, IPv4 and IPv6 (root)
 	cargo build --locked -p xvs
 	XVS_LAB_ALL=1 cargo test --locked -p xvs-lab --test lab
+
+conformance: setup ## what the kernel's IPVS was recorded to do, replayed on xvs in every way (root)
+	cargo test --locked -p xvs-datapath scheduler
+	cargo build --locked -p xvs -p xvs-conformance
+	target/debug/xvs-conformance $(REPLAY)
 
 soak: setup ## what outlives the daemon, for long: 10 minutes without one, 100 kills (root)
 	XVS_SURVIVAL_SECONDS=$(SOAK_SECONDS) XVS_SURVIVAL_ROUNDS=$(SOAK_ROUNDS) \

@@ -6,7 +6,7 @@
 
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![expect(
     internal_features,
     reason = "the atomics of the stable core do not build for BPF"
@@ -26,7 +26,7 @@ use aya_ebpf::{
 use xvs_datapath::{
     Env, Packet, Verdict, carry, fast,
     memory::load16,
-    open,
+    open, related,
     table::{V4, V6},
 };
 
@@ -101,6 +101,14 @@ xdp_program!(
     /// Carries known connections at XDP, IPv6.
     xvs_xdp_carry6, carry::run::<V6, _, _>, 6
 );
+xdp_program!(
+    /// Relates ICMP errors to connections at XDP.
+    xvs_xdp_related4, related::run::<V4, _, _>, 4
+);
+xdp_program!(
+    /// Relates ICMPv6 errors to connections at XDP.
+    xvs_xdp_related6, related::run::<V6, _, _>, 6
+);
 tcx_program!(
     /// The fast path at tcx ingress.
     xvs_tcx, fast::run, 0
@@ -126,6 +134,15 @@ tcx_program!(
     xvs_tcx_carry6, carry::run::<V6, _, _>, 6
 );
 
+tcx_program!(
+    /// Relates ICMP errors to connections at tcx ingress.
+    xvs_tcx_related4, related::run::<V4, _, _>, 4
+);
+tcx_program!(
+    /// Relates ICMPv6 errors to connections at tcx ingress.
+    xvs_tcx_related6, related::run::<V6, _, _>, 6
+);
+
 /// Indexes of the programs behind the fast path.
 struct Stage;
 
@@ -136,6 +153,8 @@ impl Stage {
     const CARRY: u32 = 2;
     /// Refuses packets of either family.
     const REFUSE: u32 = 4;
+    /// Relates ICMP errors; the next one ICMPv6 errors.
+    const RELATED: u32 = 5;
 }
 
 /// The program that a verdict asks for. `family` is 4 or 6, or 0 where the frame must say.
@@ -150,6 +169,7 @@ fn stage<P: Packet>(verdict: Verdict, packet: &P, family: u32) -> Option<u32> {
         Verdict::OPEN => Some(Stage::OPEN + ipv6),
         Verdict::CARRY => Some(Stage::CARRY + ipv6),
         Verdict::REFUSE => Some(Stage::REFUSE),
+        Verdict::RELATED => Some(Stage::RELATED + ipv6),
         _ => None,
     }
 }

@@ -1,5 +1,7 @@
 //! A packet at tcx ingress, or in a clsact filter.
 
+use core::{arch::asm, mem::offset_of};
+
 use aya_ebpf::{
     bindings::__sk_buff,
     helpers::{
@@ -10,7 +12,7 @@ use aya_ebpf::{
 use xvs_datapath::{
     Fib, FibAnswer, Packet, Verdict,
     abi::Address,
-    memory::{opaque, opaque_number},
+    memory::{opaque, opaque_number, store32},
 };
 
 use crate::{fib, maps};
@@ -71,13 +73,22 @@ impl Packet for Buffer {
 
     #[inline(always)]
     fn bounds(&self) -> (usize, usize) {
-        // SAFETY: the context is the program's.
+        let (start, end): (u64, u64);
+        // Loads of 32 bits, after which the compiler would now and then move 32 bits of a pointer.
+        // SAFETY: the context is the program's; the verifier makes pointers of both.
         unsafe {
-            (
-                (*self.context).data as usize,
-                (*self.context).data_end as usize,
-            )
+            asm!(
+                "{start} = *(u32 *)({context} + {data})",
+                "{end} = *(u32 *)({context} + {data_end})",
+                start = out(reg) start,
+                end = lateout(reg) end,
+                context = in(reg) self.context,
+                data = const offset_of!(__sk_buff, data),
+                data_end = const offset_of!(__sk_buff, data_end),
+                options(nostack, readonly, preserves_flags)
+            );
         }
+        (start as usize, end as usize)
     }
 
     #[inline(always)]
@@ -167,15 +178,21 @@ impl Packet for Buffer {
             return 0;
         }
         let length = opaque_number(length);
-        if length < 4 {
+        if length == 0 {
             return 0;
         }
-        // SAFETY: the space has 512 bytes, and the length was compared with that.
+        let words = opaque_number((length + 3) & !3);
+        if words > 512 {
+            return 0;
+        }
+        // SAFETY: the space has 512 bytes, and both lengths were compared with that; its last word is
+        // cleared where bytes do not fill it.
         unsafe {
+            store32(space as usize + ((length - 1) & 0x1fc) as usize, 0);
             if bpf_skb_load_bytes(self.context.cast(), offset, space.cast(), length) != 0 {
                 return 0;
             }
-            bpf_csum_diff(core::ptr::null_mut(), 0, space.cast(), length, 0) as u32
+            bpf_csum_diff(core::ptr::null_mut(), 0, space.cast(), words, 0) as u32
         }
     }
 

@@ -10,7 +10,7 @@ use aya_ebpf::{
 use xvs_datapath::{
     Fib, FibAnswer, Packet, Verdict,
     abi::Address,
-    memory::{opaque, opaque_number},
+    memory::{opaque, opaque_number, store32},
 };
 
 use crate::{fib, maps};
@@ -114,15 +114,21 @@ impl Packet for Frame {
             return 0;
         }
         let length = opaque_number(length);
-        if length < 4 {
+        if length == 0 {
             return 0;
         }
-        // SAFETY: the space has 512 bytes, and the length was compared with that.
+        let words = opaque_number((length + 3) & !3);
+        if words > 512 {
+            return 0;
+        }
+        // SAFETY: the space has 512 bytes, and both lengths were compared with that; its last word is
+        // cleared where bytes do not fill it.
         unsafe {
+            store32(space as usize + ((length - 1) & 0x1fc) as usize, 0);
             if bpf_xdp_load_bytes(self.context, offset, space.cast(), length) != 0 {
                 return 0;
             }
-            bpf_csum_diff(core::ptr::null_mut(), 0, space.cast(), length, 0) as u32
+            bpf_csum_diff(core::ptr::null_mut(), 0, space.cast(), words, 0) as u32
         }
     }
 

@@ -14,6 +14,7 @@ mod host;
 mod known;
 mod live;
 mod namespace;
+mod network;
 mod offline;
 mod plane;
 mod replay;
@@ -29,12 +30,13 @@ use std::{io, path::PathBuf};
 pub use director::{Answer, Director, Seen};
 pub use known::Known;
 pub use live::Live;
+pub use network::Network;
 pub use offline::Offline;
 pub use replay::replay;
 pub use scenario::{LocalSocket, Output, Scenario, Setup, Step, load};
 pub use suite::Suite;
 pub use tally::Tally;
-pub use topology::{Leg, Network, Topology};
+pub use topology::{Leg, Topology};
 pub use way::{Pins, Way, ways};
 
 /// Why a recording cannot be replayed.

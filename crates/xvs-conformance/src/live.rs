@@ -185,7 +185,7 @@ impl Director for Live {
             .last()
             .filter(|last| name == "sysctl" && last.starts_with("net.ipv4.vs."))
         {
-            return Answer::refused(format!("there is no setting `{setting}` yet"));
+            return self.output(Command::new(&self.program).args(["sysctl", setting]));
         }
         let answer = self.output(Command::new(name).args(arguments));
         thread::sleep(SETTLE);
@@ -276,9 +276,9 @@ fn program() -> Result<PathBuf, String> {
         return Ok(program.into());
     }
     let own = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
-    let mut folders = own.ancestors().skip(1).take(2);
-    folders
-        .map(|folder| folder.join("xvs"))
+    let folders = own.ancestors().skip(1).take(2);
+    let mut programs = folders.map(|folder| folder.join("xvs"));
+    programs
         .find(|path| path.is_file())
         .ok_or_else(|| "build `xvs` first, or say in XVS_BIN where it is".to_owned())
 }

@@ -69,7 +69,10 @@ impl Backend for Plane {
         Ok(refused.map_or(Ok(()), Err))
     }
 
-    fn virtual_servers(&mut self) -> Result<Vec<VirtualServerListing>, BackendError> {
+    fn virtual_servers(
+        &mut self,
+        _counters: bool,
+    ) -> Result<Vec<VirtualServerListing>, BackendError> {
         Ok(self.dataplane.virtual_servers())
     }
 

@@ -49,7 +49,7 @@ impl Way {
         match self.place {
             Place::Native => suite.native(known, self.hook),
             Place::Programs => {
-                let pins = Pins::new();
+                let pins = Pins::default();
                 let mut programs = Offline::programs(pins.path())?;
                 suite.programs(known, self.hook, &mut programs)
             }
@@ -64,14 +64,15 @@ impl Way {
 /// A place for pins that is given up at the end.
 pub struct Pins(PathBuf);
 
-impl Pins {
+impl Default for Pins {
     /// A place of this process.
-    #[must_use]
-    pub fn new() -> Self {
-        let folder = format!("/run/xvs-conformance-{}", std::process::id());
+    fn default() -> Self {
+        let folder = format!("/run/xvs-conformance-pins-{}", std::process::id());
         Self(folder.into())
     }
+}
 
+impl Pins {
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -18,7 +18,9 @@ use xvs_control::{
         SettingListing, StopRequest,
     },
 };
-use xvs_types::{Op, OpError, Setting, SyncRole, Timeouts, VirtualServer, VirtualServerId};
+use xvs_types::{
+    Op, OpError, ServerScope, Setting, SyncRole, Timeouts, VirtualServer, VirtualServerId,
+};
 
 fn some_ops() -> Vec<Op> {
     let id = VirtualServerId::tcp("192.0.2.1:80".parse().unwrap());
@@ -154,6 +156,28 @@ fn settings_travel_both_ways() {
     assert_eq!(client.timeouts().unwrap(), Timeouts::default());
     assert_eq!(client.sync_daemons().unwrap(), []);
     assert_eq!(client.virtual_servers().unwrap(), []);
+}
+
+#[test]
+fn a_listing_is_asked_for_as_far_as_it_is_wanted() {
+    let served = Served::start();
+    let mut client = Client::connect(&served.instance).unwrap();
+    let id = VirtualServerId::tcp("192.0.2.1:80".parse().unwrap());
+    let plain = ServerScope {
+        only: None,
+        counters: false,
+    };
+    assert_eq!(client.virtual_servers().unwrap(), []);
+    assert_eq!(client.virtual_server(&id).unwrap(), None);
+    assert_eq!(client.list(&plain).unwrap(), []);
+    let one = ServerScope {
+        only: Some(id),
+        counters: true,
+    };
+    assert_eq!(
+        served.fake.0.lock().unwrap().scopes,
+        [ServerScope::default(), one, plain]
+    );
 }
 
 #[test]

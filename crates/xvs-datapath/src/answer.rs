@@ -7,6 +7,7 @@ use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Counter, low16},
     memory::{load16, load32, store16, store32, store64},
+    sum,
     table::Family,
 };
 
@@ -59,7 +60,6 @@ pub(crate) const fn too_big(mtu: u32) -> Message {
     }
 }
 
-const CHUNK: u32 = 512;
 const TOS: u32 = 0xc0;
 
 /// Turns the packet of the family into an ICMP error about itself and sends it back; drops it where
@@ -87,24 +87,19 @@ fn build<F: Family, P: Packet>(packet: &mut P, flow: &Flow, message: Message) ->
     } else {
         most
     };
-    // The sum goes by four bytes: zeros behind the last odd ones do not change it.
-    let padded = (embedded + 3) & !3;
     let Some(partial) = partial_checksum::<F, P>(packet, flow) else {
         return false;
     };
-    if !packet.resize(14 + embedded) || (padded != embedded && !packet.resize(14 + padded)) {
+    if !packet.resize(14 + embedded) {
         return false;
     }
     let mut sum = 0_u32;
     if partial.left {
         // The device will complete the embedded checksum over the rest of the packet, which then
         // sums to the complement of what the field holds now.
-        sum += sum_of(packet, ip_header) + u32::from(!partial.field);
+        sum += sum::over(packet, 14, ip_header) + u32::from(!partial.field);
     } else {
-        sum += sum_of(packet, padded);
-    }
-    if padded != embedded && !packet.resize(14 + embedded) {
-        return false;
+        sum += sum::over(packet, 14, embedded);
     }
     let (start, end) = packet.bounds();
     if start + ethernet::HEADER > end {
@@ -197,25 +192,6 @@ fn partial_checksum<F: Family, P: Packet>(packet: &P, flow: &Flow) -> Option<Par
         left: checksum::fold(sum) == field,
         field,
     })
-}
-
-/// The sum of `length` bytes behind the Ethernet header, at most 1,232.
-#[inline(always)]
-fn sum_of<P: Packet>(packet: &mut P, length: u32) -> u32 {
-    let mut total = 0_u32;
-    let mut done = 0;
-    let mut chunks = 0;
-    while chunks < 3 {
-        let left = length.wrapping_sub(done);
-        if left == 0 || left > 1280 {
-            break;
-        }
-        let part = if left < CHUNK { left } else { CHUNK };
-        total += u32::from(checksum::fold(packet.sum(14 + done, part)));
-        done += part;
-        chunks += 1;
-    }
-    total
 }
 
 /// # Safety

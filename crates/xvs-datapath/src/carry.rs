@@ -3,15 +3,15 @@
 //! It steps the connection's state, resolves the next hop, answers with ICMP what cannot go on, and
 //! forwards the rest.
 
-use xvs_wire::{ethernet, ipv4, tcp};
+use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Counter, Method, NONE, RealServer, Slot, Tag, low16, low32, wide},
-    admission, answer,
+    answer,
     fast::{direction, exceeds, outer_header, touch},
-    memory::{load32, load64, opaque, read_shared},
-    next_hop::{self, HOP_KNOWN, HOP_LOCAL, HOP_NEIGHBOUR, Hop},
+    memory::{opaque, read_shared},
+    next_hop::{self, HOP_LOCAL, HOP_NONE, Hop},
     parse, persistence, reuse,
     rewrite::{self, Outer},
     state::{self, tcp as tcp_state, udp as udp_state},
@@ -112,23 +112,18 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     let mut hop = Hop::default();
     // SAFETY: as above.
     unsafe { next_hop::resolve::<F, P, E>(packet, env, entry, tag, server, now, &mut hop) };
-    if hop.code == HOP_NEIGHBOUR && !P::RESOLVES {
-        if admission::is_alone(packet, env) {
-            // The daemon has the kernel resolve it; the client sends again.
-            env.count(Counter::DropNoNeighbour);
-            return Verdict::DROP;
-        }
-        // The companion at the other hook lets the kernel resolve it.
-        return Verdict::PASS;
+    let settled = next_hop::settle(packet, env, &mut hop);
+    if settled != Verdict::ONWARD && hop.code != HOP_NONE {
+        return settled;
     }
     if !Tag(tag).reverse() {
         // The kernel counts what comes from clients before it knows whether it can go on.
         // SAFETY: as above.
         unsafe { touch(&fields, packet, flow, now) };
     }
-    if hop.code != HOP_KNOWN && hop.code != HOP_NEIGHBOUR && hop.code != HOP_LOCAL {
+    if settled != Verdict::ONWARD {
         if Tag(tag).reverse() {
-            return Verdict::DROP;
+            return settled;
         }
         // SAFETY: the server is a valid map value.
         return unsafe {
@@ -139,9 +134,6 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         env.count(Counter::DropTtl);
         // SAFETY: as above.
         return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, answer::TIME_EXCEEDED) };
-    }
-    if hop.code == HOP_LOCAL {
-        keep_addresses(packet, &mut hop);
     }
     // SAFETY: the server is a valid map value.
     let outer = outer_header(Tag(tag), unsafe { (*server).family } == 6);
@@ -180,17 +172,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         env.count(why);
         return Verdict::DROP;
     }
-    match hop.code {
-        HOP_KNOWN => Verdict::redirect(hop.ifindex),
-        HOP_NEIGHBOUR => {
-            let verdict = packet.send_to_neighbour(hop.ifindex, hop.family == 6, &hop.neighbour);
-            if verdict == Verdict::DROP {
-                env.count(Counter::DropNoNeighbour);
-            }
-            verdict
-        }
-        _ => Verdict::PASS,
-    }
+    next_hop::send(packet, env, &hop)
 }
 
 /// Tells the sender of a packet why it cannot go on. The kernel's IPVS sees its own host send the
@@ -221,20 +203,6 @@ unsafe fn tell<F: Family, P: Packet, E: Env>(
     verdict
 }
 
-/// Makes the frame's addresses those of the hop: after XDP the kernel takes only frames that are
-/// addressed to it.
-#[inline(always)]
-fn keep_addresses<P: Packet>(packet: &P, hop: &mut Hop) {
-    let (start, end) = packet.bounds();
-    if start + ethernet::HEADER <= end {
-        // SAFETY: the Ethernet header was compared with the end.
-        unsafe {
-            hop.mac0 = load64(start);
-            hop.mac1 = load32(start + 8);
-        }
-    }
-}
-
 /// Rewrites the packet by the entry's recipe; else the reason why the packet is dropped.
 ///
 /// # Safety
@@ -250,19 +218,10 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
     hop: &Hop,
 ) -> Result<(), Counter> {
     let done = match Tag(tag).method() {
-        Method::DIRECT => rewrite::forward::<F, P>(packet, hop),
-        Method::TUNNEL => {
-            // SAFETY: the caller vouches for the server.
-            let outer = unsafe {
-                Outer {
-                    source: &(*server).tunnel_source,
-                    destination: &(*server).address,
-                    ipv6: (*server).family == 6,
-                    identification: low16(env.random()),
-                }
-            };
-            rewrite::encapsulate::<F, P>(packet, &outer, flow.length, hop)
-        }
+        // SAFETY: the caller vouches for the server.
+        Method::DIRECT | Method::TUNNEL => unsafe {
+            pass_on::<F, P, E>(packet, env, flow, tag, server, hop)
+        },
         _ => {
             // SAFETY: the caller vouches for the entry.
             let (recipe, deltas) = unsafe { (F::recipe(entry), F::entry_deltas(entry)) };
@@ -280,6 +239,34 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
     } else {
         Err(Counter::DropHeadroom)
     }
+}
+
+/// Sends a packet of DR or TUN on, its addresses as they are.
+///
+/// # Safety
+/// `server` must be a valid map value.
+#[inline(always)]
+pub(crate) unsafe fn pass_on<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+    tag: u64,
+    server: *const RealServer,
+    hop: &Hop,
+) -> bool {
+    if Tag(tag).method() == Method::DIRECT {
+        return rewrite::forward::<F, P>(packet, hop);
+    }
+    // SAFETY: the caller vouches for the server.
+    let outer = unsafe {
+        Outer {
+            source: &(*server).tunnel_source,
+            destination: &(*server).address,
+            ipv6: (*server).family == 6,
+            identification: low16(env.random()),
+        }
+    };
+    rewrite::encapsulate::<F, P>(packet, &outer, flow.length, hop)
 }
 
 /// Steps the state of a connection by a packet, and moves it between the real server's active and

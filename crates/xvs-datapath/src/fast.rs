@@ -22,13 +22,26 @@ use crate::{
 pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     let (start, end) = packet.bounds();
     let mut flow = Flow::default();
-    if !parse::parse(start, end, &mut flow) || !may_be_ours(env, &flow) {
+    if !parse::parse(start, end, &mut flow) {
+        return other(start, end);
+    }
+    if !may_be_ours(env, &flow) {
         return Verdict::PASS;
     }
     if flow.ipv6 {
         established::<V6, P, E>(packet, env, &flow)
     } else {
         established::<V4, P, E>(packet, env, &flow)
+    }
+}
+
+/// What becomes of a packet that the parser does not know.
+#[inline(always)]
+fn other(start: usize, end: usize) -> Verdict {
+    if parse::is_icmp(start, end) {
+        Verdict::RELATED
+    } else {
+        Verdict::PASS
     }
 }
 

@@ -26,11 +26,13 @@ mod packet;
 mod parse;
 mod persistence;
 mod port;
+pub mod related;
 mod reuse;
 mod rewrite;
 pub mod scheduler;
 mod service;
 pub mod state;
+mod sum;
 pub mod table;
 mod verdict;
 

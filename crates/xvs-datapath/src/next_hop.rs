@@ -4,10 +4,13 @@
 //! known: it takes the one that user space keeps for the real server, else asks the kernel's routing
 //! table, and notes what it learned in the entry.
 
+use xvs_wire::ethernet;
+
 use crate::{
-    Env, Fib, Packet,
+    Env, Fib, Packet, Verdict,
     abi::{Address, Counter, HopKey, HopKind, Method, NextHop, RealServer, Settings, Tag, Tuple},
-    memory::opaque,
+    admission,
+    memory::{load32, load64, opaque},
     packet::FibAnswer,
     table::Family,
 };
@@ -178,6 +181,56 @@ unsafe fn ask<F: Family, P: Packet, E: Env>(
             HOP_NONE
         }
     };
+}
+
+/// Makes a resolved hop one to send to: [`Verdict::ONWARD`], or what becomes of the packet instead.
+#[inline(always)]
+pub(crate) fn settle<P: Packet, E: Env>(packet: &P, env: &E, hop: &mut Hop) -> Verdict {
+    if hop.code == HOP_NEIGHBOUR && !P::RESOLVES {
+        if admission::is_alone(packet, env) {
+            // The daemon has the kernel resolve it; the client sends again.
+            env.count(Counter::DropNoNeighbour);
+            return Verdict::DROP;
+        }
+        // The companion at the other hook lets the kernel resolve it.
+        return Verdict::PASS;
+    }
+    if hop.code == HOP_LOCAL {
+        keep_addresses(packet, hop);
+    } else if hop.code != HOP_KNOWN && hop.code != HOP_NEIGHBOUR {
+        return Verdict::DROP;
+    }
+    Verdict::ONWARD
+}
+
+/// Makes the frame's addresses those of the hop: after XDP the kernel takes only frames that are
+/// addressed to it.
+#[inline(always)]
+fn keep_addresses<P: Packet>(packet: &P, hop: &mut Hop) {
+    let (start, end) = packet.bounds();
+    if start + ethernet::HEADER <= end {
+        // SAFETY: the Ethernet header was compared with the end.
+        unsafe {
+            hop.mac0 = load64(start);
+            hop.mac1 = load32(start + 8);
+        }
+    }
+}
+
+/// Sends a rewritten packet to its settled hop.
+#[inline(always)]
+pub(crate) fn send<P: Packet, E: Env>(packet: &mut P, env: &E, hop: &Hop) -> Verdict {
+    match hop.code {
+        HOP_KNOWN => Verdict::redirect(hop.ifindex),
+        HOP_NEIGHBOUR => {
+            let verdict = packet.send_to_neighbour(hop.ifindex, hop.family == 6, &hop.neighbour);
+            if verdict == Verdict::DROP {
+                env.count(Counter::DropNoNeighbour);
+            }
+            verdict
+        }
+        _ => Verdict::PASS,
+    }
 }
 
 #[inline(always)]

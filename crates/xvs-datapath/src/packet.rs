@@ -76,8 +76,8 @@ pub trait Packet {
     /// Makes the first `length` bytes directly readable, as far as the packet is that long.
     fn pull(&mut self, length: u32);
 
-    /// The partial sum (32 bits, not folded) of the `length` bytes at `offset`, at most 512 and a
-    /// multiple of 4.
+    /// The partial sum (32 bits, not folded) of the `length` bytes at `offset`, 1 to 512; the rest of
+    /// the last word counts as zero. 0 where there are not as many.
     fn sum(&mut self, offset: u32, length: u32) -> u32;
 
     /// Asks the kernel's routing table; the answer's neighbour replaces `query.destination`.

@@ -61,6 +61,23 @@ pub(crate) fn parse(start: usize, end: usize, flow: &mut Flow) -> bool {
     l4(ip + ipv6::HEADER, end, flow)
 }
 
+/// Whether the frame may be an ICMP or ICMPv6 message.
+#[inline(always)]
+pub(crate) fn is_icmp(start: usize, end: usize) -> bool {
+    let ip = start + ethernet::HEADER;
+    if ip + ipv4::HEADER > end {
+        return false;
+    }
+    // SAFETY: Ethernet and 20 more bytes were compared with the end.
+    unsafe {
+        match u16::from_be(load16(start + ethernet::TYPE)) {
+            ethernet::TYPE_IPV4 => load8(ip + ipv4::PROTOCOL) == ipv4::PROTOCOL_ICMP,
+            ethernet::TYPE_IPV6 => load8(ip + ipv6::NEXT_HEADER) == ipv4::PROTOCOL_ICMPV6,
+            _ => false,
+        }
+    }
+}
+
 #[inline(always)]
 fn l4(l4: usize, end: usize, flow: &mut Flow) -> bool {
     if flow.protocol == ipv4::PROTOCOL_TCP {

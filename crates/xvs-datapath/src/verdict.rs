@@ -24,6 +24,10 @@ impl Verdict {
     pub const NEIGHBOUR: Self = Self(5);
     /// No real server: run [`refuse`](crate::open::refuse).
     pub const REFUSE: Self = Self(8);
+    /// An ICMP error that may be about a known connection: run [`related`](crate::related).
+    pub const RELATED: Self = Self(9);
+    /// Not decided yet: the packet may go on.
+    pub(crate) const ONWARD: Self = Self(10);
     const REDIRECT: u64 = 6;
 
     /// Out by link `ifindex`.

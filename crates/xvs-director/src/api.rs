@@ -3,18 +3,22 @@
 
 use std::{sync::Arc, time::Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use xvs_control::{
     Director,
     wire::{
-        Batch, BatchOutcome, Code, ConnectionPage, ConnectionQuery, HookSetting, InterfaceSetting,
+        Batch, BatchOutcome, ChecksStatus, Code, ConfigurationPlan, ConfigurationRequest,
+        ConfigurationStatus, ConnectionPage, ConnectionQuery, Event, HookSetting, InterfaceSetting,
         LinkStatus, Problem, Status, StopRequest, TableFill,
     },
 };
 use xvs_dataplane::{Atomicity, ConnectionFilter, TableStatus};
-use xvs_types::{Endpoint, Settings, SyncDaemon, Timeouts, VirtualServerListing};
+use xvs_types::{Endpoint, ServerScope, Settings, SyncDaemon, Timeouts, VirtualServerListing};
 
 use crate::{
+    checks::ChecksThread,
+    configuration::Control,
+    events::Events,
     network::{Network, Placement},
     state::{State, StateError},
     worker::{Ended, Worker},
@@ -36,6 +40,9 @@ pub(crate) struct Identity {
 pub(crate) struct Api {
     pub(crate) worker: Worker,
     pub(crate) network: Network,
+    pub(crate) checks: ChecksThread,
+    pub(crate) configuration: Control,
+    pub(crate) events: Events,
     pub(crate) identity: Arc<Identity>,
     pub(crate) stop: mpsc::Sender<StopRequest>,
 }
@@ -83,6 +90,7 @@ impl Director for Api {
             .collect();
         let mut warnings = self.identity.warnings.clone();
         warnings.extend(report.warnings);
+        warnings.extend(self.configuration.status().warnings);
         Ok(Status {
             instance: self.identity.instance.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -104,10 +112,13 @@ impl Director for Api {
         })
     }
 
-    async fn virtual_servers(&self) -> Result<Vec<VirtualServerListing>, Problem> {
+    async fn virtual_servers(
+        &self,
+        scope: ServerScope,
+    ) -> Result<Vec<VirtualServerListing>, Problem> {
         Ok(self
             .worker
-            .call(|keeper| keeper.dataplane().virtual_servers())
+            .call(move |keeper| keeper.dataplane().list(&scope))
             .await?)
     }
 
@@ -223,6 +234,40 @@ impl Director for Api {
         placement.interfaces = setting.interfaces;
         self.set_placement(placement).await?;
         self.interfaces().await
+    }
+
+    async fn checks(&self) -> Result<ChecksStatus, Problem> {
+        Ok(self.checks.status().await?)
+    }
+
+    fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.listen()
+    }
+
+    async fn configuration(&self) -> Result<ConfigurationStatus, Problem> {
+        Ok(self.configuration.status())
+    }
+
+    async fn apply_configuration(
+        &self,
+        request: ConfigurationRequest,
+    ) -> Result<ConfigurationStatus, Problem> {
+        self.configuration.apply(request).await
+    }
+
+    async fn confirm_configuration(&self) -> Result<ConfigurationStatus, Problem> {
+        self.configuration.confirm().await
+    }
+
+    async fn plan_configuration(
+        &self,
+        request: ConfigurationRequest,
+    ) -> Result<ConfigurationPlan, Problem> {
+        self.configuration.plan(request).await
+    }
+
+    async fn reload_configuration(&self) -> Result<ConfigurationStatus, Problem> {
+        self.configuration.reload().await
     }
 
     async fn stop(&self, request: StopRequest) -> Result<(), Problem> {

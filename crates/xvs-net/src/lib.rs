@@ -17,11 +17,13 @@ mod firewall;
 mod hook;
 mod host;
 mod links;
+mod macvlan;
 mod neighbours;
 mod netns;
 mod routes;
 mod sysctl;
 mod types;
+mod vrrp;
 mod watch;
 
 pub use addresses::{AddressScope, AddressSpec, Change};
@@ -42,4 +44,5 @@ pub use types::{
     LinkAddress, LinkInfo, Mac, Neighbour, NeighbourKey, NeighbourState, Prefix, RouteAnswer,
     RouteEntry,
 };
+pub use vrrp::{VrrpProtocol, VrrpSocket, VrrpSocketError};
 pub use watch::{WatchError, Watcher};

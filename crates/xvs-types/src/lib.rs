@@ -23,7 +23,7 @@ pub use endpoint::{Endpoint, ParseEndpointError};
 pub use family::{Family, Protocol};
 pub use listing::{
     ConnectionListing, ConnectionState, Counters, EffectiveMethod, Rates, RealServerListing,
-    VirtualServerListing,
+    ServerScope, VirtualServerListing,
 };
 pub use op::{Op, OpError};
 pub use persistence::{Persistence, PersistenceEngine, PersistenceMask};

@@ -87,19 +87,19 @@ impl Vrrp {
         vrrp
     }
 
-    /// Tells that a predecessor was master of these virtual routers `age` ago, and left their
+    /// Tells that a predecessor was master of these virtual routers, each so long ago, and left their
     /// addresses in place. To be called right after [`Vrrp::new`].
     ///
     /// They become master at once when their interface is reported, if no backup can have given up
     /// waiting: within the missed advertisements of their own setting, without the skew. Later they
-    /// begin as every other, and the addresses are released. `age` counts from the last
+    /// begin as every other, and the addresses are released. The time counts from the router's last
     /// advertisement, on a clock that does not step.
-    pub fn resume_master(&mut self, now: Instant, age: Duration, resume: &[Resume]) {
+    pub fn resume_master(&mut self, now: Instant, resume: &[(Resume, Duration)]) {
         self.resume = resume
             .iter()
-            .map(|resume| {
+            .map(|(resume, age)| {
                 let window = ResumeWindow {
-                    age,
+                    age: *age,
                     told_at: now,
                     sequence: resume.sequence.saturating_add(SEQUENCE_RESERVE),
                 };
@@ -206,6 +206,16 @@ impl Vrrp {
                 router: router.config.name.clone(),
                 sequence: router.sender.sequence,
             })
+    }
+
+    /// The same for one virtual router; none unless it is master.
+    #[must_use]
+    pub fn snapshot_of(&self, router: &str) -> Option<Resume> {
+        let router = self.routers.get(self.find(router)?)?;
+        (router.state == State::Master).then(|| Resume {
+            router: router.config.name.clone(),
+            sequence: router.sender.sequence,
+        })
     }
 
     /// The other members of a router's unit.

@@ -34,6 +34,8 @@ pub const FRAGMENT: usize = 6;
 pub const DONT_FRAGMENT: u16 = 0x4000;
 /// "More fragments" and the fragment offset in the flags word.
 pub const FRAGMENT_MASK: u16 = 0x3fff;
+/// The fragment offset alone in the flags word, in units of eight bytes.
+pub const OFFSET_MASK: u16 = 0x1fff;
 /// Offset of the time to live.
 pub const TTL: usize = 8;
 /// Offset of the protocol.

@@ -5,9 +5,11 @@
 //! Data goes to stdout, messages to stderr. The exit status of `xvs` is 0 when it was done, 1 when
 //! it could not be or is not so, 2 when the command line is wrong.
 
+mod checks;
 mod configuration;
 mod connections;
 mod drain;
+mod events;
 mod faces;
 mod hook;
 mod host;
@@ -42,6 +44,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Put a keepalived.conf into force, for good or until it is not confirmed in time
+    Apply(configuration::change::Apply),
     /// Check a keepalived.conf: exit status 0 when a daemon would start with it
     Check(configuration::check::Check),
     /// Print a completion script for a shell
@@ -49,12 +53,16 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Keep the configuration that `xvs apply --confirm` put into force
+    Confirm(target::Target),
     /// List, count and end connections
     #[command(subcommand, visible_alias = "connection")]
     Conn(connections::Command),
     /// What the director's host needs around the datapath: VIP, forwarding, redirects
     #[command(subcommand)]
     Director(xvs_host::DirectorCommand),
+    /// What happens, as it happens: checks, servers that come and go, configurations
+    Events(target::Target),
     /// Where on its links the datapath runs
     #[command(subcommand)]
     Hook(hook::Command),
@@ -75,7 +83,7 @@ enum Command {
     Keepalived(faces::Arguments),
     /// Experiments in network namespaces: real servers, real clients, and the packets between
     Lab(xvs_lab::LabArgs),
-    /// What a keepalived.conf would change in the rules of the daemon, were every check to succeed
+    /// What a keepalived.conf would change in the daemon, and what becomes of live connections
     Plan(configuration::plan::Plan),
     /// What a real server's host needs: VIP, ARP, decapsulation, clients' addresses
     #[command(subcommand)]
@@ -83,9 +91,11 @@ enum Command {
     /// Real servers behind a virtual server
     #[command(subcommand)]
     Rs(real_servers::Command),
+    /// Read the file of the configuration again; an error leaves everything as it is
+    Reload(target::Target),
     /// Run the daemon in the foreground
     Run(run::Arguments),
-    /// What the daemon does: links, hooks, tables, drops, warnings
+    /// What the daemon does: links, hooks, tables, drops, checks, warnings
     Status(target::Target),
     /// End the daemon
     Stop(stop::Arguments),
@@ -106,10 +116,13 @@ fn main() -> ExitCode {
         return faces::run(face, &name, arguments.collect());
     }
     match Cli::parse().command {
+        Command::Apply(apply) => finish(configuration::change::apply(&apply)),
         Command::Check(check) => finish_with(configuration::check::run(&check)),
         Command::Completions { shell } => finish(completions(shell)),
+        Command::Confirm(target) => finish(configuration::change::confirm(&target)),
         Command::Conn(command) => finish(connections::run(command)),
         Command::Director(command) => finish_with(host::director(&command)),
+        Command::Events(target) => finish(events::run(&target)),
         Command::Hook(command) => finish(hook::run(command)),
         Command::Interface(command) => finish(interface::run(command)),
         Command::Ipvsadm(arguments) => arguments.run(Face::Ipvsadm),
@@ -119,6 +132,7 @@ fn main() -> ExitCode {
         Command::Lab(arguments) => xvs_lab::run(&arguments.command),
         Command::Plan(plan) => finish_with(configuration::plan::run(&plan)),
         Command::Realserver(command) => finish_with(host::realserver(&command)),
+        Command::Reload(target) => finish(configuration::change::reload(&target)),
         Command::Rs(command) => finish(real_servers::run(command)),
         Command::Run(arguments) => finish(run::run(arguments)),
         Command::Status(target) => finish(status::run(&target)),

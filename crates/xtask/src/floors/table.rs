@@ -31,6 +31,7 @@ pub(super) const ROWS: &[Row] = &[
     row("xvs-objects", 0),
     row("xvs-types", 0),
     row("xvs-wire", 0),
+    row("xvs-bfd", 1),
     row("xvs-check", 1),
     row("xvs-conf", 1),
     limited("xvs-datapath", 1, &["xvs-wire"]),
@@ -39,10 +40,13 @@ pub(super) const ROWS: &[Row] = &[
     row("xvs-control", 2),
     row("xvs-dataplane", 2),
     row("xvs-net", 2),
-    row("xvs-notify", 2),
-    row("xvs-probe", 2),
+    beside("xvs-notify", 2, &["xvs-process"]),
+    beside("xvs-probe", 2, &["xvs-process"]),
+    row("xvs-process", 2),
     row("xvs-slow", 2),
     limited("xvs-ebpf", 2, &["xvs-datapath", "xvs-wire"]),
+    row("xvs-bench", 3),
+    row("xvs-conformance", 3),
     row("xvs-director", 3),
     row("xvs-host", 3),
     row("xvs-lab", 3),
@@ -58,7 +62,7 @@ pub(super) const ROWS: &[Row] = &[
 pub(super) const RESTRICTED: &[Restricted] = &[
     Restricted {
         name: "aya",
-        to: Allowed::To(&["xtask", "xvs-dataplane", "xvs-host"]),
+        to: Allowed::To(&["xtask", "xvs-bench", "xvs-dataplane", "xvs-host"]),
     },
     Restricted {
         name: "aya-ebpf",
@@ -108,6 +112,15 @@ const fn row(name: &'static str, floor: u8) -> Row {
         name,
         floor,
         beside: &[],
+        only: None,
+    }
+}
+
+const fn beside(name: &'static str, floor: u8, beside: &'static [&'static str]) -> Row {
+    Row {
+        name,
+        floor,
+        beside,
         only: None,
     }
 }

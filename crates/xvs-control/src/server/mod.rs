@@ -9,6 +9,7 @@
 //! bytes of a body, seconds of a whole connection. A peer that stalls costs its own connection only.
 
 mod bind;
+mod configuration;
 mod listing;
 mod openapi;
 mod peer;

@@ -52,7 +52,7 @@ pub(super) fn document() -> Value {
             },
             "/v1/version": { "get": operation("Versions of the daemon and the API", "Version", &[]) },
             "/v1/virtual-servers": {
-                "get": operation("Virtual and real servers with counts", "array of VirtualServerListing", &[]),
+                "get": operation("Virtual and real servers with counts", "array of VirtualServerListing", &servers()),
             },
         },
         "components": {
@@ -90,6 +90,28 @@ fn with_body(summary: &str, body: &str, answer: &str) -> Value {
         "content": { "application/json": { "schema": schemas::named(body) } },
     });
     operation
+}
+
+fn servers() -> Vec<Value> {
+    vec![
+        parameter(
+            "counters",
+            "boolean",
+            "false leaves out `counters` and `rates`, half of the answer",
+        ),
+        parameter("family", "string", "with `mark`: `ipv4` or `ipv6`"),
+        parameter(
+            "mark",
+            "integer",
+            "only the virtual server of this firewall mark",
+        ),
+        parameter("proto", "string", "with `vip`: `tcp`, `udp` or `sctp`"),
+        parameter(
+            "vip",
+            "string",
+            "only the virtual server with this address and port",
+        ),
+    ]
 }
 
 fn filters(with_limit: bool) -> Vec<Value> {

@@ -15,12 +15,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use xvs_types::{Op, Timeouts};
 
-use super::{listing, openapi, peer::Caller};
+use super::{configuration, listing, openapi, peer::Caller};
 use crate::{
     Director,
     wire::{
-        API_VERSION, Batch, Code, ConnectionCount, ConnectionQuery, Problem, SettingChanges,
-        SettingListing, Version,
+        API_VERSION, Batch, Code, ConnectionCount, ConnectionQuery, Problem, ServerQuery,
+        SettingChanges, SettingListing, Version, WithoutCounters,
     },
 };
 
@@ -29,7 +29,7 @@ const BODY_BYTES: usize = 64 * 1024 * 1024;
 /// Time from the head of a request to the head of its answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-type Answer = Result<Response, Problem>;
+pub(super) type Answer = Result<Response, Problem>;
 
 /// All routes, driving `director`.
 pub(super) fn router<D: Director>(director: D) -> Router {
@@ -50,6 +50,7 @@ pub(super) fn router<D: Director>(director: D) -> Router {
         .route("/v1/timeouts", get(timeouts::<D>).put(set_timeouts::<D>))
         .route("/v1/version", get(version))
         .route("/v1/virtual-servers", get(virtual_servers::<D>))
+        .merge(configuration::router())
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn(guard))
@@ -212,8 +213,19 @@ async fn version() -> Answer {
     .await
 }
 
-async fn virtual_servers<D: Director>(State(director): State<D>) -> Answer {
-    json(director.virtual_servers()).await
+async fn virtual_servers<D: Director>(
+    State(director): State<D>,
+    query: Result<Query<ServerQuery>, QueryRejection>,
+) -> Answer {
+    let Query(query) =
+        query.map_err(|rejection| Problem::new(Code::BadRequest, rejection.body_text()))?;
+    let scope = query.scope()?;
+    let found = director.virtual_servers(scope).await?;
+    if scope.counters {
+        written(&found)
+    } else {
+        written(&WithoutCounters(&found))
+    }
 }
 
 async fn no_such_route(request: Request) -> Problem {
@@ -237,9 +249,9 @@ async fn no_such_method(request: Request) -> Problem {
 }
 
 /// The body of a request, or why it could not be read: it may be above the limit.
-type BodyResult = Result<Bytes, axum::extract::rejection::BytesRejection>;
+pub(super) type BodyResult = Result<Bytes, axum::extract::rejection::BytesRejection>;
 
-fn parsed<T: DeserializeOwned>(body: BodyResult) -> Result<T, Problem> {
+pub(super) fn parsed<T: DeserializeOwned>(body: BodyResult) -> Result<T, Problem> {
     let bytes = body.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             too_large()
@@ -279,9 +291,12 @@ fn unlimited(query: ConnectionQuery) -> Result<ConnectionQuery, Problem> {
     }
 }
 
-async fn json<T: Serialize>(answer: impl Future<Output = Result<T, Problem>>) -> Answer {
-    let answer = answer.await?;
-    let text = serde_json::to_vec(&answer).map_err(|error| {
+pub(super) async fn json<T: Serialize>(answer: impl Future<Output = Result<T, Problem>>) -> Answer {
+    written(&answer.await?)
+}
+
+fn written<T: Serialize>(answer: &T) -> Answer {
+    let text = serde_json::to_vec(answer).map_err(|error| {
         Problem::new(Code::Internal, format!("cannot write the answer: {error}"))
     })?;
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())

@@ -54,6 +54,8 @@ counters! {
     DropCollision = 12, "reply_collision";
     /// A map that must be there is not.
     DropInternal = 13, "internal";
+    /// An ICMP error about a known connection with a wrong checksum.
+    DropIcmpChecksum = 20, "icmp_checksum";
     /// A new connection that `drop_packet` took.
     DropDefence = 14, "drop_packet";
     /// Connections opened.
@@ -80,4 +82,6 @@ counters! {
     Reused = 42, "reused";
     /// ICMP errors sent.
     IcmpSent = 43, "icmp_sent";
+    /// ICMP errors about known connections passed on to client or real server.
+    IcmpRelated = 52, "icmp_related";
 }

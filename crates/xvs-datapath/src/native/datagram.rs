@@ -196,7 +196,7 @@ impl Datagram {
         self.frame(source, &packet)
     }
 
-    fn frame(&self, ip: IpAddr, packet: &[u8]) -> Vec<u8> {
+    pub(super) fn frame(&self, ip: IpAddr, packet: &[u8]) -> Vec<u8> {
         let kind: u16 = if ip.is_ipv6() { 0x86dd } else { 0x0800 };
         [
             &self.mac_to[..],
@@ -207,7 +207,14 @@ impl Datagram {
         .concat()
     }
 
-    fn ip_header(&self, from: IpAddr, to: IpAddr, next: u8, length: usize, class: u8) -> Vec<u8> {
+    pub(super) fn ip_header(
+        &self,
+        from: IpAddr,
+        to: IpAddr,
+        next: u8,
+        length: usize,
+        class: u8,
+    ) -> Vec<u8> {
         let payload = u16::try_from(length).expect("a packet has at most 65,535 bytes");
         match (from, to) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
@@ -269,47 +276,6 @@ impl Datagram {
         }
         bytes
     }
-}
-
-/// The ICMP error about `frame` that the director sends back: type, code and the second word by the
-/// family of the frame; as much of the frame as fits 576 or 1,280 bytes.
-///
-/// # Panics
-/// When `frame` is no IP packet.
-#[must_use]
-pub fn icmp_error(frame: &[u8], kind: u8, code: u8, value: u32) -> Vec<u8> {
-    let v6 = frame[12..14] == [0x86, 0xdd];
-    let packet = &frame[14..];
-    let (from, to, most) = if v6 {
-        (octets16(&packet[24..40]), octets16(&packet[8..24]), 1232)
-    } else {
-        (octets4(&packet[16..20]), octets4(&packet[12..16]), 548)
-    };
-    let mut message = vec![kind, code, 0, 0];
-    message.extend(value.to_be_bytes());
-    message.extend(&packet[..packet.len().min(most)]);
-    let next = if v6 {
-        ipv4::PROTOCOL_ICMPV6
-    } else {
-        ipv4::PROTOCOL_ICMP
-    };
-    let partial = if v6 {
-        pseudo(from, to, next, &message)
-    } else {
-        0
-    };
-    let sum = checksum::finish(&message, partial).to_ne_bytes();
-    message[2..4].copy_from_slice(&sum);
-    let mac = |range: std::ops::Range<usize>| -> [u8; 6] {
-        frame[range].try_into().expect("six bytes were taken")
-    };
-    let header = Datagram::tcp("0.0.0.0:0", "0.0.0.0:0", 0)
-        .may_fragment()
-        .macs(mac(6..12), mac(0..6));
-    let class = if v6 { 0 } else { 0xc0 };
-    let mut answer = header.ip_header(from, to, next, message.len(), class);
-    answer.extend(message);
-    header.frame(from, &answer)
 }
 
 /// An address as it lies in a packet.

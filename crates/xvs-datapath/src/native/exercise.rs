@@ -4,7 +4,8 @@ use crate::{
     Packet, Verdict,
     abi::Method,
     native::{
-        Buffer, Cpu, Datagram, Frame, Server, Service, World, audit, checksums_are_valid, run,
+        Buffer, Cpu, Datagram, Frame, IcmpError, Server, Service, World, audit,
+        checksums_are_valid, run,
     },
 };
 
@@ -180,11 +181,29 @@ fn frame(record: &[u8; RECORD]) -> Vec<u8> {
         _ => Datagram::tcp(&source, &destination, flags).payload(usize::from(length)),
     };
     let datagram = datagram.ttl(ttl).class(value);
-    let mut bytes = datagram.bytes();
+    let mut bytes = if what & 16 == 0 {
+        datagram.bytes()
+    } else {
+        error_about(&datagram, flags)
+    };
     if let Some(byte) = bytes.get_mut(usize::from(place))
         && place != 0
     {
         *byte = value;
     }
     bytes
+}
+
+/// An ICMP error of some kind about what the sender of `datagram` got.
+fn error_about(datagram: &Datagram, kind: u8) -> Vec<u8> {
+    let turned = Datagram {
+        source: datagram.destination,
+        destination: datagram.source,
+        ..datagram.clone()
+    };
+    IcmpError {
+        ttl: datagram.ttl,
+        ..IcmpError::about(&turned.bytes()[14..]).saying(kind & 15, 0, 1400)
+    }
+    .bytes()
 }

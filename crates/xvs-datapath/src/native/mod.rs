@@ -16,6 +16,7 @@ mod datagram;
 mod exercise;
 mod frame;
 mod hash_map;
+mod icmp_error;
 mod routes;
 mod tables;
 #[cfg(test)]
@@ -26,17 +27,18 @@ mod world;
 pub use audit::audit;
 pub use buffer::{Buffer, Segments};
 pub use cpu::Cpu;
-pub use datagram::{Datagram, address, icmp_error};
+pub use datagram::{Datagram, address};
 pub use exercise::exercise;
 pub use frame::Frame;
 pub use hash_map::HashMap;
+pub use icmp_error::{IcmpError, icmp_error};
 pub use routes::{Route, Routes};
 pub use tables::{Array, Sizes, Tables};
 pub use verify::checksums_are_valid;
 pub use world::{Server, Service, World};
 
 use crate::{
-    Packet, Verdict, carry, fast, open,
+    Packet, Verdict, carry, fast, open, related,
     table::{V4, V6},
 };
 
@@ -54,6 +56,8 @@ pub fn run<P: Packet>(packet: &mut P, cpu: &Cpu) -> Verdict {
             (Verdict::OPEN, true) => open::run::<V6, P, Cpu>(packet, cpu),
             (Verdict::CARRY, false) => carry::run::<V4, P, Cpu>(packet, cpu),
             (Verdict::CARRY, true) => carry::run::<V6, P, Cpu>(packet, cpu),
+            (Verdict::RELATED, false) => related::run::<V4, P, Cpu>(packet, cpu),
+            (Verdict::RELATED, true) => related::run::<V6, P, Cpu>(packet, cpu),
             (Verdict::REFUSE, _) => open::refuse(packet, cpu),
             (done, _) => return done,
         };

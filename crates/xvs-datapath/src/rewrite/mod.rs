@@ -6,10 +6,12 @@
 mod direct;
 mod link;
 mod nat;
+mod related;
 pub(crate) mod toa;
 mod tunnel;
 
 pub(crate) use direct::forward;
 pub(crate) use link::address;
 pub(crate) use nat::translate;
+pub(crate) use related::relate;
 pub(crate) use tunnel::{Outer, encapsulate, overhead};

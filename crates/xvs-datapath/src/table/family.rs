@@ -20,6 +20,10 @@ pub trait Family: Copy {
     const V6: bool;
     /// Length of its IP header.
     const IP_HEADER: usize;
+    /// Offset of the source address in it.
+    const SOURCE: usize;
+    /// Offset of the destination address in it.
+    const DESTINATION: usize;
 
     /// The key of the packet whose IP header is at `ip`.
     ///
@@ -110,6 +114,8 @@ impl Family for V4 {
     type Key = Key4;
     const V6: bool = false;
     const IP_HEADER: usize = ipv4::HEADER;
+    const SOURCE: usize = ipv4::SOURCE;
+    const DESTINATION: usize = ipv4::DESTINATION;
 
     #[inline(always)]
     unsafe fn key(ip: usize) -> Key4 {
@@ -254,6 +260,8 @@ impl Family for V6 {
     type Key = Key6;
     const V6: bool = true;
     const IP_HEADER: usize = ipv6::HEADER;
+    const SOURCE: usize = ipv6::SOURCE;
+    const DESTINATION: usize = ipv6::DESTINATION;
 
     #[inline(always)]
     unsafe fn key(ip: usize) -> Key6 {

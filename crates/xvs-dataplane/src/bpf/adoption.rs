@@ -153,4 +153,4 @@ fn counts_of(found: &RealServer) -> (Counts, u64) {
 
 #[cfg(test)]
 #[path = "adoption/tests.rs"]
-mod tests;
+pub(super) mod tests;

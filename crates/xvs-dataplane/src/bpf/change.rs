@@ -35,6 +35,7 @@ impl Bpf {
                 _ => {}
             }
         }
+        self.ways.rules_changed();
         if let Err(error) = self.bring(&touched) {
             // A limit was met half-way: back to what was there.
             self.rules.take_back(done);
@@ -97,9 +98,14 @@ impl Bpf {
     /// Makes packets of these real servers' connections ask for their way. In large tables the sweep
     /// does it, within the time of a pass.
     pub(super) fn forget_ways(&self, servers: &HashSet<u32>) {
-        if !servers.is_empty() && self.table4.capacity() <= SMALL {
-            self.table4.forget_way(servers);
-            self.table6.forget_way(servers);
+        if self.table4.capacity() > SMALL {
+            return;
+        }
+        let mut servers = servers.clone();
+        servers.retain(|slot| self.servers.has_connections(*slot));
+        if !servers.is_empty() {
+            self.table4.forget_way(&servers);
+            self.table6.forget_way(&servers);
         }
     }
 

@@ -12,7 +12,8 @@ use xvs_datapath::{
 };
 use xvs_types::{
     ConnectionListing, ConnectionState, Counters, EffectiveMethod, Endpoint, ForwardingMethod,
-    Protocol, RealServer, RealServerListing, Rule, VirtualServerId, VirtualServerListing,
+    Protocol, Rates, RealServer, RealServerListing, Rule, ServerScope, VirtualServerId,
+    VirtualServerListing,
 };
 
 use super::{
@@ -27,21 +28,23 @@ use crate::ConnectionFilter;
 const V6_CURSORS: u64 = 1 << 40;
 
 impl Bpf {
-    pub(super) fn list_virtual_servers(
-        &self,
-        live: &StdMap<u32, Live>,
-    ) -> Vec<VirtualServerListing> {
-        self.rules
-            .rules()
+    pub(super) fn list_virtual_servers(&self, scope: &ServerScope) -> Vec<VirtualServerListing> {
+        let rules = match &scope.only {
+            Some(id) => self.rules.rule(id).map_or(&[][..], std::slice::from_ref),
+            None => self.rules.rules(),
+        };
+        // Only what is wanted is looked for in the tables.
+        let live = (scope.counters && !rules.is_empty()).then(|| self.live());
+        rules
             .iter()
-            .filter_map(|rule| self.list_virtual_server(rule, live))
+            .filter_map(|rule| self.list_virtual_server(rule, live.as_ref()))
             .collect()
     }
 
     fn list_virtual_server(
         &self,
         (config, real_servers): &Rule,
-        live: &StdMap<u32, Live>,
+        live: Option<&StdMap<u32, Live>>,
     ) -> Option<VirtualServerListing> {
         let slot = self.servers.slot_of(&config.id)?;
         let real_servers = real_servers
@@ -51,8 +54,8 @@ impl Bpf {
             .collect();
         Some(VirtualServerListing {
             config: config.clone(),
-            counters: self.virtual_counters(slot, live),
-            rates: self.virtual_estimators.rates(slot),
+            counters: live.map_or_else(Counters::default, |live| self.virtual_counters(slot, live)),
+            rates: live.map_or_else(Rates::default, |_| self.virtual_estimators.rates(slot)),
             real_servers,
         })
     }
@@ -62,7 +65,7 @@ impl Bpf {
         virtual_slot: u32,
         id: &VirtualServerId,
         server: &RealServer,
-        live: &StdMap<u32, Live>,
+        live: Option<&StdMap<u32, Live>>,
     ) -> Option<RealServerListing> {
         let slot = self.servers.real_of_rule(virtual_slot, id, server)?;
         let found = self.servers.real_servers.read(slot)?;
@@ -72,8 +75,8 @@ impl Bpf {
             active: found.active,
             inactive: found.inactive,
             persistent: found.persistent,
-            counters: real_counters(slot, &found, live),
-            rates: self.estimators.rates(slot),
+            counters: live.map_or_else(Counters::default, |live| real_counters(slot, &found, live)),
+            rates: live.map_or_else(Rates::default, |_| self.estimators.rates(slot)),
         })
     }
 

@@ -73,7 +73,9 @@ const PINNED: [Shape; 22] = [
 ];
 
 /// The programs behind the fast path, by their place in the stages.
-const STAGES: [&str; 5] = ["open4", "open6", "carry4", "carry6", "refuse"];
+const STAGES: [&str; 7] = [
+    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6",
+];
 
 /// Sizes of the maps that the loader decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,8 @@ mod attach;
 mod bits;
 mod change;
 mod clock;
+#[cfg(test)]
+mod effort;
 mod error;
 mod hops;
 mod kernel_link;
@@ -50,8 +52,8 @@ use xvs_datapath::{
     table::{V4, V6},
 };
 use xvs_types::{
-    ConnectionListing, Op, OpError, RealServer, Rules, SyncDaemon, Timeouts, VirtualServer,
-    VirtualServerListing,
+    ConnectionListing, Op, OpError, RealServer, Rules, ServerScope, SyncDaemon, Timeouts,
+    VirtualServer, VirtualServerListing,
 };
 
 pub use self::error::OpenError;
@@ -296,9 +298,8 @@ impl Dataplane for Bpf {
         self.rules.rules().to_vec()
     }
 
-    fn virtual_servers(&mut self) -> Vec<VirtualServerListing> {
-        let live = self.live();
-        self.list_virtual_servers(&live)
+    fn list(&mut self, scope: &ServerScope) -> Vec<VirtualServerListing> {
+        self.list_virtual_servers(scope)
     }
 
     fn connections(
@@ -374,6 +375,10 @@ impl Dataplane for Bpf {
 
     fn neighbours(&mut self) -> Vec<NeighbourKey> {
         self.ways.hops.neighbours()
+    }
+
+    fn neighbours_changed(&mut self) -> bool {
+        self.ways.hops.have_changed()
     }
 
     fn set_neighbour(&mut self, neighbour: NeighbourKey, resolved: Option<(Mac, Mac)>) {

@@ -109,10 +109,8 @@ impl Feed {
     /// Brings the dataplane up to rules that changed, or to all of them where the host did.
     async fn bring_up(&mut self, all: bool) -> Result<(), Ended> {
         let changes = self.worker.call(super::Keeper::take_changes).await?;
+        self.firewall.follow(&changes);
         let shift = self.footprint.take(changes);
-        if shift.virtual_servers {
-            self.firewall.watch(self.footprint.virtual_servers());
-        }
         let arrived = if all {
             self.footprint.real_servers()
         } else {

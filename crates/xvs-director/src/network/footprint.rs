@@ -66,11 +66,6 @@ impl Footprint {
         self.servers.is_empty()
     }
 
-    /// The virtual servers.
-    pub(super) fn virtual_servers(&self) -> impl Iterator<Item = VirtualServerId> {
-        self.servers.keys().copied()
-    }
-
     /// The addresses of virtual servers, ascending.
     pub(super) fn vips(&self) -> Vec<IpAddr> {
         self.vips.keys().copied().collect()

@@ -531,11 +531,11 @@ fn a_stop_that_keeps_the_addresses_says_nothing_on_the_link() {
 fn restarted(age: Duration) -> Bench {
     let configuration = Config::new(vec![config(VI, 51)], vec![]).unwrap();
     let mut bench = Bench::silent(&configuration);
-    let resume = [Resume {
+    let resume = Resume {
         router: name(VI),
         sequence: 0,
-    }];
-    bench.vrrp.resume_master(bench.now, age, &resume);
+    };
+    bench.vrrp.resume_master(bench.now, &[(resume, age)]);
     bench.pass(ms(50));
     bench.link(UP);
     bench

@@ -144,16 +144,19 @@ fn the_winner_of_a_conflict_announces_for_its_group_too() {
 
 #[test]
 fn a_group_resumes_whole_or_not_at_all() {
-    let resume = |router: &str| Resume {
-        router: router.into(),
-        sequence: 0,
+    let resume = |router: &str| {
+        let resume = Resume {
+            router: router.into(),
+            sequence: 0,
+        };
+        (resume, ms(100))
     };
     for (noted, state) in [
         (vec![resume("VI_1"), resume("VI_2")], State::Master),
         (vec![resume("VI_1")], State::Backup),
     ] {
         let mut bench = Bench::silent(&group(vec![]));
-        bench.vrrp.resume_master(bench.now, ms(100), &noted);
+        bench.vrrp.resume_master(bench.now, &noted);
         bench.link(UP);
         assert_eq!(states(&bench), [state, state]);
     }

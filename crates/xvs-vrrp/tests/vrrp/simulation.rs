@@ -524,7 +524,7 @@ impl Simulation {
         self.disturbed();
         let who = self.dice.index(self.directors.len());
         if !self.directors[who].alive {
-            self.restart(who, Duration::ZERO, &[]);
+            self.restart(who, &[]);
             return;
         }
         match self.dice.below(12) {
@@ -602,13 +602,17 @@ impl Simulation {
             let tenths = u32::try_from(self.dice.below(40)).unwrap();
             let age = self.rules.greatest_interval() * tenths / 10;
             self.run_until(self.now + age);
-            let resume: Vec<Resume> = self.directors[who].vrrp.snapshot().collect();
-            self.resumed += u64::from(self.restart(who, age, &resume));
+            let resume: Vec<_> = self.directors[who]
+                .vrrp
+                .snapshot()
+                .map(|resume| (resume, age))
+                .collect();
+            self.resumed += u64::from(self.restart(who, &resume));
         }
     }
 
     /// A new process on the same host, told what was noted `age` ago; whether it went on as master.
-    fn restart(&mut self, who: usize, age: Duration, resume: &[Resume]) -> bool {
+    fn restart(&mut self, who: usize, resume: &[(Resume, Duration)]) -> bool {
         let fresh = self.boot(who);
         let old = &self.directors[who];
         self.directors[who] = Director {
@@ -619,9 +623,7 @@ impl Simulation {
             holds: old.holds.clone(),
             ..fresh
         };
-        self.directors[who]
-            .vrrp
-            .resume_master(self.now, age, resume);
+        self.directors[who].vrrp.resume_master(self.now, resume);
         self.disturbed();
         self.report(who);
         self.directors[who].masters().count() > 0
@@ -647,7 +649,7 @@ impl Simulation {
         self.heal();
         for who in 0..self.directors.len() {
             if !self.directors[who].alive {
-                self.restart(who, Duration::ZERO, &[]);
+                self.restart(who, &[]);
             }
             self.directors[who].link_up = true;
             self.directors[who].fatal_up = true;

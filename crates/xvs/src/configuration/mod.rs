@@ -1,14 +1,16 @@
-//! What is done with a keepalived.conf without a daemon of its own: check it, plan it.
+//! What is done with a keepalived.conf on the command line: check it, plan it, put it into force.
 //!
-//! What a file means is `xvs-conf`'s; here it gets this host's files and facts, and its findings get
-//! a stream and an exit status.
+//! What a file means is `xvs-conf`'s, and what this host is to it `xvs-director`'s; here its findings
+//! get a stream and an exit status.
 
+pub(crate) mod change;
 pub(crate) mod check;
-pub(crate) mod host;
 pub(crate) mod plan;
 
 use anyhow::Context;
-use xvs_conf::{Outcome, Severity, Stance};
+use xvs_conf::{Outcome, Stance};
+use xvs_director::Parts;
+pub(crate) use xvs_director::{Source, counted};
 
 /// Reads `file` on this host.
 ///
@@ -19,30 +21,20 @@ pub(crate) fn read(
     config_id: Option<String>,
     stance: Stance,
 ) -> anyhow::Result<Outcome> {
-    let host = host::ThisHost::new(config_id).context("list the network interfaces")?;
-    Ok(xvs_conf::parse(file, &host::Disk, &host, stance))
+    let source = Source {
+        file: file.to_owned(),
+        config_id,
+        stance,
+        parts: Parts::default(),
+    };
+    source.read().context("list the network interfaces")
 }
 
-/// How many findings there are: `2 errors and 1 warning`.
-pub(crate) fn counted(outcome: &Outcome) -> String {
-    let errors = outcome
-        .diagnostics
-        .iter()
-        .filter(|one| one.severity == Severity::Error)
-        .count();
-    let warnings = outcome.diagnostics.len() - errors;
-    let named = |count: usize, name: &str| match count {
-        1 => format!("1 {name}"),
-        _ => format!("{count} {name}s"),
-    };
-    match (errors, warnings) {
-        (0, 0) => "nothing to report".to_owned(),
-        (0, _) => named(warnings, "warning"),
-        (_, 0) => named(errors, "error"),
-        _ => format!(
-            "{} and {}",
-            named(errors, "error"),
-            named(warnings, "warning")
-        ),
+/// The absolute path of `file`, without following links.
+pub(crate) fn absolute(file: &str) -> anyhow::Result<String> {
+    let path = std::path::absolute(file).with_context(|| format!("find `{file}`"))?;
+    match path.into_os_string().into_string() {
+        Ok(path) => Ok(path),
+        Err(path) => anyhow::bail!("the path {path:?} is no UTF-8, which a daemon cannot read"),
     }
 }

@@ -135,9 +135,15 @@ impl Place {
 
     /// Runs `xvs ARGUMENTS`.
     pub(crate) fn xvs(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// `xvs ARGUMENTS`, to be run.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xvs"));
         self.with_environment(&mut command);
-        command.args(arguments).output().unwrap()
+        command.args(arguments);
+        command
     }
 
     /// Runs `xvs ARGUMENTS`, which must succeed without a message, and answers its output.

@@ -9,6 +9,7 @@ mod foreign;
 mod full_nat;
 mod nat;
 mod persistence;
+mod related;
 mod tunnel;
 
 use xvs_wire::checksum;
@@ -68,6 +69,7 @@ pub fn all() -> Vec<Case> {
         full_nat::cases(),
         persistence::cases(),
         answers::cases(),
+        related::cases(),
         foreign::cases(),
     ]
     .into_iter()

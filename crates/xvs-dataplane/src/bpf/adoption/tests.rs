@@ -12,11 +12,11 @@ use super::super::{Bpf, BpfOptions, address::service_key};
 use crate::{Atomicity, Dataplane};
 
 /// A place for pins that is given up at the end, also of a test that fails.
-struct Place(PathBuf);
+pub(in crate::bpf) struct Place(PathBuf);
 
 impl Place {
     /// None, with a printed reason, where the test cannot run; in CI it must.
-    fn new(name: &str) -> Option<Self> {
+    pub(in crate::bpf) fn new(name: &str) -> Option<Self> {
         // SAFETY: the call takes nothing and cannot fail.
         if unsafe { libc::geteuid() } != 0 {
             assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI needs root");
@@ -28,7 +28,7 @@ impl Place {
     }
 
     /// A daemon's dataplane; dropping it is the daemon's death.
-    fn open(&self) -> Bpf {
+    pub(in crate::bpf) fn open(&self) -> Bpf {
         let options = BpfOptions {
             pins: self.0.clone(),
             connections: Some(1024),

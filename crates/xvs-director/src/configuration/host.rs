@@ -27,7 +27,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// The files of this host.
 #[derive(Debug)]
-pub(crate) struct Disk;
+pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
@@ -58,7 +58,7 @@ fn file_error(error: &io::Error) -> FileError {
 
 /// This host at one moment.
 #[derive(Debug)]
-pub(crate) struct ThisHost {
+pub struct ThisHost {
     config_id: Option<String>,
     interfaces: BTreeMap<String, Interface>,
 }
@@ -67,8 +67,9 @@ impl ThisHost {
     /// This host; `config_id` is what `-i` says, if anything.
     ///
     /// # Errors
+    ///
     /// The interfaces cannot be listed.
-    pub(crate) fn new(config_id: Option<String>) -> io::Result<Self> {
+    pub fn new(config_id: Option<String>) -> io::Result<Self> {
         Ok(Self {
             config_id,
             interfaces: interfaces()?,

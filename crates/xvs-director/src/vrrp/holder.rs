@@ -1,0 +1,246 @@
+//! The thread that holds: addresses, virtual MAC interfaces and announcements of virtual routers.
+//!
+//! It does what may have to wait for the kernel's network lock, so that the thread that advertises never
+//! does, and tells that one what the host's interfaces are. What a master holds is compared with what
+//! the host has whenever that changes; what is missing is reported, and the election puts it back.
+
+mod announcing;
+mod links;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Builder,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender},
+};
+use xvs_net::{AddressSpec, Announcer, Changes, Host, LinkAddress, LinkInfo, WatchError, Watcher};
+use xvs_vrrp::{Link, Name};
+
+use super::{
+    Report,
+    elector::{Inbox, Message},
+    plan::{HeldAddress, Plan},
+};
+
+/// How long changes of the host's network are gathered: an interface that goes down is news at once.
+const GATHER: Duration = Duration::from_millis(2);
+/// How long the thread waits before it opens a failed watch anew.
+const REOPEN: Duration = Duration::from_millis(200);
+
+/// Something for the thread to do, in order.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Announce every address of a virtual router, so many times over.
+    Announce { router: Name, rounds: u8 },
+    /// Take off what a virtual router holds.
+    Release { router: Name },
+    /// Go over to another plan; what virtual routers hold follows with [`Task::Take`].
+    Reload(Arc<Plan>),
+    /// Bring to the host what a virtual router holds.
+    Take { router: Name, accept: bool },
+}
+
+/// What the thread is started with.
+pub(super) struct Start {
+    pub(super) plan: Arc<Plan>,
+    pub(super) tasks: UnboundedReceiver<Task>,
+    pub(super) elector: Inbox,
+    pub(super) reports: UnboundedSender<Report>,
+}
+
+/// Runs the thread until nobody has tasks for it any more; what is left to do is done before.
+pub(super) fn run(start: Start) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let host = Host::open().map_err(io::Error::other)?;
+        let watcher = Watcher::open().map_err(io::Error::other)?;
+        let announcer = Announcer::open().map_err(io::Error::other)?;
+        let Start {
+            plan,
+            tasks,
+            elector,
+            reports,
+        } = start;
+        let mut holder = Holder {
+            host,
+            announcer,
+            plan,
+            links: Vec::new(),
+            addresses: Vec::new(),
+            held: BTreeMap::new(),
+            told: BTreeMap::new(),
+            told_vmacs: BTreeMap::new(),
+            made: BTreeSet::new(),
+            elector,
+            reports,
+        };
+        for refused in holder.plan.realtime.apply(1) {
+            holder.trouble(refused.to_string());
+        }
+        holder.serve(tasks, watcher.gathering(GATHER)).await;
+        Ok(())
+    })
+}
+
+struct Holder {
+    host: Host,
+    announcer: Announcer,
+    plan: Arc<Plan>,
+    /// The host's interfaces and their addresses, as last read.
+    links: Vec<LinkInfo>,
+    addresses: Vec<LinkAddress>,
+    /// What each master was given, by its name.
+    held: BTreeMap<Name, Vec<HeldAddress>>,
+    /// What the election was last told of each interface.
+    told: BTreeMap<Name, (Option<u32>, Link)>,
+    told_vmacs: BTreeMap<Name, Option<u32>>,
+    /// Virtual MAC interfaces that this daemon made.
+    made: BTreeSet<Name>,
+    elector: Inbox,
+    reports: UnboundedSender<Report>,
+}
+
+impl Holder {
+    async fn serve(&mut self, mut tasks: UnboundedReceiver<Task>, mut watcher: Watcher) {
+        self.look(&Changes::everything()).await;
+        loop {
+            tokio::select! {
+                biased;
+                task = tasks.recv() => match task {
+                    Some(task) => self.carry_out(task).await,
+                    None => break,
+                },
+                changes = watcher.next() => match changes {
+                    Ok(changes) => self.look(&changes).await,
+                    Err(failure) => watcher = self.reopened(failure).await,
+                },
+            }
+        }
+        self.remove_vmacs().await;
+    }
+
+    async fn carry_out(&mut self, task: Task) {
+        match task {
+            Task::Announce { router, rounds } => self.announce(&router, rounds).await,
+            Task::Release { router } => self.release(&router).await,
+            Task::Reload(plan) => {
+                self.plan = plan;
+                self.look(&Changes::everything()).await;
+            }
+            Task::Take { router, accept } => self.take(&router, accept).await,
+        }
+    }
+
+    /// Brings to the host what `router` holds, and takes off what it held under an earlier plan.
+    async fn take(&mut self, router: &Name, _accept: bool) {
+        let wanted = self
+            .plan
+            .holdings
+            .get(router)
+            .map(|holding| holding.addresses.clone())
+            .unwrap_or_default();
+        let before = self.held.insert(router.clone(), wanted.clone());
+        for address in before.unwrap_or_default() {
+            if !wanted.contains(&address) {
+                self.remove(&address).await;
+            }
+        }
+        for address in &wanted {
+            let Some(spec) = self.spec(address) else {
+                self.trouble(format!(
+                    "({router}) cannot add {}: there is no interface `{}`",
+                    address.address, address.link
+                ));
+                continue;
+            };
+            if let Err(error) = self.host.add_address(&spec).await {
+                self.trouble(format!("({router}) {error}"));
+            }
+        }
+    }
+
+    /// Takes off what `router` holds: what it was given, and what its plan names, for a predecessor may
+    /// have left that.
+    async fn release(&mut self, router: &Name) {
+        let mut addresses = self.held.remove(router).unwrap_or_default();
+        if let Some(holding) = self.plan.holdings.get(router) {
+            addresses.extend(holding.addresses.iter().cloned());
+        }
+        for address in &addresses {
+            self.remove(address).await;
+        }
+    }
+
+    async fn remove(&self, address: &HeldAddress) {
+        // Without its interface it is gone already.
+        if let Some(spec) = self.spec(address)
+            && let Err(error) = self.host.remove_address(&spec).await
+        {
+            self.trouble(error.to_string());
+        }
+    }
+
+    /// Reports masters that lack what they hold, because somebody removed it.
+    fn report_losses(&self) {
+        for (router, held) in &self.held {
+            let lacks = held.iter().any(|address| {
+                let there = |ifindex| {
+                    self.addresses
+                        .iter()
+                        .any(|one| one.ifindex == ifindex && one.address == address.address)
+                };
+                // An interface that is gone or down takes its IPv6 addresses with it: that is a matter
+                // of the interface.
+                let link = self.link(&address.link).filter(|link| link.up);
+                address.tracked && link.is_some_and(|link| !there(link.index))
+            });
+            if lacks {
+                self.tell(Message::Lost(router.clone()));
+            }
+        }
+    }
+
+    fn spec(&self, address: &HeldAddress) -> Option<AddressSpec> {
+        let link = self.link(&address.link)?;
+        Some(AddressSpec {
+            ifindex: link.index,
+            address: address.address,
+            length: address.length,
+            label: address.label.clone(),
+            scope: address.scope,
+            broadcast: address.broadcast,
+            skip_duplicate_detection: true,
+            deprecated: !address.preferred,
+        })
+    }
+
+    fn link(&self, name: &Name) -> Option<&LinkInfo> {
+        self.links.iter().find(|link| link.name == name.as_str())
+    }
+
+    async fn reopened(&mut self, failure: WatchError) -> Watcher {
+        self.trouble(failure.to_string());
+        loop {
+            tokio::time::sleep(REOPEN).await;
+            match Watcher::open() {
+                // Its first summary is everything, so nothing that happened meanwhile is missed.
+                Ok(watcher) => return watcher.gathering(GATHER),
+                Err(error) => self.trouble(error.to_string()),
+            }
+        }
+    }
+
+    fn tell(&self, message: Message) {
+        // A thread that has ended needs to know nothing; this one ends after it.
+        let _running = self.elector.send(message);
+    }
+
+    fn trouble(&self, text: String) {
+        let _nobody_listens = self.reports.send(Report::Trouble(text));
+    }
+}

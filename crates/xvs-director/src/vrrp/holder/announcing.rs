@@ -1,0 +1,53 @@
+//! Announcing the addresses of a master to the hosts and switches of its links.
+
+use std::{net::IpAddr, time::Duration};
+
+use xvs_net::{Announcement, Sysctl};
+use xvs_vrrp::Name;
+
+use super::Holder;
+
+impl Holder {
+    /// Announces every address that `router` holds; a round goes over all of them before the next.
+    pub(super) async fn announce(&self, router: &Name, rounds: u8) {
+        let (Some(held), Some(holding)) = (self.held.get(router), self.plan.holdings.get(router))
+        else {
+            return;
+        };
+        let announcements: Vec<(u32, Announcement, Duration)> = held
+            .iter()
+            .filter_map(|address| {
+                // Links without Ethernet addresses have nobody to tell.
+                let link = self.link(&address.link).filter(|link| link.ethernet)?;
+                let announcement = Announcement {
+                    address: address.address,
+                    mac: link.mac?,
+                    router: address.address.is_ipv6() && forwards(&link.name),
+                };
+                let pause = match address.address {
+                    IpAddr::V4(_) => holding.arp_pause,
+                    IpAddr::V6(_) => holding.advertisement_pause,
+                };
+                Some((link.index, announcement, pause))
+            })
+            .collect();
+        for _round in 0..rounds {
+            for (ifindex, announcement, pause) in &announcements {
+                if let Err(error) = self.announcer.send(*ifindex, announcement) {
+                    self.trouble(format!("({router}) {error}"));
+                }
+                if !pause.is_zero() {
+                    tokio::time::sleep(*pause).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether this host forwards what comes in by the link: hosts drop a default router that says it is
+/// none.
+fn forwards(link: &str) -> bool {
+    Sysctl::ipv6_link(link, "forwarding")
+        .and_then(|sysctl| sysctl.number().ok())
+        .is_some_and(|value| value > 0)
+}

@@ -1,0 +1,104 @@
+//! What the threads of VRRP work from: the election's configuration, and what each virtual router
+//! brings to the host while it is master.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use xvs_net::{AddressScope, Mac};
+use xvs_vrrp::{Config, Name, RouterConfig};
+
+use super::Realtime;
+
+/// All that the threads of VRRP need to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Virtual routers and sync groups.
+    pub config: Config,
+    /// What each virtual router brings to the host.
+    pub holdings: BTreeMap<Name, Holding>,
+    /// Trackers that are down for as long as this plan holds: faults of the configuration.
+    pub faults: Vec<Name>,
+    /// How the threads are scheduled.
+    pub realtime: Realtime,
+    /// Count and tell advertisements of virtual routers that are not ours (`log_unknown_vrids`);
+    /// default false: the kernel leaves them out.
+    pub hear_strangers: bool,
+}
+
+/// What a virtual router brings to the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// Its virtual MAC address, if it uses one.
+    pub vmac: Option<Vmac>,
+    /// The addresses that it holds as master, excluded ones too, in their order.
+    pub addresses: Vec<HeldAddress>,
+    /// Pause between two gratuitous ARPs (`garp_interval`), default 0.
+    pub arp_pause: Duration,
+    /// Pause between two neighbor advertisements (`gna_interval`), default 0.
+    pub advertisement_pause: Duration,
+}
+
+/// An interface with the virtual router's MAC address (`use_vmac`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vmac {
+    /// The name of the interface.
+    pub link: Name,
+    /// Its MAC address.
+    pub mac: Mac,
+    /// Advertisements leave by it; false with `vmac_xmit_base`.
+    pub transmits: bool,
+}
+
+/// An address that a master holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldAddress {
+    /// The interface that has it.
+    pub link: Name,
+    /// The address.
+    pub address: IpAddr,
+    /// Its prefix length.
+    pub length: u8,
+    /// The broadcast address (IPv4 only).
+    pub broadcast: Option<Ipv4Addr>,
+    /// The label that `ip addr` shows (IPv4 only).
+    pub label: Option<String>,
+    /// How far it is valid.
+    pub scope: AddressScope,
+    /// Put back when somebody removes it; false with `no_track`.
+    pub tracked: bool,
+    /// The host may choose it for its own packets (IPv6; false as keepalived has it, but for prefix
+    /// lengths other than 128).
+    pub preferred: bool,
+}
+
+impl Plan {
+    /// The virtual MAC address of a virtual router.
+    pub(super) fn vmac(&self, router: &Name) -> Option<&Vmac> {
+        self.holdings.get(router)?.vmac.as_ref()
+    }
+
+    /// The interface that carries a virtual router's advertisements.
+    pub(super) fn listens_on<'a>(&'a self, router: &'a RouterConfig) -> &'a Name {
+        self.vmac(&router.name)
+            .filter(|vmac| vmac.transmits)
+            .map_or(&router.interface, |vmac| &vmac.link)
+    }
+
+    /// Every virtual router with a virtual MAC address.
+    pub(super) fn vmacs(&self) -> impl Iterator<Item = (&RouterConfig, &Vmac)> {
+        let routers = self.config.routers().iter();
+        routers.filter_map(|router| Some((router, self.vmac(&router.name)?)))
+    }
+
+    /// Whether `address` is one that a virtual router holds as master.
+    pub(super) fn holds(&self, address: IpAddr) -> bool {
+        let mut held = self
+            .holdings
+            .values()
+            .flat_map(|holding| &holding.addresses);
+        held.any(|one| one.address == address)
+    }
+}
