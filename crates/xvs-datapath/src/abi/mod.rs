@@ -12,6 +12,7 @@ mod flow;
 mod fragment;
 mod locality;
 mod next_hop;
+mod rate;
 mod server;
 mod settings;
 
@@ -25,6 +26,7 @@ pub(crate) use flow::{halves, whole};
 pub use fragment::{Fragment, FragmentKey};
 pub use locality::{Locality, LocalityKey, PLACES};
 pub use next_hop::{HopKey, HopKind, NextHop};
+pub use rate::{RATE_OF_VIRTUAL, Rate};
 pub use server::{
     BLOCK, Block, LocalAddress, RealServer, VirtualServer, real_server_flag, virtual_server_flag,
 };

@@ -457,6 +457,7 @@ impl World {
             next_hops: Array::new(next_hops),
             hop_index,
             hops_free: Mutex::new((taken..taken + 32).flat_map(u32::try_from).collect()),
+            rates: HashMap::new(64),
             settings: Array::new([self.settings]),
             counters: [const { std::sync::atomic::AtomicU64::new(0) }; 64],
         })
