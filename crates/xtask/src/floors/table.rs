@@ -31,6 +31,7 @@ pub(super) const ROWS: &[Row] = &[
     row("xvs-objects", 0),
     row("xvs-types", 0),
     row("xvs-wire", 0),
+    row("xvs-bfd", 1),
     row("xvs-check", 1),
     row("xvs-conf", 1),
     limited("xvs-datapath", 1, &["xvs-wire"]),

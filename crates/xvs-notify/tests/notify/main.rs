@@ -2,5 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fifo;
+mod mail;
 mod scripts;
+mod sink;
 mod support;
+mod webhook;
