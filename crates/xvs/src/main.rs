@@ -22,6 +22,7 @@ mod status;
 mod stop;
 mod target;
 mod virtual_servers;
+mod vrrp;
 
 use std::{env, io, process::ExitCode};
 
@@ -101,6 +102,9 @@ enum Command {
     /// Virtual servers
     #[command(subcommand)]
     Vs(virtual_servers::Command),
+    /// Virtual routers (VRRP)
+    #[command(subcommand)]
+    Vrrp(vrrp::Command),
 }
 
 fn main() -> ExitCode {
@@ -135,6 +139,7 @@ fn main() -> ExitCode {
         Command::Status(target) => finish(status::run(&target)),
         Command::Stop(arguments) => finish(stop::run(&arguments)),
         Command::Vs(command) => finish(virtual_servers::run(command)),
+        Command::Vrrp(command) => finish(vrrp::run(command)),
     }
 }
 

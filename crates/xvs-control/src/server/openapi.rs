@@ -47,6 +47,13 @@ pub(super) fn document() -> Value {
                 "put": with_body("Changes connection timeouts", "Timeouts", "Timeouts"),
             },
             "/v1/version": { "get": operation("Versions of the daemon and the API", "Version", &[]) },
+            "/v1/vrrp": { "get": operation("Virtual routers: states, reasons, counters", "VrrpStatus", &[]) },
+            "/v1/vrrp/failover": {
+                "post": with_body("Makes a virtual router that is master hand over", "VrrpFailover", "null"),
+            },
+            "/v1/vrrp/priority": {
+                "post": with_body("Sets a priority, or with null takes it back", "VrrpPriority", "null"),
+            },
             "/v1/virtual-servers": {
                 "get": operation("Virtual and real servers with counts", "array of VirtualServerListing", &[]),
             },

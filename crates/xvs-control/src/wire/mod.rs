@@ -12,6 +12,7 @@ mod events;
 mod problem;
 mod settings;
 mod status;
+mod vrrp;
 
 pub use batch::{Batch, BatchOutcome, OpOutcome};
 pub use checks::{
@@ -25,6 +26,10 @@ pub use events::{Event, EventKind};
 pub use problem::{Code, Problem};
 pub use settings::{HookChoice, HookSetting, InterfaceSetting, ParseHookError, StopRequest};
 pub use status::{LinkStatus, Status, TableFill, Version};
+pub use vrrp::{
+    VirtualRouterCounters, VirtualRouterStatus, VrrpFailover, VrrpPriority, VrrpStatus,
+    VrrpTransition,
+};
 
 /// The version of the API: the `1` of `/v1`. It changes when an old client could misunderstand.
 pub const API_VERSION: u32 = 1;

@@ -16,7 +16,7 @@ use xvs_control::{
     wire::{
         Batch, BatchOutcome, ChecksStatus, Code, ConfigurationPlan, ConfigurationRequest,
         ConfigurationStatus, ConnectionPage, ConnectionQuery, Event, HookSetting, InterfaceSetting,
-        Problem, Status, StopRequest,
+        Problem, Status, StopRequest, VrrpFailover, VrrpPriority, VrrpStatus,
     },
 };
 use xvs_types::{
@@ -140,6 +140,21 @@ impl Director for Fake {
             .events
             .get_or_insert_with(|| broadcast::Sender::new(4));
         sender.subscribe()
+    }
+
+    async fn vrrp(&self) -> Result<VrrpStatus, Problem> {
+        Ok(VrrpStatus::default())
+    }
+
+    async fn vrrp_failover(&self, request: VrrpFailover) -> Result<(), Problem> {
+        Err(Problem::new(
+            Code::Conflict,
+            format!("{} is no master", request.router),
+        ))
+    }
+
+    async fn vrrp_priority(&self, _request: VrrpPriority) -> Result<(), Problem> {
+        Ok(())
     }
 
     async fn configuration(&self) -> Result<ConfigurationStatus, Problem> {

@@ -19,7 +19,7 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender},
 };
 use xvs_net::{AddressSpec, Announcer, Changes, Host, LinkAddress, LinkInfo, WatchError, Watcher};
-use xvs_vrrp::{Link, Name};
+use xvs_vrrp::{Link, Name, TrackerStatus};
 
 use super::{
     Report,
@@ -75,6 +75,7 @@ pub(super) fn run(start: Start) -> io::Result<()> {
             held: BTreeMap::new(),
             told: BTreeMap::new(),
             told_vmacs: BTreeMap::new(),
+            told_trackers: BTreeMap::new(),
             made: BTreeSet::new(),
             elector,
             reports,
@@ -99,6 +100,7 @@ struct Holder {
     /// What the election was last told of each interface.
     told: BTreeMap<Name, (Option<u32>, Link)>,
     told_vmacs: BTreeMap<Name, Option<u32>>,
+    told_trackers: BTreeMap<Name, TrackerStatus>,
     /// Virtual MAC interfaces that this daemon made.
     made: BTreeSet<Name>,
     elector: Inbox,

@@ -23,7 +23,10 @@ mod elector;
 mod holder;
 mod plan;
 mod realtime;
+mod service;
 mod sockets;
+mod status;
+mod trackers;
 
 use std::{
     fmt, io,
@@ -45,7 +48,9 @@ pub use elector::Status;
 pub use plan::{HeldAddress, Holding, Plan, Vmac};
 pub use realtime::{Realtime, RealtimeError};
 
+use convert::Tracker;
 use elector::{Inbox, Message};
+pub(crate) use service::VrrpService;
 
 /// Something that virtual routers tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,6 +247,11 @@ impl Routers {
         drop(holder);
         let held = holding.join();
         elected.and(held).map_err(|_panicked| RoutersEnded)
+    }
+
+    /// Where trackers report to.
+    fn inbox(&self) -> Inbox {
+        self.elector.clone()
     }
 
     fn tell(&self, message: Message) -> Result<(), RoutersEnded> {

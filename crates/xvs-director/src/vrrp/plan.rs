@@ -19,6 +19,8 @@ pub struct Plan {
     pub config: Config,
     /// What each virtual router brings to the host.
     pub holdings: BTreeMap<Name, Holding>,
+    /// Interfaces that are tracked beside the routers' own, each with its name as a tracker.
+    pub interfaces: BTreeMap<Name, Name>,
     /// Trackers that are down for as long as this plan holds: faults of the configuration.
     pub faults: Vec<Name>,
     /// How the threads are scheduled.
@@ -78,6 +80,13 @@ impl Plan {
     /// The virtual MAC address of a virtual router.
     pub(super) fn vmac(&self, router: &Name) -> Option<&Vmac> {
         self.holdings.get(router)?.vmac.as_ref()
+    }
+
+    /// The interface that carries a virtual router's advertisements.
+    pub(super) fn listens_on<'a>(&'a self, router: &'a RouterConfig) -> &'a Name {
+        self.vmac(&router.name)
+            .filter(|vmac| vmac.transmits)
+            .map_or(&router.interface, |vmac| &vmac.link)
     }
 
     /// Every virtual router with a virtual MAC address.
