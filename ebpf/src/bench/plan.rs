@@ -37,14 +37,14 @@ pub struct Plan {
     pub address: u32,
     /// Bytes of the whole frame.
     pub length: u32,
-    /// Where [`crate::xdp`]'s generator and the floors that redirect send to.
+    /// Where the generator and the floors that redirect send to.
     pub ifindex: u32,
     /// Sum of the IPv4 header without checksum and changing address.
     pub ip_sum: u32,
     /// Sum of TCP and pseudo-header without checksum, changing address and changing port.
     pub tcp_sum: u32,
-    /// Zero.
-    pub spare: u32,
+    /// Where [`crate::sinks`]' plain redirects send to.
+    pub through: u32,
 }
 
 #[map]

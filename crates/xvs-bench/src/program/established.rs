@@ -5,13 +5,13 @@ use xvs_dataplane::Hook;
 use xvs_types::Scheduler;
 
 use super::{
-    frame::{ACK, Changing, Order, Plan, SYN, Segment},
+    frame::{ACK, Changing, Order, Plan, SYN},
     rounds::{self, Floors, Subject},
     tester::Tester,
 };
 use crate::{
     Scale,
-    director::{Director, Family, Method, PORT},
+    director::{Director, Family, Method},
     row::{Plot, Row},
 };
 
@@ -172,13 +172,7 @@ struct Packets {
 }
 
 fn packets(director: &Director, family: Family, flows: u32) -> Packets {
-    let (_, mac) = director.clients();
-    let segment = |flags| Segment {
-        macs: [mac, crate::director::NEIGHBOUR],
-        source: (family.client(), 0),
-        destination: (family.vip(), PORT),
-        flags,
-    };
+    let segment = |flags| director.segment(family, flags);
     Packets {
         syn: segment(SYN).plan(Changing::Source, flows, Order::InOrder),
         ack: segment(ACK).plan(Changing::Source, flows, Order::InOrder),
@@ -201,7 +195,7 @@ fn open(
     for mut plan in [packets.syn, packets.ack] {
         let mut left = flows;
         while left > 0 {
-            xvs_dataplane::Dataplane::housekeep(director.dataplane());
+            director.keep_alive();
             let now = left.min(AT_ONCE);
             tester.run(Hook::Xdp, &target, &mut plan, ifindex, now)?;
             left -= now;

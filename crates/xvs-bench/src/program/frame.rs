@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     ifindex: u32,
     ip_sum: u32,
     tcp_sum: u32,
-    spare: u32,
+    through: u32,
 }
 
 /// Which end of a connection differs from flow to flow.
@@ -142,9 +142,19 @@ impl Plan {
         plan
     }
 
+    /// The same, beginning with another flow.
+    pub(crate) fn from_flow(self, next: u32) -> Self {
+        Self { next, ..self }
+    }
+
     /// The same, sent to a link.
     pub(crate) fn to_link(self, ifindex: u32) -> Self {
         Self { ifindex, ..self }
+    }
+
+    /// The same, which a plain redirect sends on to a link.
+    pub(crate) fn through(self, through: u32) -> Self {
+        Self { through, ..self }
     }
 
     /// The bytes of the frame, to begin with.

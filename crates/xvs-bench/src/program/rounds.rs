@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use aya::programs::ProgramFd;
-use xvs_dataplane::{Dataplane, Hook};
+use xvs_dataplane::Hook;
 
 use super::{frame::Plan, tester::Tester};
 use crate::{director::Director, row::Row};
@@ -93,7 +93,7 @@ pub(super) fn run(
     for round in 0..=rounds {
         for (subject, times) in subjects.iter_mut().zip(&mut times) {
             // The daemon's sign of life: without it the programs ask the kernel for each next hop.
-            director.dataplane().housekeep();
+            director.keep_alive();
             let repeat = if round == 0 { repeat / 4 + 1 } else { repeat };
             let run = tester.run(
                 subject.hook,

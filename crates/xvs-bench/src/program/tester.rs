@@ -99,14 +99,15 @@ impl Tester {
         Ok(run)
     }
 
-    /// Sends `frames` frames of `plan` to the plan's link, by live frames; answers the nanoseconds of
-    /// each, from making it to where it ended.
-    pub(crate) fn send(&mut self, plan: &mut Plan, frames: u32) -> anyhow::Result<()> {
+    /// Sends `frames` frames of `plan` to the plan's link; answers the nanoseconds of each, from making it
+    /// to where it ended.
+    pub(crate) fn send(&mut self, plan: &mut Plan, frames: u32) -> anyhow::Result<u32> {
         self.plan.store(*plan);
         let generator = self.program("generate")?;
-        kernel::send(generator.as_fd(), &plan.frame(), frames).context("send live frames")?;
+        let run = kernel::send(generator.as_fd(), &plan.frame(), frames)
+            .context("send live frames (Linux 5.18 or later)")?;
         *plan = self.plan.load();
-        Ok(())
+        Ok(run.nanoseconds)
     }
 
     /// Frames that ended in the sinks since the object was loaded.
