@@ -8,7 +8,9 @@ use std::{
 
 use crate::{
     abi::{
-AddressFilter, BLOCK, Block, Cold, Entry4, Entry6, FILTER_WORDS, Fragment, FragmentKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, index, Rate,
+        AddressFilter, BLOCK, Block, Cold, Entry4, Entry6, FILTER_WORDS, Fragment, FragmentKey,
+        HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate,
+        RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, index,
     },
     native::HashMap,
 };
