@@ -1,6 +1,7 @@
 //! xvs: one binary with several faces.
 //!
-//! The name it is called by decides: `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore` and `keepalived` are
+//! The name it is called by decides: `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore`, `keepalived` and `genhash`
+//! are
 //! the old programs with their own rules; any other name is `xvs`, whose sub-commands lie in a file each.
 //! Data goes to stdout, messages to stderr. The exit status of `xvs` is 0 when it was done, 1 when
 //! it could not be or is not so, 2 when the command line is wrong.
@@ -54,6 +55,9 @@ enum Command {
     /// What the director's host needs around the datapath: VIP, forwarding, redirects
     #[command(subcommand)]
     Director(xvs_host::DirectorCommand),
+    /// The MD5 of a page, for `digest` in a keepalived.conf, with genhash's own options
+    #[command(disable_help_flag = true)]
+    Genhash(faces::Arguments),
     /// Where on its links the datapath runs
     #[command(subcommand)]
     Hook(hook::Command),
@@ -99,6 +103,9 @@ fn main() -> ExitCode {
     if faces::is_keepalived(&name) {
         return faces::keepalived(arguments.collect());
     }
+    if faces::is_genhash(&name) {
+        return faces::genhash(&name, arguments.collect());
+    }
     if let Some(face) = faces::by_name(&name) {
         return faces::run(face, &name, arguments.collect());
     }
@@ -107,6 +114,7 @@ fn main() -> ExitCode {
         Command::Completions { shell } => finish(completions(shell)),
         Command::Conn(command) => finish(connections::run(command)),
         Command::Director(command) => finish_with(host::director(&command)),
+        Command::Genhash(arguments) => arguments.run_genhash(),
         Command::Hook(command) => finish(hook::run(command)),
         Command::Interface(command) => finish(interface::run(command)),
         Command::Ipvsadm(arguments) => arguments.run(Face::Ipvsadm),
