@@ -22,6 +22,7 @@ mod macvlan;
 mod neighbours;
 mod netns;
 mod routes;
+mod routing;
 mod sysctl;
 mod types;
 mod vrrp;
@@ -41,6 +42,7 @@ pub use hook::{AutoHook, HookChoice, choose_hook};
 pub use host::Host;
 pub use neighbours::Kept;
 pub use netns::{NetnsError, enter_netns, netns_exists};
+pub use routing::{RouteKind, RouteSpec, RuleSpec};
 pub use sysctl::{Restored, Sysctl, SysctlError, SysctlPathError, SysctlRecord, local_port_range};
 pub use types::{
     LinkAddress, LinkInfo, Mac, Neighbour, NeighbourKey, NeighbourState, Prefix, RouteAnswer,

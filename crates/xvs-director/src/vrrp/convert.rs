@@ -4,6 +4,7 @@
 //! meant, a note where it is the same with less.
 
 mod holding;
+mod routing;
 
 use std::{net::IpAddr, time::Duration};
 

@@ -45,7 +45,7 @@ use xvs_vrrp::{
 
 pub use convert::{ConvertError, Converted, convert};
 pub use elector::Status;
-pub use plan::{HeldAddress, Holding, Plan, Vmac};
+pub use plan::{HeldAddress, HeldRoute, HeldRule, Holding, Plan, Vmac};
 pub use realtime::{Realtime, RealtimeError};
 
 use convert::Tracker;

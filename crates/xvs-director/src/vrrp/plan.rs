@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use xvs_net::{AddressScope, Mac};
+use xvs_net::{AddressScope, Mac, RouteSpec, RuleSpec};
 use xvs_vrrp::{Config, Name, RouterConfig};
 
 use super::Realtime;
@@ -37,6 +37,10 @@ pub struct Holding {
     pub vmac: Option<Vmac>,
     /// The addresses that it holds as master, excluded ones too, in their order.
     pub addresses: Vec<HeldAddress>,
+    /// The routes that come with them.
+    pub routes: Vec<HeldRoute>,
+    /// The routing rules that come with them.
+    pub rules: Vec<HeldRule>,
     /// Pause between two gratuitous ARPs (`garp_interval`), default 0.
     pub arp_pause: Duration,
     /// Pause between two neighbor advertisements (`gna_interval`), default 0.
@@ -52,6 +56,26 @@ pub struct Vmac {
     pub mac: Mac,
     /// Advertisements leave by it; false with `vmac_xmit_base`.
     pub transmits: bool,
+}
+
+/// A route that a master holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRoute {
+    /// The interface, where one is named.
+    pub link: Option<Name>,
+    /// The route.
+    pub spec: RouteSpec,
+    /// Put back when somebody removes it; false with `no_track`.
+    pub tracked: bool,
+}
+
+/// A routing rule that a master holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRule {
+    /// The rule.
+    pub spec: RuleSpec,
+    /// Put back when somebody removes it; false with `no_track`.
+    pub tracked: bool,
 }
 
 /// An address that a master holds.

@@ -364,6 +364,14 @@ impl Routers {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    /// Processor time that they took, in hundredths of a second.
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let (_name, rest) = stat.rsplit_once(") ").unwrap();
+        let fields: Vec<&str> = rest.split(' ').collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
     pub(crate) fn reload(&mut self, configuration: &str) {
         std::fs::write(&self.path, configuration).unwrap();
         self.command("reload");

@@ -5,7 +5,10 @@ use xvs_net::{AddressScope, Mac};
 use xvs_vrrp::{Name, RouterConfig};
 use xvs_wire::vrrp::{mac_v4, mac_v6};
 
-use super::super::plan::{HeldAddress, Holding, Vmac};
+use super::{
+    super::plan::{HeldAddress, Holding, Vmac},
+    routing,
+};
 
 /// What `instance`, which became `router`, holds as master; what it leaves out goes to `notes`.
 pub(super) fn holding(
@@ -29,20 +32,31 @@ pub(super) fn holding(
     let addresses = lines
         .map(|line| address(line, &own, &instance.name, notes))
         .collect();
-    for (kind, count) in [
-        ("virtual_routes", instance.routes.len()),
-        ("virtual_rules", instance.rules.len()),
-    ] {
-        if count > 0 {
-            notes.push(format!(
-                "virtual router `{}`: its {count} `{kind}` are not brought to the host",
-                instance.name
-            ));
+    let mut left_out = |kind: &str, word: String| {
+        notes.push(format!(
+            "virtual router `{}`: one of its `{kind}` is left out: `{word}` is not understood",
+            instance.name
+        ));
+    };
+    let mut routes = Vec::new();
+    for line in &instance.routes {
+        match routing::route(line, instance.family) {
+            Ok(route) => routes.push(route),
+            Err(word) => left_out("virtual_routes", word),
+        }
+    }
+    let mut rules = Vec::new();
+    for line in &instance.rules {
+        match routing::rule(line, instance.family) {
+            Ok(rule) => rules.push(rule),
+            Err(word) => left_out("virtual_rules", word),
         }
     }
     Holding {
         vmac,
         addresses,
+        routes,
+        rules,
         arp_pause: instance.garp.garp_interval,
         advertisement_pause: instance.garp.gna_interval,
     }
