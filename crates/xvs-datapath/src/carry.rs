@@ -7,7 +7,7 @@ use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Counter, Method, NONE, RealServer, Slot, Tag, low16, low32, wide},
+    abi::{Counter, Method, NONE, RealServer, Slot, Tag, low16, low32, virtual_server_flag, wide},
     answer,
     fast::{direction, exceeds, outer_header, touch},
     fragments,
@@ -47,7 +47,33 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
         return Verdict::DROP;
     }
     // SAFETY: `entry` is a valid map value.
-    unsafe { carry::<F, P, E>(packet, env, flow, opaque(entry), place) }
+    let verdict = unsafe { carry::<F, P, E>(packet, env, flow, opaque(entry), place) };
+    // What XDP passes comes by tcx once more, where its connection is known.
+    if flow.protocol == ipv4::PROTOCOL_UDP && (P::RESOLVES || verdict != Verdict::PASS) {
+        // SAFETY: as above.
+        unsafe { end_of_one_packet::<F, E>(env, opaque(entry), place) };
+    }
+    verdict
+}
+
+/// Ends a connection of one-packet scheduling (`-o`) after its packet: the next one is scheduled anew.
+/// One in the overflow hash ends by its timeout.
+///
+/// # Safety
+/// `entry` must be a valid map value.
+#[inline(always)]
+unsafe fn end_of_one_packet<F: Family, E: Env>(env: &E, entry: *mut F::Entry, place: i64) {
+    // SAFETY: the caller vouches for the entry.
+    let index = unsafe { *F::fields(entry).virtual_server };
+    let service = env.virtual_server(u32::from(index));
+    if place < 0 || service.is_null() {
+        return;
+    }
+    // SAFETY: the virtual server is a valid map value.
+    if unsafe { (*opaque(service)).flags } & virtual_server_flag::ONE_PACKET != 0 {
+        // Where another packet did it first, it is done; a reply's entry is no forward one, and stays.
+        let _ended = env.end_call(F::V6, low32(place.unsigned_abs()));
+    }
 }
 
 /// Carries a packet of a known connection, whose entry is at `place`: [`FOUND_OVERFLOW`], or its index.

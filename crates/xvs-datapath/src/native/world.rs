@@ -34,6 +34,8 @@ pub struct Service {
     pub scheduler: u32,
     /// Persistent, with as many bits of the client's address that count.
     pub persistent: Option<u8>,
+    /// One-packet scheduling.
+    pub one_packet: bool,
     /// Whether packets may open connections.
     pub open: bool,
     /// Local addresses, each with its first and last port.
@@ -49,6 +51,7 @@ impl Service {
             protocol: ipv4::PROTOCOL_TCP,
             scheduler: number::RR,
             persistent: None,
+            one_packet: false,
             open: true,
             locals: Vec::new(),
         }
@@ -74,6 +77,15 @@ impl Service {
     pub fn persistent(self, bits: u8) -> Self {
         Self {
             persistent: Some(bits),
+            ..self
+        }
+    }
+
+    /// With one-packet scheduling.
+    #[must_use]
+    pub fn one_packet(self) -> Self {
+        Self {
+            one_packet: true,
             ..self
         }
     }
@@ -282,6 +294,9 @@ impl World {
         let mut flags = virtual_server_flag::IN_USE | virtual_server_flag::AVAILABLE;
         if service.open {
             flags |= virtual_server_flag::OPEN;
+        }
+        if service.one_packet {
+            flags |= virtual_server_flag::ONE_PACKET;
         }
         if service.persistent.is_some() {
             flags |= virtual_server_flag::PERSISTENT;

@@ -3,6 +3,7 @@
 mod connections;
 mod director;
 mod limits;
+mod one_packet;
 mod packets;
 mod rewriting;
 mod scheduling;
