@@ -359,28 +359,31 @@ unsafe fn full_nat<F: Family, E: Env>(
         env,
         scratch,
         local,
-        free: 0,
+        answer: NO_PORT,
         family: PhantomData,
     };
     env.repeat(PORT_TRIES, &mut ports);
-    if ports.free == 0 {
+    if ports.answer == NO_PORT {
         env.count(Counter::DropNoLocalPort);
+        // SAFETY: the caller vouches for the virtual server; the count is shared by atomics alone.
+        unsafe { env.add64(&raw mut (*service).portless, 1) };
         return OPEN_DROP;
     }
-    // The rotor gives no other CPU this port soon, so that it is still free.
-    // SAFETY: the caller vouches for the scratch.
-    outcome(env, unsafe { two_way::<F, E>(env, scratch) })
+    outcome(env, ports.answer)
 }
 
-/// Looks for a free port, one a round.
+/// What [`Ports`] answers while no port was free.
+const NO_PORT: i64 = -20;
+
+/// Looks for a free port and inserts the connection, one a round.
 struct Ports<'a, F, E> {
     env: &'a E,
     /// The environment's; no reference into it lives between rounds.
     scratch: *mut Scratch,
     /// A valid map value.
     local: *mut LocalAddress,
-    /// Not 0 once the drafts have one.
-    free: u32,
+    /// That of the last insert.
+    answer: i64,
     family: PhantomData<F>,
 }
 
@@ -401,10 +404,13 @@ impl<F: Family, E: Env> Rounds for Ports<'_, F, E> {
         back(forward, reverse);
         reverse.identity = forward.identity;
         let taken = self.env.find_call(F::V6, REVERSE);
-        if taken < 0 && taken != FOUND_OVERFLOW {
-            self.free = 1;
+        if taken >= 0 || taken == FOUND_OVERFLOW {
+            return false;
         }
-        self.free != 0
+        // SAFETY: as above.
+        self.answer = unsafe { two_way::<F, E>(self.env, self.scratch) };
+        // Another CPU may have taken it since: then the next one.
+        self.answer != INSERT_COLLISION
     }
 }
 

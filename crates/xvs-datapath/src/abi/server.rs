@@ -71,8 +71,10 @@ pub struct VirtualServer {
     pub bygone_bytes_in: u64,
     /// Bytes to clients from its real servers that are gone.
     pub bygone_bytes_out: u64,
+    /// New connections of FULLNAT that found no free local port.
+    pub portless: u64,
     /// Zero.
-    pub spare: [u64; 5],
+    pub spare: [u64; 4],
 }
 
 const _: () = assert!(size_of::<VirtualServer>() == 192);

@@ -25,6 +25,7 @@ mod memory;
 mod pairs;
 mod pins;
 mod plain;
+mod portless;
 #[cfg(feature = "testing")]
 mod process;
 mod rates;
@@ -130,6 +131,7 @@ pub struct Bpf {
     moving: BTreeSet<u32>,
     last_sample: Option<Instant>,
     thinning: Thinning,
+    told: portless::Told,
     /// The maps are those of a daemon that may have died between two writes: at the first change
     /// everything is brought to the rules.
     unsettled: bool,
@@ -260,6 +262,7 @@ impl Bpf {
             moving: BTreeSet::new(),
             last_sample: None,
             thinning: Thinning::default(),
+            told: portless::Told::default(),
             unsettled: adopted,
             hz,
         };
@@ -397,6 +400,7 @@ impl Dataplane for Bpf {
         }
         self.defend();
         self.sweep();
+        self.tell_of_ports();
         let due = self
             .last_sample
             .is_none_or(|last| last.elapsed().as_secs() >= rates::PERIOD);
