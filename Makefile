@@ -10,7 +10,8 @@ REPLAY ?=
 # seconds that `make fuzz` gives to each target
 FUZZ_SECONDS ?= 30
 
-# how long the daemon stays dead in `make soak`, and how often it is killed
+# how many connections come and go, how long the daemon stays dead in `make soak`, and how often it is killed
+SOAK_CONNECTIONS ?= 500000
 SOAK_SECONDS ?= 600
 SOAK_ROUNDS ?= 100
 
@@ -47,7 +48,9 @@ conformance: setup ## what the kernel's IPVS was recorded to do, replayed on xvs
 	cargo build --locked -p xvs -p xvs-conformance
 	target/debug/xvs-conformance $(REPLAY)
 
-soak: setup ## what outlives the daemon, for long: 10 minutes without one, 100 kills (root)
+soak: setup ## what outlives the daemon, for long: 500,000 connections, 10 minutes without one, 100 kills (root)
+	XVS_LEAK_CONNECTIONS=$(SOAK_CONNECTIONS) \
+		cargo test -p xvs-dataplane --features testing --locked --test leak -- --nocapture
 	XVS_SURVIVAL_SECONDS=$(SOAK_SECONDS) XVS_SURVIVAL_ROUNDS=$(SOAK_ROUNDS) \
 		cargo test -p xvs --locked --test survival -- --nocapture
 

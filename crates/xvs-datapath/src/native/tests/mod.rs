@@ -5,6 +5,7 @@ mod director;
 mod limits;
 mod one_packet;
 mod packets;
+mod properties;
 mod rewriting;
 mod scheduling;
 mod settings;
