@@ -5,6 +5,8 @@ export PREFIX DESTDIR FORCE
 
 # what `make demo` adds to the lab, as in `make demo ARGS="--hook xdp"`
 ARGS ?=
+# what `make conformance` replays and how, as in `make conformance REPLAY="--by native FILE"`
+REPLAY ?=
 # seconds that `make fuzz` gives to each target
 FUZZ_SECONDS ?= 30
 
@@ -18,10 +20,10 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test lab-all lab-ha soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
+.PHONY: help setup demo build test lab-all lab-ha soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean conformance
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing (Debian 12), start nothing
 	@scripts/setup
@@ -48,6 +50,11 @@ lab-ha: setup ## what each failure of a director costs, beside keepalived, in on
 	done
 	target/release/xvs lab ha --v3 --interval 0.01
 	cargo test --locked -p xvs-director --test vrrp load -- --nocapture --test-threads=1
+
+conformance: setup ## what the kernel's IPVS was recorded to do, replayed on xvs in every way (root)
+	cargo test --locked -p xvs-datapath scheduler
+	cargo build --locked -p xvs -p xvs-conformance
+	target/debug/xvs-conformance $(REPLAY)
 
 soak: setup ## what outlives the daemon, for long: 10 minutes without one, 100 kills (root)
 	XVS_SURVIVAL_SECONDS=$(SOAK_SECONDS) XVS_SURVIVAL_ROUNDS=$(SOAK_ROUNDS) \
@@ -92,6 +99,10 @@ oracle: ## boot Linux 6.1 and 6.12 in virtual machines, load the programs and ru
 	scripts/setup vm
 	oracle/budget
 	oracle/load-check.sh target/release/xvs lab all
+
+scale: ## 10,000 virtual servers with 10 real servers each: instructions beside those of ipvsadm and IPVS
+	scripts/setup vm
+	oracle/scale.sh target/release/xvs
 
 clean: ## remove what was built, except the tools that setup put into target/tools
 	rm -rf ebpf/target fuzz/target

@@ -10,7 +10,7 @@ use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_jiffies64, bpf_loop};
 use xvs_datapath::{
     Env, Flow, Rounds, Visitor,
     abi::{
-        AddressFilter, Block, Cold, Counter, Entry4, Entry6, HopKey, LinkMac, LocalAddress,
+        AddressFilter, Block, Cold, Counter, Entry4, Entry6, Fragment, FragmentKey, HopKey, LinkMac, LocalAddress,
         Locality, LocalityKey, NONE, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings,
         VirtualServer, WAYS, high32, index, low16, low32,
     },
@@ -183,6 +183,17 @@ impl Env for Maps {
     }
 
     #[inline(always)]
+    fn fragment(&self, key: &FragmentKey) -> *const Fragment {
+        or_null(maps::FRAGMENTS.get_ptr_mut(key))
+    }
+
+    #[inline(always)]
+    fn fragment_insert(&self, key: &FragmentKey, fragment: &Fragment) {
+        // Without room the other fragments are not known.
+        let _ = maps::FRAGMENTS.insert(key, fragment, 0);
+    }
+
+    #[inline(always)]
     fn local_address(&self, index: u32) -> *mut LocalAddress {
         or_null(maps::LOCALS.get_ptr_mut(index))
     }
@@ -338,6 +349,16 @@ impl Env for Maps {
         } else {
             calls::conflict4(set, mine, which)
         }
+    }
+
+    #[inline(always)]
+    fn end_call(&self, ipv6: bool, place: u32) -> bool {
+        let ended = if ipv6 {
+            calls::end6(place)
+        } else {
+            calls::end4(place)
+        };
+        ended != 0
     }
 
     #[inline(always)]

@@ -172,23 +172,17 @@ impl Packet for Buffer {
             return 0;
         };
         let space = opaque(space).cast::<u8>();
-        // Two comparisons that the compiler cannot make one of: the verifier must see both bounds.
-        let length = opaque_number(length);
-        if length > 512 {
+        // Of a number from 0 to 511 every verifier sees that neither it nor one more is out of range.
+        let last = opaque_number(length.wrapping_sub(1));
+        if last > 511 {
             return 0;
         }
-        let length = opaque_number(length);
-        if length == 0 {
-            return 0;
-        }
-        let words = opaque_number((length + 3) & !3);
-        if words > 512 {
-            return 0;
-        }
-        // SAFETY: the space has 512 bytes, and both lengths were compared with that; its last word is
-        // cleared where bytes do not fill it.
+        let length = last + 1;
+        let words = (last | 3) + 1;
+        // SAFETY: the space has 512 bytes, and neither length is more; the last word is cleared where
+        // bytes do not fill it.
         unsafe {
-            store32(space as usize + ((length - 1) & 0x1fc) as usize, 0);
+            store32(space as usize + (last & 0x1fc) as usize, 0);
             if bpf_skb_load_bytes(self.context.cast(), offset, space.cast(), length) != 0 {
                 return 0;
             }

@@ -23,13 +23,15 @@ use tokio::{
     runtime::{Builder, Runtime},
     time::timeout,
 };
-use xvs_types::{ConnectionListing, Op, SyncDaemon, Timeouts, VirtualServerListing};
+use xvs_types::{
+    ConnectionListing, Op, ServerScope, SyncDaemon, Timeouts, VirtualServerId, VirtualServerListing,
+};
 
 use crate::{
     Instance,
     wire::{
         Batch, BatchOutcome, Code, ConnectionCount, ConnectionQuery, HookSetting, InterfaceSetting,
-        Problem, Status, StopRequest, Version,
+        Problem, ServerQuery, SettingChanges, SettingListing, Status, StopRequest, Version,
     },
 };
 
@@ -158,13 +160,39 @@ impl Client {
         self.get("/v1/status")
     }
 
-    /// Virtual and real servers with counts.
+    /// Virtual and real servers with all their counts.
     ///
     /// # Errors
     ///
     /// As [`Client::version`].
     pub fn virtual_servers(&mut self) -> Result<Vec<VirtualServerListing>, ClientError> {
-        self.get("/v1/virtual-servers")
+        self.list(&ServerScope::default())
+    }
+
+    /// One virtual server with all its counts, if it exists.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::version`].
+    pub fn virtual_server(
+        &mut self,
+        id: &VirtualServerId,
+    ) -> Result<Option<VirtualServerListing>, ClientError> {
+        let scope = ServerScope {
+            only: Some(*id),
+            ..ServerScope::default()
+        };
+        self.list(&scope).map(|mut found| found.pop())
+    }
+
+    /// Virtual and real servers, as far as `scope` wants them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::version`].
+    pub fn list(&mut self, scope: &ServerScope) -> Result<Vec<VirtualServerListing>, ClientError> {
+        let path = with_query("/v1/virtual-servers", &ServerQuery::from(scope))?;
+        self.get(&path)
     }
 
     /// Applies a batch; that ops were refused is in the outcome, not an error.
@@ -221,6 +249,27 @@ impl Client {
         let path = with_query("/v1/connections", query)?;
         self.call(Method::DELETE, &path, Bytes::new())
             .map(|count: ConnectionCount| count.connections)
+    }
+
+    /// The settings of `net.ipv4.vs`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::version`].
+    pub fn settings(&mut self) -> Result<Vec<SettingListing>, ClientError> {
+        self.get("/v1/settings")
+    }
+
+    /// Changes settings, all or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::version`]; a value out of range is [`Code::BadRequest`](crate::wire::Code::BadRequest).
+    pub fn change_settings(
+        &mut self,
+        changes: &SettingChanges,
+    ) -> Result<Vec<SettingListing>, ClientError> {
+        self.send(Method::PUT, "/v1/settings", changes)
     }
 
     /// The timeouts in force.
@@ -412,12 +461,13 @@ fn broken(socket: &Path, error: &dyn std::error::Error) -> ClientError {
 }
 
 fn understood<T: DeserializeOwned>(text: &[u8]) -> Result<T, ClientError> {
-    serde_json::from_slice(text).map_err(|error| ClientError::Answer {
-        reason: error.to_string(),
-    })
+    let failed = |reason: String| ClientError::Answer { reason };
+    // Checked once as a whole: from bytes, each string and each name would be checked for itself.
+    let text = std::str::from_utf8(text).map_err(|error| failed(error.to_string()))?;
+    serde_json::from_str(text).map_err(|error| failed(error.to_string()))
 }
 
-fn with_query(path: &str, query: &ConnectionQuery) -> Result<String, ClientError> {
+fn with_query(path: &str, query: &impl Serialize) -> Result<String, ClientError> {
     let query = serde_urlencoded::to_string(query).map_err(|error| ClientError::Answer {
         reason: error.to_string(),
     })?;

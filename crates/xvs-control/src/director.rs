@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use tokio::sync::broadcast;
-use xvs_types::{SyncDaemon, Timeouts, VirtualServerListing};
+use xvs_types::{ServerScope, Settings, SyncDaemon, Timeouts, VirtualServerListing};
 
 use crate::wire::{
     Batch, BatchOutcome, ChecksStatus, ConfigurationPlan, ConfigurationRequest,
@@ -19,9 +19,11 @@ pub trait Director: Clone + Send + Sync + 'static {
     /// What the daemon says of itself.
     fn status(&self) -> impl Future<Output = Result<Status, Problem>> + Send;
 
-    /// Virtual and real servers with counts, in the order in which virtual servers were added.
+    /// Virtual and real servers with counts, as far as `scope` wants them, in the order in which
+    /// virtual servers were added.
     fn virtual_servers(
         &self,
+        scope: ServerScope,
     ) -> impl Future<Output = Result<Vec<VirtualServerListing>, Problem>> + Send;
 
     /// Applies a batch of ops.
@@ -47,6 +49,9 @@ pub trait Director: Clone + Send + Sync + 'static {
         &self,
         query: ConnectionQuery,
     ) -> impl Future<Output = Result<u64, Problem>> + Send;
+
+    /// The settings of the kernel's names.
+    fn settings(&self) -> impl Future<Output = Result<Settings, Problem>> + Send;
 
     /// The timeouts in force.
     fn timeouts(&self) -> impl Future<Output = Result<Timeouts, Problem>> + Send;

@@ -13,9 +13,14 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 use support::Served;
 use xvs_control::{
     BindError, Client, ClientError, Instance, bind,
-    wire::{Batch, Code, ConnectionQuery, HookChoice, HookSetting, InterfaceSetting, StopRequest},
+    wire::{
+        Batch, Code, ConnectionQuery, HookChoice, HookSetting, InterfaceSetting, SettingChanges,
+        SettingListing, StopRequest,
+    },
 };
-use xvs_types::{Op, OpError, SyncRole, Timeouts, VirtualServer, VirtualServerId};
+use xvs_types::{
+    Op, OpError, ServerScope, Setting, SyncRole, Timeouts, VirtualServer, VirtualServerId,
+};
 
 fn some_ops() -> Vec<Op> {
     let id = VirtualServerId::tcp("192.0.2.1:80".parse().unwrap());
@@ -154,6 +159,51 @@ fn settings_travel_both_ways() {
 }
 
 #[test]
+fn a_listing_is_asked_for_as_far_as_it_is_wanted() {
+    let served = Served::start();
+    let mut client = Client::connect(&served.instance).unwrap();
+    let id = VirtualServerId::tcp("192.0.2.1:80".parse().unwrap());
+    let plain = ServerScope {
+        only: None,
+        counters: false,
+    };
+    assert_eq!(client.virtual_servers().unwrap(), []);
+    assert_eq!(client.virtual_server(&id).unwrap(), None);
+    assert_eq!(client.list(&plain).unwrap(), []);
+    let one = ServerScope {
+        only: Some(id),
+        counters: true,
+    };
+    assert_eq!(
+        served.fake.0.lock().unwrap().scopes,
+        [ServerScope::default(), one, plain]
+    );
+}
+
+#[test]
+fn settings_are_listed_with_their_ranges_and_changed_all_or_none() {
+    let served = Served::start();
+    let mut client = Client::connect(&served.instance).unwrap();
+    let drop_entry = |listings: &[SettingListing]| {
+        let mut found = listings.iter();
+        found
+            .find(|listing| listing.name == Setting::DropEntry)
+            .unwrap()
+            .clone()
+    };
+    let before = drop_entry(&client.settings().unwrap());
+    assert_eq!((before.value.as_str(), before.maximum), ("0", Some(3)));
+    let changes = SettingChanges([(Setting::DropEntry, 3)].into());
+    let after = drop_entry(&client.change_settings(&changes).unwrap());
+    assert_eq!((after.value.as_str(), after.default.as_str()), ("3", "0"));
+    let error = client
+        .change_settings(&SettingChanges([(Setting::Conntrack, 1)].into()))
+        .unwrap_err();
+    assert_eq!(error.code(), Some(Code::BadRequest));
+    assert!(error.to_string().contains("netfilter"), "{error}");
+}
+
+#[test]
 fn a_problem_keeps_its_code_message_and_hint() {
     let served = Served::start();
     let mut client = Client::connect(&served.instance).unwrap();
@@ -238,7 +288,7 @@ fn the_document_names_every_route_that_is_served() {
             assert!(!answer.contains("method-not-allowed"), "{method} {path}");
         }
     }
-    assert_eq!(operations, 16);
+    assert_eq!(operations, 18);
     let schema = |path: &str, method: &str| {
         document["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"]
             .clone()

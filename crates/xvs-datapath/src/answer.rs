@@ -5,10 +5,11 @@ use xvs_wire::{checksum, ethernet, icmp, ipv4, ipv6, tcp, udp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Counter, low16},
+    abi::{Counter, index, low16},
     memory::{load16, load32, store16, store32, store64},
     sum,
     table::Family,
+    unusual,
 };
 
 /// What an ICMP error says.
@@ -28,6 +29,15 @@ pub(crate) const PORT_UNREACHABLE: Message = Message {
     code_v4: icmp::V4_PORT,
     kind_v6: icmp::V6_UNREACHABLE,
     code_v6: icmp::V6_PORT,
+    value: 0,
+};
+
+/// No host answers behind the address.
+pub(crate) const HOST_UNREACHABLE: Message = Message {
+    kind_v4: icmp::V4_UNREACHABLE,
+    code_v4: icmp::V4_HOST,
+    kind_v6: icmp::V6_UNREACHABLE,
+    code_v6: icmp::V6_ADDRESS,
     value: 0,
 };
 
@@ -62,7 +72,10 @@ pub(crate) fn send<F: Family, P: Packet, E: Env>(
     flow: &Flow,
     message: Message,
 ) -> Verdict {
-    if packet.segment_payload() != 0 || !build::<F, P>(packet, flow, message) {
+    if packet.segment_payload() != 0
+        || flow.fragment == unusual::LATER
+        || !build::<F, P>(packet, flow, message)
+    {
         return Verdict::DROP;
     }
     env.count(Counter::IcmpSent);
@@ -88,7 +101,7 @@ fn build<F: Family, P: Packet>(packet: &mut P, flow: &Flow, message: Message) ->
     if partial.left {
         // The device will complete the embedded checksum over the rest of the packet, which then
         // sums to the complement of what the field holds now.
-        sum += sum::over(packet, 14, ip_header) + u32::from(!partial.field);
+        sum += sum::over(packet, 14, flow.l4) + u32::from(!partial.field);
     } else {
         sum += sum::over(packet, 14, embedded);
     }
@@ -155,17 +168,16 @@ fn partial_checksum<F: Family, P: Packet>(packet: &P, flow: &Flow) -> Option<Par
     let (start, end) = packet.bounds();
     let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
     let field = if is_tcp { tcp::CHECKSUM } else { udp::CHECKSUM };
-    let at = start + ethernet::HEADER + F::IP_HEADER + field;
+    let at = start + ethernet::HEADER + index(flow.l4 & 0x1fc) + field;
     if at + 2 > end {
         return None;
     }
     // SAFETY: the field was compared with the end.
     let field = unsafe { load16(at) };
-    if P::DIRECT {
+    if P::DIRECT || flow.fragment != unusual::WHOLE {
         return Some(Partial { left: false, field });
     }
-    let ip_header = if F::V6 { 40 } else { 20 };
-    let length = flow.length.wrapping_sub(ip_header);
+    let length = flow.length.wrapping_sub(flow.l4);
     let tuple = &flow.tuple;
     let mut sum = u32::from(u16::from(flow.protocol).to_be())
         + u32::from(low16(length).to_be())

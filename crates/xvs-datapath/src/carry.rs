@@ -7,29 +7,29 @@ use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Counter, Method, RealServer, Slot, Tag, low16, low32},
+    abi::{Counter, Method, NONE, RealServer, Slot, Tag, low16, low32, wide},
     answer,
     fast::{direction, exceeds, outer_header, touch},
+    fragments,
     memory::{opaque, read_shared},
-    next_hop::{self, HOP_LOCAL, Hop},
-    parse,
-    rewrite::{self, Outer},
+    next_hop::{self, HOP_LOCAL, HOP_NONE, Hop},
+    persistence, reuse,
+    rewrite::{self, Outer, Place},
     state::{self, tcp as tcp_state, udp as udp_state},
     table::{self, FOUND_OVERFLOW, Family, at},
+    unusual,
 };
 
 /// Decides a packet of a known connection of the family.
 #[inline(always)]
 pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    packet.pull(parse::PULL);
-    let (start, end) = packet.bounds();
     let room = env.flow();
     if room.is_null() {
         return Verdict::PASS;
     }
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
-    if !parse::parse(start, end, flow) || flow.ipv6 != F::V6 {
+    if !unusual::parse::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
     let place = table::find_flow::<F, E>(env, flow);
@@ -47,10 +47,10 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
         return Verdict::DROP;
     }
     // SAFETY: `entry` is a valid map value.
-    unsafe { carry::<F, P, E>(packet, env, flow, opaque(entry)) }
+    unsafe { carry::<F, P, E>(packet, env, flow, opaque(entry), place) }
 }
 
-/// Carries a packet of a known connection.
+/// Carries a packet of a known connection, whose entry is at `place`: [`FOUND_OVERFLOW`], or its index.
 ///
 /// # Safety
 /// `entry` must be a valid map value.
@@ -60,6 +60,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     env: &E,
     flow: &Flow,
     entry: *mut F::Entry,
+    place: i64,
 ) -> Verdict {
     // SAFETY: the caller vouches for the entry.
     let fields = unsafe { F::fields(entry) };
@@ -80,12 +81,30 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     }
     let server = opaque(server);
     // SAFETY: the server is a valid map value.
-    if !Tag(tag).reverse() && !unsafe { table::available(server) } {
-        env.count(Counter::DropRealServerGone);
-        return Verdict::DROP;
+    let available = unsafe { table::available(server) };
+    if !Tag(tag).reverse() {
+        // SAFETY: as above.
+        let begins = unsafe { reuse::begins_anew::<F, E>(env, flow, place, tag, server) };
+        if begins && place >= 0 && env.end_call(F::V6, low32(place.unsigned_abs())) {
+            env.count(Counter::Reused);
+            return Verdict::OPEN;
+        }
+        if !available {
+            env.count(Counter::DropRealServerGone);
+            return Verdict::DROP;
+        }
+    } else if flow.ttl <= 1 {
+        // The kernel forwards replies: what cannot go on never came to IPVS.
+        env.count(Counter::DropTtl);
+        return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
     }
-    // SAFETY: the caller vouches for the entry.
-    unsafe { advance::<F, E>(env, entry, tag, flow) };
+    if flow.fragment != unusual::LATER {
+        // SAFETY: the caller vouches for the entry.
+        unsafe { advance::<F, E>(env, entry, tag, flow, place) };
+    }
+    if flow.fragment == unusual::FIRST {
+        fragments::note(env, flow);
+    }
     let now = env.now();
     if Tag(tag).method() == Method::LOCAL {
         // What XDP passes comes by tcx once more, and is counted there.
@@ -95,25 +114,54 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         }
         return Verdict::PASS;
     }
-    if flow.ttl <= 1 {
-        env.count(Counter::DropTtl);
-        return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
-    }
     let mut hop = Hop::default();
     // SAFETY: as above.
     unsafe { next_hop::resolve::<F, P, E>(packet, env, entry, tag, server, now, &mut hop) };
     let settled = next_hop::settle(packet, env, &mut hop);
-    if settled != Verdict::ONWARD {
+    if settled != Verdict::ONWARD && hop.code != HOP_NONE {
         return settled;
+    }
+    if !Tag(tag).reverse() {
+        // The kernel counts what comes from clients before it knows whether it can go on.
+        // SAFETY: as above.
+        unsafe { touch(&fields, packet, flow, now) };
+    }
+    if settled != Verdict::ONWARD {
+        if Tag(tag).reverse() {
+            return settled;
+        }
+        // SAFETY: the server is a valid map value.
+        return unsafe {
+            tell::<F, P, E>(packet, env, flow, tag, server, answer::HOST_UNREACHABLE)
+        };
+    }
+    if flow.ttl <= 1 {
+        env.count(Counter::DropTtl);
+        // SAFETY: as above.
+        return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, answer::TIME_EXCEEDED) };
     }
     // SAFETY: the server is a valid map value.
     let outer = outer_header(Tag(tag), unsafe { (*server).family } == 6);
     if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
         env.count(Counter::DropTooBig);
-        return answer::send::<F, P, E>(packet, env, flow, answer::too_big(hop.mtu - outer));
+        // The kernel finds out after its turn as a router: the packet it quotes is one hop older.
+        rewrite::age::<F, P>(packet);
+        let message = answer::too_big(hop.mtu - outer);
+        // SAFETY: as above.
+        return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, message) };
     }
-    // SAFETY: as above.
-    unsafe { touch(&fields, packet, flow, now) };
+    if Tag(tag).reverse() {
+        // SAFETY: as above.
+        unsafe {
+            if available {
+                touch(&fields, packet, flow, now);
+            } else {
+                // Replies of a server that is gone go on and are not counted; none takes the fast path.
+                *fields.stamp = now;
+                *fields.next_hop = 0;
+            }
+        }
+    }
     if Tag(tag).method() == Method::FULLNAT
         && !Tag(tag).reverse()
         && flow.protocol == ipv4::PROTOCOL_TCP
@@ -132,6 +180,34 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         return Verdict::DROP;
     }
     next_hop::send(packet, env, &hop)
+}
+
+/// Tells the sender of a packet why it cannot go on. The kernel's IPVS sees its own host send the
+/// error, and counts it as a reply where it never sees those of the server.
+///
+/// # Safety
+/// `server` must be a valid map value.
+#[inline(always)]
+unsafe fn tell<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+    tag: u64,
+    server: *mut RealServer,
+    message: answer::Message,
+) -> Verdict {
+    let verdict = answer::send::<F, P, E>(packet, env, flow, message);
+    if verdict == Verdict::REPLY && !Tag(tag).reverse() && !Method::two_way(Tag(tag).method()) {
+        // SAFETY: the caller vouches for the server; counters are shared by atomics alone.
+        unsafe {
+            env.add64(&raw mut (*server).packets_out, 1);
+            env.add64(
+                &raw mut (*server).bytes_out,
+                wide(packet.length()).wrapping_sub(14),
+            );
+        }
+    }
+    verdict
 }
 
 /// Rewrites the packet by the entry's recipe; else the reason why the packet is dropped.
@@ -161,8 +237,13 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
             if !Tag(unsafe { read_shared(F::fields(entry).tag) }).same_use(Tag(tag)) {
                 return Err(Counter::DropTorn);
             }
-            let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
-            rewrite::translate::<F, P>(packet, &recipe, deltas, is_tcp, hop)
+            let place = Place {
+                l4: flow.l4,
+                is_tcp: flow.protocol == ipv4::PROTOCOL_TCP,
+                is_there: flow.fragment != unusual::LATER,
+                is_plain: false,
+            };
+            rewrite::translate::<F, P>(packet, &recipe, deltas, place, hop)
         }
     };
     if done {
@@ -209,7 +290,13 @@ pub(crate) unsafe fn pass_on<F: Family, P: Packet, E: Env>(
 /// # Safety
 /// `entry` must be a valid map value.
 #[inline(always)]
-unsafe fn advance<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64, flow: &Flow) {
+unsafe fn advance<F: Family, E: Env>(
+    env: &E,
+    entry: *mut F::Entry,
+    tag: u64,
+    flow: &Flow,
+    place: i64,
+) {
     // SAFETY: the caller vouches for the entry.
     let other = unsafe { table::partner::<F, E>(env, entry, tag) };
     let (master, copy) = if Tag(tag).reverse() {
@@ -237,11 +324,11 @@ unsafe fn advance<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64, fl
     }
     let old = Tag(master_tag).state();
     let new = if flow.protocol == ipv4::PROTOCOL_TCP {
-        tcp_state::next(direction(Tag(tag)), flow.flags, old)
+        state::next_tcp(env, direction(Tag(tag)), flow.flags, old)
     } else {
         // SAFETY: as above.
         let first = !Tag(tag).reverse() && unsafe { *master_fields.packets } == 0;
-        if first { old } else { udp_state::ASSURED }
+        udp_state::next(Tag(tag).reverse(), first, old)
     };
     if new != old {
         let stepped = Tag(master_tag).with_state(new);
@@ -251,6 +338,24 @@ unsafe fn advance<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64, fl
         }
         // SAFETY: the entry is a valid map value.
         unsafe { recount::<F, E>(env, master, Tag(master_tag), stepped) };
+        let assures = if flow.protocol == ipv4::PROTOCOL_TCP {
+            new == tcp_state::ESTABLISHED
+        } else {
+            new == udp_state::REPLIED
+        };
+        if assures {
+            let index = if Tag(tag).reverse() {
+                // SAFETY: the caller vouches for the entry.
+                unsafe { *F::fields(entry).peer }
+            } else if place >= 0 {
+                low32(place.unsigned_abs())
+            } else {
+                NONE
+            };
+            if index != NONE {
+                persistence::assure::<F, E>(env, index);
+            }
+        }
     }
     if copy.is_null() {
         return;

@@ -12,7 +12,7 @@ use crate::{
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},
     parse,
-    rewrite::{self, Outer},
+    rewrite::{self, Outer, Place},
     state::{tcp as tcp_state, udp as udp_state},
     table::{Family, Fields, V4, V6, locate},
 };
@@ -23,7 +23,7 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     let (start, end) = packet.bounds();
     let mut flow = Flow::default();
     if !parse::parse(start, end, &mut flow) {
-        return other(start, end);
+        return parse::other(start, end);
     }
     if !may_be_ours(env, &flow) {
         return Verdict::PASS;
@@ -32,16 +32,6 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
         established::<V6, P, E>(packet, env, &flow)
     } else {
         established::<V4, P, E>(packet, env, &flow)
-    }
-}
-
-/// What becomes of a packet that the parser does not know.
-#[inline(always)]
-fn other(start: usize, end: usize) -> Verdict {
-    if parse::is_icmp(start, end) {
-        Verdict::RELATED
-    } else {
-        Verdict::PASS
     }
 }
 
@@ -134,7 +124,7 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
             };
             rewrite::encapsulate::<F, P>(packet, &outer, flow.length, &hop)
         }
-        _ => rewrite::translate::<F, P>(packet, &recipe, deltas, is_tcp, &hop),
+        _ => rewrite::translate::<F, P>(packet, &recipe, deltas, Place::plain::<F>(is_tcp), &hop),
     };
     if !done {
         env.count(Counter::DropHeadroom);
@@ -147,7 +137,7 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
 #[inline(always)]
 fn unsettled(tag: Tag, flow: &Flow, is_tcp: bool) -> bool {
     if !is_tcp {
-        return tag.state() == udp_state::ONE_WAY;
+        return !udp_state::is_settled(tag.reverse(), tag.state());
     }
     if flow.flags & (tcp::SYN | tcp::FIN | tcp::RST) == 0
         && flow.flags & tcp::ACK != 0

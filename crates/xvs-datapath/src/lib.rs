@@ -16,6 +16,7 @@ pub mod carry;
 mod env;
 pub mod fast;
 mod flow;
+mod fragments;
 mod hash;
 pub mod memory;
 #[cfg(any(test, feature = "native"))]
@@ -27,12 +28,14 @@ mod parse;
 mod persistence;
 mod port;
 pub mod related;
+mod reuse;
 mod rewrite;
 pub mod scheduler;
 mod service;
 pub mod state;
 mod sum;
 pub mod table;
+mod unusual;
 mod verdict;
 
 pub use env::{Env, Rounds, Visitor};

@@ -163,15 +163,19 @@ unsafe fn ask<F: Family, P: Packet, E: Env>(
     }
     let answer = packet.fib(&mut query);
     hop.ifindex = answer.ifindex;
-    hop.mac0 = answer.mac0;
-    hop.mac1 = answer.mac1;
+    if answer.code == FibAnswer::KNOWN {
+        hop.mac0 = answer.mac0;
+        hop.mac1 = answer.mac1;
+    }
     hop.mtu = answer.mtu;
     hop.neighbour = query.destination;
     hop.family = query.family;
     hop.code = match answer.code {
         FibAnswer::KNOWN => HOP_KNOWN,
         FibAnswer::NO_NEIGHBOUR => HOP_NEIGHBOUR,
-        FibAnswer::LOCAL => HOP_LOCAL,
+        // The kernel says the same where it has no route. A real server that is this host has its own
+        // method; clients may be here.
+        FibAnswer::LOCAL if tag.reverse() => HOP_LOCAL,
         _ => {
             env.count(Counter::DropNoRoute);
             HOP_NONE

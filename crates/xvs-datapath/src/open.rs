@@ -12,12 +12,13 @@ use crate::{
     },
     admission, answer,
     memory::opaque,
-    parse, persistence, port, service,
+    persistence, port, service,
     state::{self, udp},
     table::{
         self, Draft, FOUND_OVERFLOW, Family, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL,
         OVERFLOWED, REVERSE, Scratch, V4, V6,
     },
+    unusual,
 };
 
 /// Not ours: to the kernel.
@@ -36,15 +37,13 @@ const PORT_TRIES: u32 = 32;
 /// when there is one now.
 #[inline(always)]
 pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    packet.pull(parse::PULL);
-    let (start, end) = packet.bounds();
     let room = env.flow();
     if room.is_null() {
         return Verdict::PASS;
     }
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
-    if !parse::parse(start, end, flow) || flow.ipv6 != F::V6 {
+    if !unusual::parse::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
     let place = table::find_flow::<F, E>(env, flow);
@@ -67,17 +66,13 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
 /// Tells the sender of a packet that its port is unreachable (kernel `ip_vs_leave`).
 #[inline(always)]
 pub fn refuse<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    packet.pull(parse::PULL);
-    let (start, end) = packet.bounds();
     let room = env.flow();
     if room.is_null() {
         return Verdict::PASS;
     }
+    // The stage before this one has read the packet.
     // SAFETY: the room is this CPU's alone while the program runs.
-    let flow = unsafe { &mut *opaque(room) };
-    if !parse::parse(start, end, flow) {
-        return Verdict::DROP;
-    }
+    let flow = unsafe { &*opaque(room) };
     if flow.ipv6 {
         answer::send::<V6, P, E>(packet, env, flow, answer::PORT_UNREACHABLE)
     } else {
@@ -104,6 +99,10 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
     // SAFETY: the virtual server is a valid map value.
     if !unsafe { admission::admits(packet, env, service) } {
         return OPEN_PASS;
+    }
+    if defended(env) {
+        env.count(Counter::DropDefence);
+        return OPEN_DROP;
     }
     let scratch = env.scratch();
     if scratch.is_null() {
@@ -135,7 +134,12 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
         // SAFETY: both are valid map values, their counters shared by atomics alone.
         unsafe { account(env, service, server, flow.protocol, state) };
         if answer >= 0 {
-            persistence::control::<F, E>(env, low32(answer.unsigned_abs()), template);
+            let connection = low32(answer.unsigned_abs());
+            persistence::control::<F, E>(env, connection, template);
+            // With sloppy_tcp.
+            if flow.protocol == ipv4::PROTOCOL_TCP && state == state::tcp::ESTABLISHED {
+                persistence::assure::<F, E>(env, connection);
+            }
         }
     }
     answer
@@ -169,13 +173,35 @@ fn opens<E: Env>(env: &E, flags: u8) -> bool {
     if flags & tcp::SYN != 0 {
         return true;
     }
+    state::is_set(env, setting_flag::SLOPPY_TCP)
+}
+
+/// Whether `drop_packet` takes this new connection (kernel `ip_vs_todrop`): the first, and then one of
+/// each `drop_rate`.
+#[inline(always)]
+fn defended<E: Env>(env: &E) -> bool {
     let settings = env.settings();
-    // SAFETY: the settings are a valid map value.
-    !settings.is_null() && unsafe { (*opaque(settings)).flags } & setting_flag::SLOPPY_TCP != 0
+    if settings.is_null() {
+        return false;
+    }
+    let settings = opaque(settings);
+    // SAFETY: the settings are a valid map value; the counter is shared by atomics alone.
+    unsafe {
+        let rate = (*settings).drop_rate;
+        if rate == 0 {
+            return false;
+        }
+        let counter = &raw mut (*settings).drop_counter;
+        let left = counter.read_volatile();
+        let takes = left < 2 || left > rate;
+        let next = if takes { rate } else { left - 1 };
+        // Who loses a race goes on, as in the kernel, which counts without a lock.
+        env.compare_exchange32(counter, left, next) == left && takes
+    }
 }
 
 #[inline(always)]
-fn first_state<E: Env>(_env: &E, flow: &Flow, server: *const RealServer) -> u8 {
+fn first_state<E: Env>(env: &E, flow: &Flow, server: *const RealServer) -> u8 {
     if flow.protocol != ipv4::PROTOCOL_TCP {
         return udp::ONE_WAY;
     }
@@ -185,7 +211,7 @@ fn first_state<E: Env>(_env: &E, flow: &Flow, server: *const RealServer) -> u8 {
     } else {
         state::tcp::INPUT_ONLY
     };
-    state::tcp::next(direction, flow.flags, state::tcp::NONE)
+    state::next_tcp(env, direction, flow.flags, state::tcp::NONE)
 }
 
 /// Drafts the entries of a connection of the tuple in the scratch, and inserts them. `how` has the
@@ -225,7 +251,7 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
         Method::NAT => {
             // SAFETY: as above.
             let answer = unsafe {
-                to_server(draft, server);
+                to_server(draft, service, server);
                 two_way::<F, E>(env, scratch)
             };
             outcome(env, answer)
@@ -249,16 +275,19 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
     }
 }
 
-/// Turns a draft's recipe to a real server.
+/// Turns a draft's recipe to a real server. A persistent virtual server that takes every port, or
+/// stands for a mark, keeps the client's choice (kernel `ip_vs_sched_persist`).
 ///
 /// # Safety
-/// `server` must be a valid map value.
+/// `service` and `server` must be valid map values.
 #[inline(always)]
-unsafe fn to_server(draft: &mut Draft, server: *const RealServer) {
-    // SAFETY: the caller vouches for the server.
+unsafe fn to_server(draft: &mut Draft, service: *const VirtualServer, server: *const RealServer) {
+    // SAFETY: the caller vouches for both.
     unsafe {
         draft.recipe.destination = (*server).address;
-        if (*server).port != 0 {
+        let asked = draft.tuple.destination_port() == (*service).key.port;
+        let persistent = (*service).flags & virtual_server_flag::PERSISTENT != 0;
+        if (*server).port != 0 && (asked || !persistent) {
             draft.recipe.ports = draft.recipe.ports & 0xffff | u32::from((*server).port) << 16;
         }
     }
@@ -323,7 +352,7 @@ unsafe fn full_nat<F: Family, E: Env>(
     // SAFETY: the caller vouches for scratch and server; the local address is a valid map value.
     unsafe {
         let forward = &mut (*scratch).forward;
-        to_server(forward, server);
+        to_server(forward, service, server);
         forward.recipe.source = (*local).address;
     }
     let mut ports = Ports::<F, E> {

@@ -14,7 +14,7 @@ use xvs_control::{
     },
 };
 use xvs_dataplane::{Atomicity, ConnectionFilter, TableStatus};
-use xvs_types::{Endpoint, SyncDaemon, Timeouts, VirtualServerListing};
+use xvs_types::{Endpoint, ServerScope, Settings, SyncDaemon, Timeouts, VirtualServerListing};
 
 use crate::{
     checks::ChecksThread,
@@ -115,10 +115,13 @@ impl Director for Api {
         })
     }
 
-    async fn virtual_servers(&self) -> Result<Vec<VirtualServerListing>, Problem> {
+    async fn virtual_servers(
+        &self,
+        scope: ServerScope,
+    ) -> Result<Vec<VirtualServerListing>, Problem> {
         Ok(self
             .worker
-            .call(|keeper| keeper.dataplane().virtual_servers())
+            .call(move |keeper| keeper.dataplane().list(&scope))
             .await?)
     }
 
@@ -184,6 +187,13 @@ impl Director for Api {
         Ok(self
             .worker
             .call(move |keeper| keeper.dataplane().kill(&filter))
+            .await?)
+    }
+
+    async fn settings(&self) -> Result<Settings, Problem> {
+        Ok(self
+            .worker
+            .call(|keeper| keeper.dataplane().settings())
             .await?)
     }
 

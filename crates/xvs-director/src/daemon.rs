@@ -53,13 +53,15 @@ use crate::{
     Options,
     api::{Api, Identity, placement_of},
     checks::{ChecksThread, Release, Teller},
-    configuration::{Control, InForce, LoadError, Loaded},
+    configuration::{Control, InForce, LoadError, Loaded, Source},
+    dump::{Dump, Dumps},
     events::Events,
     keeper::Keeper,
     lock::{InstanceLock, LockError},
     network::{Network, Placement, StartNetworkError},
     privileges::{PrivilegeError, drop_privileges},
     state::{StateError, StateFile},
+    sysctl,
     vrrp::VrrpService,
     worker::Worker,
 };
@@ -138,11 +140,12 @@ pub fn run(
     open: impl FnOnce(&Instance) -> Result<Box<dyn Dataplane>, Box<dyn Error + Send + Sync>>,
 ) -> Result<(), RunError> {
     let _lock = InstanceLock::take(&options.instance)?;
+    let mut options = options;
     if let Some(name) = &options.netns {
         xvs_net::enter_netns(name)?;
     }
     let configuration = match options.configuration.clone() {
-        Some(source) => Some(Arc::new(source.load()?)),
+        Some(source) => Some(Arc::new(load(source, &mut options.netns)?)),
         None => None,
     };
     let dataplane = open(&options.instance).map_err(RunError::Dataplane)?;
@@ -161,6 +164,20 @@ pub fn run(
         keeper,
         refusals,
     ))
+}
+
+/// Loads the configuration and goes where it says (`net_namespace`), unless the daemon was told where.
+fn load(source: Source, netns: &mut Option<String>) -> Result<Loaded, RunError> {
+    let loaded = source.clone().load()?;
+    match &loaded.config.global.net_namespace {
+        Some(name) if netns.is_none() => {
+            xvs_net::enter_netns(name)?;
+            *netns = Some(name.clone());
+            // The interfaces are others there.
+            Ok(source.load()?)
+        }
+        _ => Ok(loaded),
+    }
 }
 
 async fn serve_until_stopped(
@@ -239,6 +256,7 @@ async fn serve_until_stopped(
         remove_socket();
         return Err(RunError::Placement(problem));
     }
+    apply_settings(&api, &sysctl::ops(&options.sysctl)).await;
     if had_rules && !options.restore.is_empty() {
         info!("there are rules, so none are restored");
     } else {
@@ -276,7 +294,18 @@ async fn serve_until_stopped(
         network: network_ended,
         checks: checks_ended,
     };
-    let ending = wait_for_the_end(&control, &mut stops, ended).await;
+    if let Some(started) = options.started.take() {
+        started();
+    }
+    let dumps = Dumps {
+        control,
+        checks: checks.clone(),
+        instance: options.instance.clone(),
+    };
+    if options.dump_at_start {
+        dumps.log().await;
+    }
+    let ending = wait_for_the_end(&dumps, &mut stops, ended).await;
     let keep = match &ending {
         Ok(request) => request.keep.unwrap_or(options.keep),
         // A daemon that breaks down leaves the datapath to the next one.
@@ -363,7 +392,7 @@ fn release(options: &Options, keep: bool, in_force: &InForce) -> Release {
 }
 
 async fn wait_for_the_end(
-    control: &Control,
+    dumps: &Dumps,
     stops: &mut mpsc::Receiver<StopRequest>,
     ends: Ends,
 ) -> Result<StopRequest, RunError> {
@@ -371,6 +400,10 @@ async fn wait_for_the_end(
     let mut terminate = catch(SignalKind::terminate())?;
     let mut interrupt = catch(SignalKind::interrupt())?;
     let mut hang_up = catch(SignalKind::hangup())?;
+    let mut data = catch(SignalKind::user_defined1())?;
+    // Statistics are in the data; uncaught, the signal would end the daemon.
+    let mut statistics = catch(SignalKind::user_defined2())?;
+    let mut json = catch(SignalKind::from_raw(libc::SIGRTMIN() + 2))?;
     let Ends {
         worker: worker_ended,
         network: network_ended,
@@ -384,8 +417,11 @@ async fn wait_for_the_end(
             _signal = interrupt.recv() => return Ok(StopRequest::default()),
             _signal = hang_up.recv() => {
                 // Beside this loop: a great file takes a while, and a stop does not wait for it.
-                tokio::spawn(reload(control.clone()));
+                tokio::spawn(reload(dumps.control.clone()));
             }
+            _signal = data.recv() => dumps.write(Dump::Data).await,
+            _signal = statistics.recv() => dumps.write(Dump::Data).await,
+            _signal = json.recv() => dumps.write(Dump::Json).await,
             Some(request) = stops.recv() => return Ok(request),
             // Before the network task, which ends with it.
             _ended = &mut worker_ended => {
@@ -425,6 +461,23 @@ async fn place(
         return Ok(());
     }
     api.set_placement(wanted).await
+}
+
+/// Puts the settings of the file into force, over those that the last daemon was told.
+async fn apply_settings(api: &Api, ops: &[Op]) {
+    if ops.is_empty() {
+        return;
+    }
+    match api.apply(Batch::one_by_one(ops.to_vec())).await {
+        Ok(outcome) => {
+            for (op, result) in ops.iter().zip(outcome.into_results()) {
+                if let Err(error) = result {
+                    warn!(%error, ?op, "a setting is not in force");
+                }
+            }
+        }
+        Err(problem) => warn!(%problem, "the settings of the file are not in force"),
+    }
 }
 
 /// Applies saved rules one by one; one that is refused does not keep the others away.

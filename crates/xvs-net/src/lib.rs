@@ -7,6 +7,7 @@
 
 mod addresses;
 mod announce;
+mod bfd;
 mod carry;
 mod changes;
 mod command;
@@ -29,6 +30,7 @@ mod watch;
 
 pub use addresses::{AddressScope, AddressSpec, Change};
 pub use announce::{AnnounceError, Announcement, Announcer};
+pub use bfd::{BfdEvent, BfdService, BfdSocketError, bfd_session};
 pub use carry::{CarryChoice, CarryReason, Surroundings, Wanted, links_to_carry};
 pub use changes::{ChangedNeighbours, Changes};
 pub use command::CommandError;

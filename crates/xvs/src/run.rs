@@ -15,7 +15,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
 use xvs_conf::Stance;
 use xvs_control::{Instance, Token, wire::HookChoice};
 use xvs_dataplane::{Bpf, BpfOptions, Dataplane, Simulated};
-use xvs_director::{Options, ServiceManager, Source};
+use xvs_director::{Options, Parts, ServiceManager, Source};
 use xvs_types::Op;
 
 use crate::{configuration::absolute, faces, hook};
@@ -59,6 +59,9 @@ pub(crate) struct Arguments {
     /// Apply the rules that `ipvsadm-save` wrote to this file, unless there are rules already
     #[arg(long, value_name = "FILE")]
     restore: Option<PathBuf>,
+    /// A file of lines NAME=VALUE with settings of `net.ipv4.vs`, obeyed over those set last
+    #[arg(long, value_name = "FILE", default_value = xvs_director::SYSCTL_FILE)]
+    sysctl: PathBuf,
     /// Keep rules and answer, but forward nothing and need no eBPF
     #[arg(long)]
     simulate: bool,
@@ -86,6 +89,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
             } else {
                 Stance::Compatible
             },
+            parts: Parts::default(),
         }),
         None => None,
     };
@@ -102,6 +106,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         keep: arguments.keep,
         configuration,
         restore,
+        sysctl: arguments.sysctl,
         listen: arguments.listen,
         token,
         manager,
@@ -111,7 +116,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open(
+/// Opens the dataplane of an instance.
+pub(crate) fn open(
     instance: &Instance,
     simulate: bool,
     connections: Option<u32>,

@@ -37,6 +37,10 @@ pub(super) fn document() -> Value {
             "/v1/ops": {
                 "post": with_body("Applies ops in order; the outcomes say which were refused", "Batch", "BatchOutcome"),
             },
+            "/v1/settings": {
+                "get": operation("The settings of `net.ipv4.vs`, with the kernel's defaults", "array of SettingListing", &[]),
+                "put": with_body("Changes settings, all or none", "SettingChanges", "array of SettingListing"),
+            },
             "/v1/status": { "get": operation("What the daemon says of itself", "Status", &[]) },
             "/v1/stop": { "post": with_body("Ends the daemon", "StopRequest", "null") },
             "/v1/sync-daemons": {
@@ -55,7 +59,7 @@ pub(super) fn document() -> Value {
                 "post": with_body("Sets a priority, or with null takes it back", "VrrpPriority", "null"),
             },
             "/v1/virtual-servers": {
-                "get": operation("Virtual and real servers with counts", "array of VirtualServerListing", &[]),
+                "get": operation("Virtual and real servers with counts", "array of VirtualServerListing", &servers()),
             },
         },
         "components": {
@@ -93,6 +97,28 @@ fn with_body(summary: &str, body: &str, answer: &str) -> Value {
         "content": { "application/json": { "schema": schemas::named(body) } },
     });
     operation
+}
+
+fn servers() -> Vec<Value> {
+    vec![
+        parameter(
+            "counters",
+            "boolean",
+            "false leaves out `counters` and `rates`, half of the answer",
+        ),
+        parameter("family", "string", "with `mark`: `ipv4` or `ipv6`"),
+        parameter(
+            "mark",
+            "integer",
+            "only the virtual server of this firewall mark",
+        ),
+        parameter("proto", "string", "with `vip`: `tcp`, `udp` or `sctp`"),
+        parameter(
+            "vip",
+            "string",
+            "only the virtual server with this address and port",
+        ),
+    ]
 }
 
 fn filters(with_limit: bool) -> Vec<Value> {

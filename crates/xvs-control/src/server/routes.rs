@@ -18,7 +18,10 @@ use xvs_types::{Op, Timeouts};
 use super::{configuration, listing, openapi, peer::Caller, vrrp};
 use crate::{
     Director,
-    wire::{API_VERSION, Batch, Code, ConnectionCount, ConnectionQuery, Problem, Version},
+    wire::{
+        API_VERSION, Batch, Code, ConnectionCount, ConnectionQuery, Problem, ServerQuery,
+        SettingChanges, SettingListing, Version, WithoutCounters,
+    },
 };
 
 /// Bytes of a body: a batch of some 200,000 ops.
@@ -40,6 +43,7 @@ pub(super) fn router<D: Director>(director: D) -> Router {
         )
         .route("/v1/openapi.json", get(document))
         .route("/v1/ops", post(ops::<D>))
+        .route("/v1/settings", get(settings::<D>).put(change_settings::<D>))
         .route("/v1/status", get(status::<D>))
         .route("/v1/stop", post(stop::<D>))
         .route("/v1/sync-daemons", get(sync_daemons::<D>))
@@ -159,6 +163,16 @@ async fn ops<D: Director>(State(director): State<D>, body: BodyResult) -> Answer
     json(director.apply(parsed(body)?)).await
 }
 
+async fn settings<D: Director>(State(director): State<D>) -> Answer {
+    json(async { Ok(SettingListing::all(&director.settings().await?)) }).await
+}
+
+async fn change_settings<D: Director>(State(director): State<D>, body: BodyResult) -> Answer {
+    let changes: SettingChanges = parsed(body)?;
+    applied(&director, changes.into_ops()).await?;
+    settings(State(director)).await
+}
+
 async fn status<D: Director>(State(director): State<D>) -> Answer {
     json(director.status()).await
 }
@@ -177,12 +191,17 @@ async fn timeouts<D: Director>(State(director): State<D>) -> Answer {
 
 async fn set_timeouts<D: Director>(State(director): State<D>, body: BodyResult) -> Answer {
     let timeouts: Timeouts = parsed(body)?;
-    let batch = Batch::atomic(vec![Op::SetTimeouts { timeouts }]);
-    let outcome = director.apply(batch).await?;
-    if let Some((_index, error)) = outcome.first_error() {
-        return Err(Problem::new(Code::BadRequest, error.to_string()));
-    }
+    applied(&director, vec![Op::SetTimeouts { timeouts }]).await?;
     json(director.timeouts()).await
+}
+
+/// Applies ops that a route is made of, all or none.
+async fn applied<D: Director>(director: &D, ops: Vec<Op>) -> Result<(), Problem> {
+    let outcome = director.apply(Batch::atomic(ops)).await?;
+    match outcome.first_error() {
+        Some((_index, error)) => Err(Problem::new(Code::BadRequest, error.to_string())),
+        None => Ok(()),
+    }
 }
 
 async fn version() -> Answer {
@@ -195,8 +214,19 @@ async fn version() -> Answer {
     .await
 }
 
-async fn virtual_servers<D: Director>(State(director): State<D>) -> Answer {
-    json(director.virtual_servers()).await
+async fn virtual_servers<D: Director>(
+    State(director): State<D>,
+    query: Result<Query<ServerQuery>, QueryRejection>,
+) -> Answer {
+    let Query(query) =
+        query.map_err(|rejection| Problem::new(Code::BadRequest, rejection.body_text()))?;
+    let scope = query.scope()?;
+    let found = director.virtual_servers(scope).await?;
+    if scope.counters {
+        written(&found)
+    } else {
+        written(&WithoutCounters(&found))
+    }
 }
 
 async fn no_such_route(request: Request) -> Problem {
@@ -263,8 +293,11 @@ fn unlimited(query: ConnectionQuery) -> Result<ConnectionQuery, Problem> {
 }
 
 pub(super) async fn json<T: Serialize>(answer: impl Future<Output = Result<T, Problem>>) -> Answer {
-    let answer = answer.await?;
-    let text = serde_json::to_vec(&answer).map_err(|error| {
+    written(&answer.await?)
+}
+
+fn written<T: Serialize>(answer: &T) -> Answer {
+    let text = serde_json::to_vec(answer).map_err(|error| {
         Problem::new(Code::Internal, format!("cannot write the answer: {error}"))
     })?;
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())

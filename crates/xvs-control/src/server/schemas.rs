@@ -4,6 +4,7 @@
 //! values of those types.
 
 use serde_json::{Map, Value, json};
+use xvs_types::Setting;
 
 /// Every schema by the name of its type.
 pub(super) fn all() -> Value {
@@ -84,6 +85,7 @@ pub(super) fn all() -> Value {
             op("delete_virtual_server", &[("id", of("VirtualServerId"))]),
             op("edit_real_server", &[("virtual_server", of("VirtualServerId")), ("real_server", of("RealServer"))]),
             op("edit_virtual_server", &[("virtual_server", of("VirtualServer"))]),
+            op("set_setting", &[("setting", of("Setting")), ("value", json!({ "type": "integer" }))]),
             op("set_timeouts", &[("timeouts", of("Timeouts"))]),
             op("start_sync_daemon", &[("daemon", of("SyncDaemon"))]),
             op("stop_sync_daemon", &[("role", of("SyncRole"))]),
@@ -110,6 +112,20 @@ pub(super) fn all() -> Value {
                 "thresholds": object(&[("upper", number()), ("lower", number())]),
             },
         },
+        "Setting": { "enum": Setting::ALL.iter().map(|one| one.name()).collect::<Vec<_>>() },
+        "SettingChanges": {
+            "type": "object",
+            "description": "new values by the name of the setting",
+            "additionalProperties": { "type": "integer" },
+        },
+        "SettingListing": object(&[
+            ("name", of("Setting")),
+            ("value", text()),
+            ("default", text()),
+            ("minimum", nullable(json!({ "type": "integer" }))),
+            ("maximum", nullable(json!({ "type": "integer" }))),
+            ("fixed", nullable(text())),
+        ]),
         "Status": { "type": "object", "properties": {
             "instance": text(), "version": text(), "pid": number(), "netns": nullable(text()),
             "uptime_seconds": number(), "keep": flag(), "hook": text(),
@@ -216,15 +232,15 @@ mod tests {
 
     use serde::Serialize;
     use xvs_types::{
-        Op, Persistence, PersistenceMask, RealServer, SyncDaemon, SyncRole, Timeouts, Tunnel,
-        TunnelChecksum, TunnelKind, VirtualServer, VirtualServerId,
+        Op, Persistence, PersistenceMask, RealServer, Settings, SyncDaemon, SyncRole, Timeouts,
+        Tunnel, TunnelChecksum, TunnelKind, VirtualServer, VirtualServerId,
     };
 
     use super::*;
     use crate::wire::{
-        Batch, BatchOutcome, HookChoice, HookSetting, InterfaceSetting, Problem, Status,
-        StopRequest, Version, VirtualRouterStatus, VrrpFailover, VrrpPriority, VrrpStatus,
-        VrrpTransition,
+        Batch, BatchOutcome, HookChoice, HookSetting, InterfaceSetting, Problem, SettingChanges,
+        SettingListing, Status, StopRequest, Version, VirtualRouterStatus, VrrpFailover,
+        VrrpPriority, VrrpStatus, VrrpTransition,
     };
 
     /// Whether `value` fits `schema`, and has no field that the schema does not name.
@@ -315,6 +331,10 @@ mod tests {
                 },
             },
             Op::Flush,
+            Op::SetSetting {
+                setting: Setting::ConnReuseMode,
+                value: 0,
+            },
             Op::SetTimeouts {
                 timeouts: Timeouts::default(),
             },
@@ -343,6 +363,13 @@ mod tests {
         }
         check("InterfaceSetting", &InterfaceSetting::default());
         check("Problem", &Problem::new(crate::wire::Code::Timeout, "no"));
+        for listing in SettingListing::all(&Settings::default()) {
+            check("SettingListing", &listing);
+        }
+        check(
+            "SettingChanges",
+            &SettingChanges([(Setting::DropEntry, 3)].into()),
+        );
         check("Status", &Status::default());
         check("StopRequest", &StopRequest::default());
         check("Timeouts", &Timeouts::default());

@@ -10,8 +10,10 @@ mod configuration;
 mod connections;
 mod events;
 mod problem;
+mod servers;
 mod settings;
 mod status;
+mod sysctl;
 mod vrrp;
 
 pub use batch::{Batch, BatchOutcome, OpOutcome};
@@ -24,8 +26,11 @@ pub use connections::{
 };
 pub use events::{Event, EventKind};
 pub use problem::{Code, Problem};
+pub use servers::ServerQuery;
+pub(crate) use servers::WithoutCounters;
 pub use settings::{HookChoice, HookSetting, InterfaceSetting, ParseHookError, StopRequest};
 pub use status::{LinkStatus, Status, TableFill, Version};
+pub use sysctl::{SettingChanges, SettingListing};
 pub use vrrp::{
     VirtualRouterCounters, VirtualRouterStatus, VrrpFailover, VrrpPriority, VrrpStatus,
     VrrpTransition,

@@ -21,7 +21,7 @@ use xvs_control::{
 };
 use xvs_types::{
     ConnectionListing, ConnectionState, EffectiveMethod, Endpoint, ForwardingMethod, Op, OpError,
-    Protocol, SyncDaemon, Timeouts, VirtualServerListing,
+    Protocol, ServerScope, Settings, SyncDaemon, Timeouts, VirtualServerListing,
 };
 
 /// What the fake was asked, and what it holds.
@@ -30,7 +30,9 @@ pub(crate) struct Memory {
     pub(crate) batches: Vec<Batch>,
     pub(crate) connections: u64,
     pub(crate) pages: u64,
+    pub(crate) scopes: Vec<ServerScope>,
     pub(crate) stops: Vec<StopRequest>,
+    pub(crate) settings: Settings,
     pub(crate) timeouts: Timeouts,
     pub(crate) configurations: Vec<ConfigurationRequest>,
     /// Kept, so that a stream of events ends with the fake and not before.
@@ -48,7 +50,11 @@ impl Director for Fake {
         })
     }
 
-    async fn virtual_servers(&self) -> Result<Vec<VirtualServerListing>, Problem> {
+    async fn virtual_servers(
+        &self,
+        scope: ServerScope,
+    ) -> Result<Vec<VirtualServerListing>, Problem> {
+        self.0.lock().unwrap().scopes.push(scope);
         Ok(Vec::new())
     }
 
@@ -59,6 +65,13 @@ impl Director for Fake {
         for op in &batch.ops {
             results.push(match op {
                 Op::StopSyncDaemon { .. } => Err(OpError::SyncDaemonMissing),
+                Op::SetSetting { setting, value } => memory
+                    .settings
+                    .set(*setting, *value)
+                    .map(|_before| ())
+                    .map_err(|refused| OpError::Invalid {
+                        reason: refused.to_string(),
+                    }),
                 Op::SetTimeouts { timeouts } => {
                     memory.timeouts = *timeouts;
                     Ok(())
@@ -92,6 +105,10 @@ impl Director for Fake {
 
     async fn kill_connections(&self, _query: ConnectionQuery) -> Result<u64, Problem> {
         Ok(std::mem::take(&mut self.0.lock().unwrap().connections))
+    }
+
+    async fn settings(&self) -> Result<Settings, Problem> {
+        Ok(self.0.lock().unwrap().settings.clone())
     }
 
     async fn timeouts(&self) -> Result<Timeouts, Problem> {

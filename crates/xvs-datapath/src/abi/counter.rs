@@ -56,6 +56,8 @@ counters! {
     DropInternal = 13, "internal";
     /// An ICMP error about a known connection with a wrong checksum.
     DropIcmpChecksum = 20, "icmp_checksum";
+    /// A new connection that `drop_packet` took.
+    DropDefence = 14, "drop_packet";
     /// Connections opened.
     Opened = 32, "opened";
     /// Connections put into the overflow hash.
@@ -82,4 +84,8 @@ counters! {
     IcmpSent = 43, "icmp_sent";
     /// ICMP errors about known connections passed on to client or real server.
     IcmpRelated = 52, "icmp_related";
+    /// First fragments whose ports are remembered for the others.
+    FragmentFirst = 53, "fragment_first";
+    /// Fragments before their first one, left to the kernel.
+    FragmentUnknown = 54, "fragment_unknown";
 }

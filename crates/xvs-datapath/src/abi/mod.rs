@@ -9,8 +9,10 @@ mod address;
 mod convert;
 mod counter;
 mod flow;
+mod fragment;
 mod locality;
 mod next_hop;
+mod rate;
 mod server;
 mod settings;
 
@@ -21,12 +23,14 @@ pub use flow::{
     Cold, Direction, Entry4, Entry6, Key4, Key6, Method, NONE, OverflowKey, Slot, Tag, Tuple, WAYS,
 };
 pub(crate) use flow::{halves, whole};
+pub use fragment::{Fragment, FragmentKey};
 pub use locality::{Locality, LocalityKey, PLACES};
 pub use next_hop::{HopKey, HopKind, NextHop};
+pub use rate::{RATE_OF_VIRTUAL, Rate};
 pub use server::{
     BLOCK, Block, LocalAddress, RealServer, VirtualServer, real_server_flag, virtual_server_flag,
 };
 pub use settings::{Seed, Settings, setting_flag};
 
 /// Version of every layout in this module; pinned maps of another version are not adopted.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;

@@ -11,9 +11,9 @@ use std::{
 use crate::{
     Env, Flow, Rounds, Visitor,
     abi::{
-        AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, HopKey, LinkMac, LocalAddress,
-        Locality, LocalityKey, NONE, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings,
-        VirtualServer, WAYS, high32, index, low16, low32,
+        AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, Fragment, FragmentKey, HopKey,
+        LinkMac, LocalAddress, Locality, LocalityKey, NONE, NextHop, OverflowKey, RealServer, Seed,
+        ServiceKey, Settings, VirtualServer, WAYS, high32, index, low16, low32,
     },
     native::Tables,
     open, scheduler,
@@ -208,6 +208,15 @@ impl Env for Cpu {
         self.tables.localities.insert_new(*key, *locality);
     }
 
+    fn fragment(&self, key: &FragmentKey) -> *const Fragment {
+        self.tables.fragments.pointer(key)
+    }
+
+    fn fragment_insert(&self, key: &FragmentKey, fragment: &Fragment) {
+        self.tables.fragments.remove(key);
+        self.tables.fragments.insert_new(*key, *fragment);
+    }
+
     fn local_address(&self, index: u32) -> *mut LocalAddress {
         self.tables.locals.pointer(index)
     }
@@ -323,6 +332,10 @@ impl Env for Cpu {
 
     fn conflict_call(&self, ipv6: bool, set: u32, mine: u32, which: u32) -> u32 {
         by_family!(ipv6, table::conflict, self, set, mine, which)
+    }
+
+    fn end_call(&self, ipv6: bool, place: u32) -> bool {
+        by_family!(ipv6, table::end, self, place)
     }
 
     fn find_call(&self, ipv6: bool, which: u32) -> i64 {

@@ -450,12 +450,14 @@ impl World {
             real_servers: Array::new(self.real_servers.iter().copied()),
             blocks: Array::new(self.blocks.iter().copied()),
             localities: HashMap::new(16_384),
+            fragments: HashMap::new(16_384),
             locals: Array::new(self.locals.iter().copied()),
             link_macs,
             filter: Array::new([*self.filter]),
             next_hops: Array::new(next_hops),
             hop_index,
             hops_free: Mutex::new((taken..taken + 32).flat_map(u32::try_from).collect()),
+            rates: HashMap::new(64),
             settings: Array::new([self.settings]),
             counters: [const { std::sync::atomic::AtomicU64::new(0) }; 64],
         })
@@ -488,10 +490,6 @@ impl Default for World {
 }
 
 fn settings() -> Settings {
-    let mut udp_timeouts = [0; 4];
-    for state in [udp::ONE_WAY, udp::ASSURED] {
-        udp_timeouts[usize::from(state)] = udp::TIMEOUT * World::HZ;
-    }
     Settings {
         heartbeat: World::START,
         patience: 2 * World::HZ,
@@ -499,7 +497,7 @@ fn settings() -> Settings {
         hz: World::HZ,
         version: abi::VERSION,
         tcp_timeouts: tcp::TIMEOUTS.map(|seconds| seconds * World::HZ),
-        udp_timeouts,
+        udp_timeouts: [udp::TIMEOUT * World::HZ; 4],
         seed: World::SEED,
         ..Settings::default()
     }

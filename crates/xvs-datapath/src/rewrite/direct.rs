@@ -26,6 +26,17 @@ pub(crate) fn forward<F: Family, P: Packet>(packet: &P, hop: &Hop) -> bool {
     true
 }
 
+/// Takes one from the time to live, as on every way out of a router.
+#[inline(always)]
+pub(crate) fn age<F: Family, P: Packet>(packet: &P) {
+    let (start, end) = packet.bounds();
+    let ip = start + ethernet::HEADER;
+    if ip + F::IP_HEADER <= end {
+        // SAFETY: the IP header was compared with the end.
+        unsafe { decrement::<F>(ip) };
+    }
+}
+
 /// Decrements the time to live, and mends the IPv4 header's checksum.
 ///
 /// # Safety

@@ -10,8 +10,8 @@ mod related;
 pub(crate) mod toa;
 mod tunnel;
 
-pub(crate) use direct::forward;
+pub(crate) use direct::{age, forward};
 pub(crate) use link::address;
-pub(crate) use nat::translate;
+pub(crate) use nat::{Place, translate};
 pub(crate) use related::relate;
 pub(crate) use tunnel::{Outer, encapsulate, overhead};

@@ -13,6 +13,7 @@
 
 mod claim;
 mod conflict;
+mod end;
 mod family;
 mod insert;
 mod probe;
@@ -20,6 +21,7 @@ mod retire;
 
 pub use claim::claim;
 pub use conflict::{CONFLICT_NONE, conflict};
+pub use end::end;
 pub(crate) use family::deltas;
 pub use family::{Family, Fields, V4, V6};
 pub(crate) use insert::OVERFLOWED;

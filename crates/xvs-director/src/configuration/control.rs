@@ -20,7 +20,7 @@ use xvs_control::wire::{
 };
 use xvs_notify::{Notifier, Settings};
 
-use super::{InForce, LoadError, Loaded, Source};
+use super::{InForce, LoadError, Loaded, Parts, Source};
 use crate::{checks::ChecksThread, events::Events, vrrp::VrrpService};
 
 /// The changes of the configuration. Clones are handles to the same.
@@ -279,6 +279,7 @@ pub(crate) fn notifications(config: &Config) -> Settings {
 
 fn source(request: ConfigurationRequest) -> Source {
     Source {
+        parts: Parts::default(),
         file: request.file,
         config_id: request.config_id,
         stance: if request.strict {

@@ -20,7 +20,7 @@ use xvs_conf::Config;
 pub(crate) use self::control::Control;
 pub use self::{
     host::{Disk, ThisHost},
-    load::{LoadError, Loaded, Source, counted},
+    load::{LoadError, Loaded, Parts, Source, counted},
 };
 
 /// The configuration in force; none while the daemon has no file. Clones are handles to the same.

@@ -9,6 +9,7 @@ pub(crate) mod plan;
 
 use anyhow::Context;
 use xvs_conf::{Outcome, Stance};
+use xvs_director::Parts;
 pub(crate) use xvs_director::{Source, counted};
 
 /// Reads `file` on this host.
@@ -24,6 +25,7 @@ pub(crate) fn read(
         file: file.to_owned(),
         config_id,
         stance,
+        parts: Parts::default(),
     };
     source.read().context("list the network interfaces")
 }

@@ -11,5 +11,7 @@
 mod support;
 
 mod bed;
+mod face;
 mod health;
 mod reload;
+mod seeds;

@@ -6,5 +6,6 @@ mod limits;
 mod packets;
 mod rewriting;
 mod scheduling;
+mod settings;
 mod stress;
 mod table;

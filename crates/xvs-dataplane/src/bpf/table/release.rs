@@ -128,7 +128,11 @@ where
     }
 
     /// Frees what was marked, whatever came since.
-    fn free_anyway(&self, marked: Vec<Marked>, real_servers: &Mapped<RealServer>) -> u64 {
+    pub(super) fn free_anyway(
+        &self,
+        marked: Vec<Marked>,
+        real_servers: &Mapped<RealServer>,
+    ) -> u64 {
         if marked.is_empty() {
             return 0;
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap as StdMap, HashSet};
 
 use xvs_datapath::{
     abi::{RealServer, Settings, Slot, Tag, real_server_flag},
-    table::Family,
+    table::{Family, Fields},
 };
 
 use super::{
@@ -119,6 +119,7 @@ where
             tally.hops.insert(hop);
             // SAFETY: as above.
             unsafe { add_live::<F>(entry, tag, &mut tally.live) };
+            slow_when_gone(&fields, real_servers, real_server);
             return;
         }
         if let Some((_, other)) = partner {
@@ -138,11 +139,7 @@ where
             tally.hops.insert(hop);
             // SAFETY: as above.
             unsafe { add_live::<F>(entry, tag, &mut tally.live) };
-            if !tag.reverse() && is_gone(real_servers, real_server) {
-                // Its packets must come by the slow path, which drops them.
-                // SAFETY: the entry is mapped.
-                unsafe { fields.next_hop.write_volatile(0) };
-            }
+            slow_when_gone(&fields, real_servers, real_server);
             return;
         }
         if tag.template() && self.parents.contains(&index) {
@@ -185,6 +182,15 @@ where
                 }
             }
         }
+    }
+}
+
+/// Makes an entry's packets come by the slow path when its real server is gone: it drops those of
+/// clients, and does not count those of the server.
+fn slow_when_gone(fields: &Fields, real_servers: &Mapped<RealServer>, real_server: u32) {
+    if is_gone(real_servers, real_server) {
+        // SAFETY: the fields are those of a mapped entry.
+        unsafe { fields.next_hop.write_volatile(0) };
     }
 }
 
