@@ -21,7 +21,7 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test lab-all soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean conformance
+.PHONY: help setup demo build test lab-all lab-ha soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean conformance
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,15 @@ test: setup ## every test; those that need root want to be run as root
 lab-all: setup ## the labs' tests with every method on every hook, IPv4 and IPv6 (root)
 	cargo build --locked -p xvs
 	XVS_LAB_ALL=1 cargo test --locked -p xvs-lab --test lab
+
+lab-ha: setup ## what each failure of a director costs, beside keepalived, in one run (root)
+	cargo build --release --locked -p xvs
+	for peer in "" "--peer keepalived"; do \
+		target/release/xvs lab ha $$peer && \
+		target/release/xvs lab ha --v3 --interval 0.1 $$peer || exit 1; \
+	done
+	target/release/xvs lab ha --v3 --interval 0.01
+	cargo test --locked -p xvs-director --test vrrp load -- --nocapture --test-threads=1
 
 conformance: setup ## what the kernel's IPVS was recorded to do, replayed on xvs in every way (root)
 	cargo test --locked -p xvs-datapath scheduler
