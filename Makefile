@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 export PREFIX DESTDIR FORCE
 
-# what `make demo` adds to the lab, as in `make demo ARGS="--hook xdp"`
+# what `make demo` adds to the lab and `make bench` to the benchmark, as in `make demo ARGS="--hook xdp"`
 ARGS ?=
 # seconds that `make fuzz` gives to each target
 FUZZ_SECONDS ?= 30
@@ -18,10 +18,10 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test lab-all soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
+.PHONY: help setup demo build test lab-all soak bench bench-quick install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing (Debian 12), start nothing
 	@scripts/setup
@@ -43,6 +43,17 @@ lab-all: setup ## the labs' tests with every method on every hook, IPv4 and IPv6
 soak: setup ## what outlives the daemon, for long: 10 minutes without one, 100 kills (root)
 	XVS_SURVIVAL_SECONDS=$(SOAK_SECONDS) XVS_SURVIVAL_ROUNDS=$(SOAK_ROUNDS) \
 		cargo test -p xvs --locked --test survival -- --nocapture
+
+# 30 minutes and 3 minutes at most, once it is built
+bench: setup bench-build ## what a packet, a connection and a rule cost, beside floors and peers (root)
+	target/release/xvs-bench $(ARGS)
+
+bench-quick: setup bench-build ## the same in short
+	target/release/xvs-bench --quick $(ARGS)
+
+.PHONY: bench-build
+bench-build:
+	cargo build --release --locked -p xvs -p xvs-bench
 
 install: ## binary and its other names under PREFIX (/usr/local), DESTDIR respected
 	@scripts/install install
