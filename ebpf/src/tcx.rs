@@ -15,6 +15,8 @@ use xvs_datapath::{
     memory::{opaque, opaque_number, store32},
 };
 
+use xvs_wire::ipv4;
+
 use crate::{fib, maps};
 
 /// `BPF_ADJ_ROOM_MAC`.
@@ -23,6 +25,10 @@ const ROOM_MAC: u32 = 1;
 const ENCAP_IPV4: u64 = 1 << 1;
 /// `BPF_F_ADJ_ROOM_ENCAP_L3_IPV6`.
 const ENCAP_IPV6: u64 = 1 << 2;
+/// `BPF_F_ADJ_ROOM_ENCAP_L4_GRE`.
+const ENCAP_GRE: u64 = 1 << 3;
+/// `BPF_F_ADJ_ROOM_ENCAP_L4_UDP`.
+const ENCAP_UDP: u64 = 1 << 4;
 /// `BPF_F_PSEUDO_HDR`.
 const PSEUDO_HEADER: u64 = 1 << 4;
 /// `BPF_F_MARK_MANGLED_0`.
@@ -130,8 +136,13 @@ impl Packet for Buffer {
     }
 
     #[inline(always)]
-    fn push_outer(&mut self, length: u32, ipv6: bool) -> bool {
-        let flags = if ipv6 { ENCAP_IPV6 } else { ENCAP_IPV4 };
+    fn push_outer(&mut self, length: u32, ipv6: bool, protocol: u8) -> bool {
+        let outer = if ipv6 { ENCAP_IPV6 } else { ENCAP_IPV4 };
+        let flags = match protocol {
+            ipv4::PROTOCOL_UDP => outer | ENCAP_UDP,
+            ipv4::PROTOCOL_GRE => outer | ENCAP_GRE,
+            _ => outer,
+        };
         // SAFETY: the context is the program's.
         unsafe { bpf_skb_adjust_room(self.context, length as i32, ROOM_MAC, flags) == 0 }
     }

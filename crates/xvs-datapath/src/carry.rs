@@ -7,13 +7,13 @@ use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Counter, Method, RealServer, Slot, Tag, low16, low32},
+    abi::{Counter, Method, RealServer, Slot, Tag, Tuple, low16, low32},
     answer,
     fast::{direction, exceeds, outer_header, touch},
     fragments,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_LOCAL, Hop},
-    rewrite::{self, Outer, Place},
+    rewrite::{self, Outer, Place, Shim},
     state::{self, tcp as tcp_state, udp as udp_state},
     table::{self, FOUND_OVERFLOW, Family, at},
     unusual,
@@ -100,7 +100,17 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         return Verdict::PASS;
     }
     if flow.ttl <= 1 {
+        if Tag(tag).method() == Method::NAT && Tag(tag).reverse() {
+            // The kernel looks at the time to live of a reply before it translates it, and answers in
+            // the name of the director.
+            return Verdict::PASS;
+        }
         env.count(Counter::DropTtl);
+        // SAFETY: entry and server are valid map values.
+        unsafe {
+            touch(&fields, packet, flow, now);
+            note_answer::<F, E>(env, tag, server, flow);
+        }
         return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
     }
     let mut hop = Hop::default();
@@ -111,15 +121,17 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         return settled;
     }
     // SAFETY: the server is a valid map value.
-    let outer = outer_header(Tag(tag), unsafe { (*server).family } == 6);
+    let outer = unsafe { overhead(tag, server) };
+    // SAFETY: as above.
+    unsafe { touch(&fields, packet, flow, now) };
     if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
         env.count(Counter::DropTooBig);
+        // SAFETY: as above.
+        unsafe { note_answer::<F, E>(env, tag, server, flow) };
         // The kernel finds out after its turn as a router: the packet it quotes is one hop older.
         rewrite::age::<F, P>(packet);
         return answer::send::<F, P, E>(packet, env, flow, answer::too_big(hop.mtu - outer));
     }
-    // SAFETY: as above.
-    unsafe { touch(&fields, packet, flow, now) };
     if Tag(tag).method() == Method::FULLNAT
         && !Tag(tag).reverse()
         && flow.protocol == ipv4::PROTOCOL_TCP
@@ -138,6 +150,26 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         return Verdict::DROP;
     }
     next_hop::send(packet, env, &hop)
+}
+
+/// Counts an answer to a client at the real server of DR or TUN, as the kernel does: it leaves in the
+/// name of the VIP, as the replies that the director never sees.
+///
+/// # Safety
+/// `server` must be a valid map value.
+#[inline(always)]
+unsafe fn note_answer<F: Family, E: Env>(env: &E, tag: u64, server: *mut RealServer, flow: &Flow) {
+    if Method::two_way(Tag(tag).method()) {
+        return;
+    }
+    // SAFETY: the caller vouches for the server, whose counters are shared by atomics alone.
+    unsafe {
+        env.add64(&raw mut (*server).packets_out, 1);
+        env.add64(
+            &raw mut (*server).bytes_out,
+            u64::from(answer::length::<F>(flow)),
+        );
+    }
 }
 
 /// Rewrites the packet by the entry's recipe; else the reason why the packet is dropped.
@@ -202,13 +234,40 @@ pub(crate) unsafe fn pass_on<F: Family, P: Packet, E: Env>(
     // SAFETY: the caller vouches for the server.
     let outer = unsafe {
         Outer {
+            shim: Shim::of(server, &flow.tuple, packet.segment_payload() == 0),
             source: &(*server).tunnel_source,
             destination: &(*server).address,
             ipv6: (*server).family == 6,
             identification: low16(env.random()),
         }
     };
-    rewrite::encapsulate::<F, P>(packet, &outer, flow.length, hop)
+    let inner_sum = if outer.shim.is_summed() {
+        // It will be one hop older.
+        answer::sum_of::<F, P, E>(packet, env, flow, flow.length)
+            + rewrite::age_delta::<F, P>(packet)
+    } else {
+        0
+    };
+    rewrite::encapsulate::<F, P>(packet, &outer, flow.length, inner_sum, hop)
+}
+
+/// Bytes that a tunnel adds to packets of an entry.
+///
+/// # Safety
+/// `server` must be a valid map value.
+#[inline(always)]
+pub(crate) unsafe fn overhead(tag: u64, server: *const RealServer) -> u32 {
+    // SAFETY: the caller vouches for the server.
+    let (shim, ipv6) = unsafe {
+        (
+            Shim::of(server, &Tuple::default(), true),
+            (*server).family == 6,
+        )
+    };
+    match outer_header(Tag(tag), ipv6) {
+        0 => 0,
+        outer => outer + shim.length(),
+    }
 }
 
 /// Steps the state of a connection by a packet, and moves it between the real server's active and

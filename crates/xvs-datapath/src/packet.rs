@@ -62,7 +62,8 @@ pub trait Packet {
     fn adjust_l4(&mut self, offset: u32, addresses: u16, rest: u16, udp: bool);
 
     /// Makes room of `length` bytes between Ethernet and IP header for an outer IP header.
-    fn push_outer(&mut self, length: u32, ipv6: bool) -> bool;
+    /// `protocol` is what the header names.
+    fn push_outer(&mut self, length: u32, ipv6: bool, protocol: u8) -> bool;
 
     /// Makes the packet `length` bytes long in all, longer or shorter.
     fn resize(&mut self, length: u32) -> bool;
