@@ -160,6 +160,12 @@ impl Packet for Buffer {
     }
 
     #[inline(always)]
+    fn pop_front(&mut self, length: u32) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe { bpf_skb_adjust_room(self.context, -(length as i32), ROOM_MAC, 0) == 0 }
+    }
+
+    #[inline(always)]
     fn length(&self) -> u32 {
         // SAFETY: the context is the program's.
         unsafe { (*self.context).len }

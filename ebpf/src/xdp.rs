@@ -94,6 +94,12 @@ impl Packet for Frame {
     }
 
     #[inline(always)]
+    fn pop_front(&mut self, length: u32) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe { bpf_xdp_adjust_head(self.context, length as i32) == 0 }
+    }
+
+    #[inline(always)]
     fn length(&self) -> u32 {
         // SAFETY: the context is the program's.
         unsafe { bpf_xdp_get_buff_len(self.context) as u32 }

@@ -23,6 +23,20 @@ pub(crate) struct Message {
     value: u32,
 }
 
+impl Message {
+    /// An error of ICMP by type, code and second word.
+    #[inline(always)]
+    pub(crate) const fn v4((kind, code): (u8, u8), value: u32) -> Self {
+        Self {
+            kind_v4: kind,
+            code_v4: code,
+            kind_v6: 0,
+            code_v6: 0,
+            value,
+        }
+    }
+}
+
 /// The port is unreachable.
 pub(crate) const PORT_UNREACHABLE: Message = Message {
     kind_v4: icmp::V4_UNREACHABLE,
@@ -93,7 +107,7 @@ fn build<F: Family, P: Packet, E: Env>(
 ) -> bool {
     let ip_header: u32 = if F::V6 { 40 } else { 20 };
     let embedded = length::<F>(flow) - ip_header - 8;
-    let mut sum = sum_of::<F, P, E>(packet, env, flow, embedded);
+    let sum = sum_of::<F, P, E>(packet, env, flow, embedded);
     if !packet.resize(14 + embedded) {
         return false;
     }
@@ -112,37 +126,60 @@ fn build<F: Family, P: Packet, E: Env>(
         return false;
     }
     let (start, end) = packet.bounds();
-    let ip = start + ethernet::HEADER;
-    let error = ip + F::IP_HEADER;
-    if error + icmp::HEADER > end {
+    if start + ethernet::HEADER > end {
         return false;
     }
-    let length = ip_header + 8 + embedded;
-    // SAFETY: all headers were compared with the end.
+    let kind = if F::V6 {
+        ethernet::TYPE_IPV6
+    } else {
+        ethernet::TYPE_IPV4
+    };
+    // SAFETY: the Ethernet header was compared with the end.
     unsafe {
         store16(start, source.0);
         store32(start + 2, source.1);
         store32(start + 6, destination.0);
         store16(start + 10, destination.1);
+        store16(start + ethernet::TYPE, kind.to_be());
+    }
+    write::<F, P>(packet, flow, message, ip_header + 8 + embedded, sum)
+}
+
+/// Writes IP header and the error's own, in front of a quoted packet whose bytes sum to `sum`, from
+/// whom a packet was sent to, to its sender. `length` is that of it all.
+#[inline(always)]
+pub(crate) fn write<F: Family, P: Packet>(
+    packet: &P,
+    flow: &Flow,
+    message: Message,
+    length: u32,
+    mut sum: u32,
+) -> bool {
+    let (start, end) = packet.bounds();
+    let ip = start + ethernet::HEADER;
+    let error = ip + F::IP_HEADER;
+    if error + icmp::HEADER > end {
+        return false;
+    }
+    let (kind, code) = if F::V6 {
+        (message.kind_v6, message.code_v6)
+    } else {
+        (message.kind_v4, message.code_v4)
+    };
+    let head = u32::from_ne_bytes([kind, code, 0, 0]);
+    let value = message.value.to_be();
+    // SAFETY: both headers were compared with the end.
+    unsafe {
         if F::V6 {
-            store16(start + ethernet::TYPE, ethernet::TYPE_IPV6.to_be());
             write_v6(ip, flow, length - 40);
             sum += pseudo_v6(flow, length - 40);
         } else {
-            store16(start + ethernet::TYPE, ethernet::TYPE_IPV4.to_be());
             write_v4(ip, flow, length);
         }
-        let (kind, code) = if F::V6 {
-            (message.kind_v6, message.code_v6)
-        } else {
-            (message.kind_v4, message.code_v4)
-        };
-        let head = u32::from_ne_bytes([kind, code, 0, 0]);
-        let value = message.value.to_be();
         store32(error, head);
         store32(error + 4, value);
         let sum = checksum::fold(sum + checksum::sum32(head) + checksum::sum32(value));
-        store16(error + 2, !sum);
+        store16(error + icmp::CHECKSUM, !sum);
     }
     true
 }

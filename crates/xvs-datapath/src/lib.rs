@@ -28,6 +28,7 @@ mod parse;
 mod persistence;
 mod port;
 pub mod related;
+pub mod relay;
 mod rewrite;
 pub mod scheduler;
 mod service;

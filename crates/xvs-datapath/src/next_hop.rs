@@ -146,7 +146,6 @@ unsafe fn ask<F: Family, P: Packet, E: Env>(
     server: *const RealServer,
     hop: &mut Hop,
 ) {
-    env.count(Counter::AskedRoute);
     let mut query = Fib {
         destination: recipe.destination,
         family: if F::V6 { 6 } else { 4 },
@@ -161,7 +160,30 @@ unsafe fn ask<F: Family, P: Packet, E: Env>(
             query.family = (*server).family;
         }
     }
-    let answer = packet.fib(&mut query);
+    look_up(packet, env, &mut query, hop);
+}
+
+/// Asks the kernel for the way to an address of `family`, 4 or 6.
+#[inline(always)]
+pub(crate) fn towards<P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    destination: &Address,
+    family: u8,
+    hop: &mut Hop,
+) {
+    let mut query = Fib {
+        destination: *destination,
+        family,
+        protocol: 0,
+    };
+    look_up(packet, env, &mut query, hop);
+}
+
+#[inline(always)]
+fn look_up<P: Packet, E: Env>(packet: &mut P, env: &E, query: &mut Fib, hop: &mut Hop) {
+    env.count(Counter::AskedRoute);
+    let answer = packet.fib(query);
     hop.ifindex = answer.ifindex;
     hop.mac0 = answer.mac0;
     hop.mac1 = answer.mac1;

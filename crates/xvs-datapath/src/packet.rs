@@ -71,6 +71,9 @@ pub trait Packet {
     /// Makes room of `length` bytes at the front: a new Ethernet header, then bytes to be written.
     fn push_front(&mut self, length: u32, ipv6: bool) -> bool;
 
+    /// Takes `length` bytes out behind the Ethernet header, which then must be written anew.
+    fn pop_front(&mut self, length: u32) -> bool;
+
     /// Bytes of the whole packet.
     fn length(&self) -> u32;
 

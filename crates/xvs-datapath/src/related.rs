@@ -36,8 +36,14 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
     let quoted = parse::<F>(start, end, flow);
+    // The kernel relays errors about tunnels for IPv4 alone.
+    let otherwise = if F::V6 || flow.length == 0 {
+        Verdict::PASS
+    } else {
+        Verdict::RELAY
+    };
     if quoted == 0 {
-        return Verdict::PASS;
+        return otherwise;
     }
     let place = table::find_flow::<F, E>(env, flow);
     let entry = if place >= 0 {
@@ -45,7 +51,7 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     } else if place == FOUND_OVERFLOW {
         table::overflow_of_scratch::<F, E>(env)
     } else {
-        return Verdict::PASS;
+        return otherwise;
     };
     if entry.is_null() {
         return Verdict::PASS;
@@ -146,6 +152,7 @@ fn parse<F: Family>(start: usize, end: usize, flow: &mut Flow) -> u32 {
     let ip = start + ethernet::HEADER;
     let error = ip + F::IP_HEADER;
     let inner = error + icmp::HEADER;
+    flow.length = 0;
     if inner + F::IP_HEADER + 4 > end {
         return 0;
     }
@@ -187,7 +194,7 @@ fn parse<F: Family>(start: usize, end: usize, flow: &mut Flow) -> u32 {
 /// # Safety
 /// An IPv4 header at `ip` and an error's at `error` must be readable.
 #[inline(always)]
-unsafe fn outer_v4(ip: usize, error: usize, flow: &mut Flow) {
+pub(crate) unsafe fn outer_v4(ip: usize, error: usize, flow: &mut Flow) {
     // SAFETY: the caller vouches for both headers.
     unsafe {
         let kind = load8(error);
@@ -260,13 +267,17 @@ unsafe fn quoted_v6(inner: usize, flow: &mut Flow) -> u32 {
 }
 
 #[inline(always)]
-const fn has_ports(protocol: u8) -> bool {
+pub(crate) const fn has_ports(protocol: u8) -> bool {
     protocol == ipv4::PROTOCOL_TCP || protocol == ipv4::PROTOCOL_UDP
 }
 
 /// Whether the error's checksum is right: the packet will get another one by deltas.
 #[inline(always)]
-fn is_intact<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flow) -> bool {
+pub(crate) fn is_intact<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+) -> bool {
     let header = if F::V6 { 40 } else { 20 };
     let length = flow.length.wrapping_sub(header);
     let mut total = sum::over(packet, env, 14 + header, length);

@@ -233,6 +233,11 @@ impl Packet for Buffer {
         self.push(length)
     }
 
+    fn pop_front(&mut self, length: u32) -> bool {
+        self.linear = self.linear.saturating_sub(index(length));
+        self.bytes.pop(index(length))
+    }
+
     fn length(&self) -> u32 {
         u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
     }

@@ -98,6 +98,10 @@ impl Packet for Frame {
         self.push_outer(length, ipv6, 0)
     }
 
+    fn pop_front(&mut self, length: u32) -> bool {
+        self.bytes.pop(index(length))
+    }
+
     fn length(&self) -> u32 {
         u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
     }

@@ -12,7 +12,7 @@ pub(crate) mod toa;
 mod tunnel;
 
 pub(crate) use direct::{age, age_delta, forward};
-pub(crate) use link::address;
+pub(crate) use link::{address, frame};
 pub(crate) use nat::{Place, translate};
 pub(crate) use related::relate;
 pub(crate) use shim::Shim;
