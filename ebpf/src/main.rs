@@ -115,7 +115,7 @@ xdp_program!(
 );
 tcx_program!(
     /// The fast path at tcx ingress.
-    xvs_tcx, fast::run, 0
+    xvs_tcx, enter, 0
 );
 tcx_program!(
     /// Opens connections at tcx ingress, IPv4.
@@ -150,6 +150,16 @@ tcx_program!(
     /// Relays ICMP errors about tunnels at tcx ingress.
     xvs_tcx_relay, relay::run, 4
 );
+
+/// The fast path for the packets of tcx's link.
+#[inline(always)]
+fn enter(buffer: &mut Buffer, maps: &Maps) -> Verdict {
+    if buffer.is_links_own() {
+        fast::run(buffer, maps)
+    } else {
+        Verdict::PASS
+    }
+}
 
 /// Indexes of the programs behind the fast path.
 struct Stage;

@@ -6,7 +6,7 @@ use aya_ebpf::{
     bindings::__sk_buff,
     helpers::{
         bpf_csum_diff, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_skb_adjust_room,
-        bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_pull_data,
+        bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_vlan_pop,
     },
 };
 use xvs_datapath::{
@@ -55,6 +55,17 @@ struct Neighbour {
 }
 
 impl Buffer {
+    /// Whether the packet is the link's own. That of a VLAN comes by once more at the VLAN's link; a tag
+    /// of VLAN 0 says but a priority (IEEE 802.1Q) and is taken off, as by the kernel.
+    #[inline(always)]
+    pub fn is_links_own(&mut self) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe {
+            (*self.context).vlan_present == 0
+                || (*self.context).vlan_tci & 0xfff == 0 && bpf_skb_vlan_pop(self.context) == 0
+        }
+    }
+
     /// What tcx answers for a verdict. [`Verdict::OPEN`] and [`Verdict::CARRY`] pass where
     /// no program took them.
     #[inline(always)]
