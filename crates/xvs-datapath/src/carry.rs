@@ -7,7 +7,7 @@ use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Counter, Method, RealServer, Slot, Tag, Tuple, low16, low32},
+    abi::{Counter, Method, RealServer, Slot, Tag, Tuple, low16},
     answer,
     fast::{direction, exceeds, outer_header, touch},
     fragments,
@@ -15,7 +15,7 @@ use crate::{
     next_hop::{self, HOP_LOCAL, Hop},
     rewrite::{self, Outer, Place, Shim},
     state::{self, tcp as tcp_state, udp as udp_state},
-    table::{self, FOUND_OVERFLOW, Family, at},
+    table::{self, Family},
     unusual,
 };
 
@@ -31,18 +31,10 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if !unusual::parse::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
-    let place = table::find_flow::<F, E>(env, flow);
-    let entry = if place >= 0 {
-        at::<F, E>(env, low32(place.unsigned_abs()))
-    } else if place == FOUND_OVERFLOW {
-        table::overflow_of_scratch::<F, E>(env)
-    } else {
+    let entry = table::entry_of::<F, E>(env, flow);
+    if entry.is_null() {
         // It ended between two programs; its client sends again.
         env.count(Counter::DropRace);
-        return Verdict::DROP;
-    };
-    if entry.is_null() {
-        env.count(Counter::DropInternal);
         return Verdict::DROP;
     }
     // SAFETY: `entry` is a valid map value.

@@ -10,13 +10,13 @@ use xvs_wire::{checksum, ethernet, icmp, ipv4, ipv6};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Address, Counter, Method, Slot, Tag, Tuple, index, low32},
+    abi::{Address, Counter, Method, Slot, Tag, Tuple, index},
     carry,
     fast::exceeds,
     memory::{load8, load16, load32, opaque, read_shared},
     next_hop::{self, HOP_LOCAL, Hop},
     rewrite, sum,
-    table::{self, FOUND_OVERFLOW, Family, at},
+    table::{self, Family},
     unusual,
 };
 
@@ -45,16 +45,9 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if quoted == 0 {
         return otherwise;
     }
-    let place = table::find_flow::<F, E>(env, flow);
-    let entry = if place >= 0 {
-        at::<F, E>(env, low32(place.unsigned_abs()))
-    } else if place == FOUND_OVERFLOW {
-        table::overflow_of_scratch::<F, E>(env)
-    } else {
-        return otherwise;
-    };
+    let entry = table::entry_of::<F, E>(env, flow);
     if entry.is_null() {
-        return Verdict::PASS;
+        return otherwise;
     }
     // SAFETY: `entry` is a valid map value.
     unsafe { relate::<F, P, E>(packet, env, flow, quoted, opaque(entry)) }

@@ -8,12 +8,12 @@ use xvs_wire::{ethernet, icmp, ipv4};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Counter, Method, RealServer, Slot, Tag, Tuple, index, low32},
+    abi::{Counter, Method, RealServer, Slot, Tag, Tuple, index},
     answer::{self, Message},
     memory::{load8, load16, load32, opaque, opaque_number, read_shared},
     next_hop::{self, Hop},
     related, rewrite,
-    table::{self, FOUND_OVERFLOW, Family, V4, at},
+    table::{self, Family, V4},
     unusual,
 };
 
@@ -53,14 +53,7 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if quote.overhead == 0 {
         return Verdict::PASS;
     }
-    let place = table::find_flow::<V4, E>(env, flow);
-    let entry = if place >= 0 {
-        at::<V4, E>(env, low32(place.unsigned_abs()))
-    } else if place == FOUND_OVERFLOW {
-        table::overflow_of_scratch::<V4, E>(env)
-    } else {
-        return Verdict::PASS;
-    };
+    let entry = table::entry_of::<V4, E>(env, flow);
     if entry.is_null() {
         return Verdict::PASS;
     }
