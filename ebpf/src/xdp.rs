@@ -76,7 +76,7 @@ impl Packet for Frame {
     fn adjust_l4(&mut self, _offset: u32, _addresses: u16, _rest: u16, _udp: bool) {}
 
     #[inline(always)]
-    fn push_outer(&mut self, length: u32, _ipv6: bool) -> bool {
+    fn push_outer(&mut self, length: u32, _ipv6: bool, _protocol: u8) -> bool {
         // SAFETY: the context is the program's.
         unsafe { bpf_xdp_adjust_head(self.context, -(length as i32)) == 0 }
     }
@@ -90,7 +90,13 @@ impl Packet for Frame {
 
     #[inline(always)]
     fn push_front(&mut self, length: u32, ipv6: bool) -> bool {
-        self.push_outer(length, ipv6)
+        self.push_outer(length, ipv6, 0)
+    }
+
+    #[inline(always)]
+    fn pop_front(&mut self, length: u32) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe { bpf_xdp_adjust_head(self.context, length as i32) == 0 }
     }
 
     #[inline(always)]

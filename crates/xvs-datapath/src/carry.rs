@@ -7,16 +7,19 @@ use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Counter, Method, NONE, RealServer, Slot, Tag, low16, low32, virtual_server_flag, wide},
+    abi::{
+        Counter, Method, NONE, RealServer, Slot, Tag, Tuple, low16, low32, virtual_server_flag,
+        wide,
+    },
     answer,
     fast::{direction, exceeds, outer_header, touch},
     fragments,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_LOCAL, HOP_NONE, Hop},
     persistence, reuse,
-    rewrite::{self, Outer, Place},
+    rewrite::{self, Outer, Place, Shim},
     state::{self, tcp as tcp_state, udp as udp_state},
-    table::{self, FOUND_OVERFLOW, Family, at},
+    table::{self, Family},
     unusual,
 };
 
@@ -33,17 +36,10 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
         return Verdict::PASS;
     }
     let place = table::find_flow::<F, E>(env, flow);
-    let entry = if place >= 0 {
-        at::<F, E>(env, low32(place.unsigned_abs()))
-    } else if place == FOUND_OVERFLOW {
-        table::overflow_of_scratch::<F, E>(env)
-    } else {
+    let entry = table::entry_at::<F, E>(env, place);
+    if entry.is_null() {
         // It ended between two programs; its client sends again.
         env.count(Counter::DropRace);
-        return Verdict::DROP;
-    };
-    if entry.is_null() {
-        env.count(Counter::DropInternal);
         return Verdict::DROP;
     }
     // SAFETY: `entry` is a valid map value.
@@ -121,6 +117,10 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         }
     } else if flow.ttl <= 1 {
         // The kernel forwards replies: what cannot go on never came to IPVS.
+        if Tag(tag).method() == Method::NAT {
+            // It answers in the name of the director.
+            return Verdict::PASS;
+        }
         env.count(Counter::DropTtl);
         return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
     }
@@ -167,7 +167,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, answer::TIME_EXCEEDED) };
     }
     // SAFETY: the server is a valid map value.
-    let outer = outer_header(Tag(tag), unsafe { (*server).family } == 6);
+    let outer = unsafe { overhead(tag, server) };
     if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
         env.count(Counter::DropTooBig);
         // The kernel finds out after its turn as a router: the packet it quotes is one hop older.
@@ -229,7 +229,7 @@ unsafe fn tell<F: Family, P: Packet, E: Env>(
             env.add64(&raw mut (*server).packets_out, 1);
             env.add64(
                 &raw mut (*server).bytes_out,
-                wide(packet.length()).wrapping_sub(14),
+                wide(answer::length::<F>(flow)),
             );
         }
     }
@@ -298,13 +298,40 @@ pub(crate) unsafe fn pass_on<F: Family, P: Packet, E: Env>(
     // SAFETY: the caller vouches for the server.
     let outer = unsafe {
         Outer {
+            shim: Shim::of(server, &flow.tuple, packet.segment_payload() == 0),
             source: &(*server).tunnel_source,
             destination: &(*server).address,
             ipv6: (*server).family == 6,
             identification: low16(env.random()),
         }
     };
-    rewrite::encapsulate::<F, P>(packet, &outer, flow.length, hop)
+    let inner_sum = if outer.shim.is_summed() {
+        // It will be one hop older.
+        answer::sum_of::<F, P, E>(packet, env, flow, flow.length)
+            + rewrite::age_delta::<F, P>(packet)
+    } else {
+        0
+    };
+    rewrite::encapsulate::<F, P>(packet, &outer, flow.length, inner_sum, hop)
+}
+
+/// Bytes that a tunnel adds to packets of an entry.
+///
+/// # Safety
+/// `server` must be a valid map value.
+#[inline(always)]
+pub(crate) unsafe fn overhead(tag: u64, server: *const RealServer) -> u32 {
+    // SAFETY: the caller vouches for the server.
+    let (shim, ipv6) = unsafe {
+        (
+            Shim::of(server, &Tuple::default(), true),
+            (*server).family == 6,
+        )
+    };
+    match outer_header(Tag(tag), ipv6) {
+        0 => 0,
+        outer => outer + shim.length(),
+    }
 }
 
 /// Steps the state of a connection by a packet, and moves it between the real server's active and

@@ -12,7 +12,7 @@ use crate::{
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},
     parse,
-    rewrite::{self, Outer, Place},
+    rewrite::{self, Outer, Place, Shim},
     state::{tcp as tcp_state, udp as udp_state},
     table::{Family, Fields, V4, V6, locate},
 };
@@ -121,8 +121,9 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
                 destination: &recipe.destination,
                 ipv6: F::V6,
                 identification: crate::abi::low16(now),
+                shim: Shim::NONE,
             };
-            rewrite::encapsulate::<F, P>(packet, &outer, flow.length, &hop)
+            rewrite::encapsulate::<F, P>(packet, &outer, flow.length, 0, &hop)
         }
         _ => rewrite::translate::<F, P>(packet, &recipe, deltas, Place::plain::<F>(is_tcp), &hop),
     };

@@ -28,6 +28,7 @@ mod parse;
 mod persistence;
 mod port;
 pub mod related;
+pub mod relay;
 mod reuse;
 mod rewrite;
 pub mod scheduler;

@@ -228,7 +228,10 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
     let (scratch, service) = (opaque(scratch), opaque(service));
     let server = opaque(server).cast_const();
     // SAFETY: the server is a valid map value.
-    let (method, crosses) = unsafe { ((*server).method, ((*server).family == 6) != F::V6) };
+    let (method, crosses) = unsafe {
+        let crosses = ((*server).family == 6) != F::V6 || (*server).tunnel_kind != 0;
+        ((*server).method, crosses)
+    };
     // SAFETY: the scratch is this CPU's alone while the program runs; nothing is called meanwhile that
     // would use it.
     let Scratch {

@@ -26,6 +26,8 @@ pub(crate) const WHOLE: u32 = 0;
 pub(crate) const FIRST: u32 = 1;
 /// A fragment behind the first.
 pub(crate) const LATER: u32 = 2;
+/// No TCP or UDP packet at all, but an ICMP message.
+pub(crate) const MESSAGE: u32 = 3;
 
 /// Finds the flow of any TCP or UDP packet of the family; `false` when it is not one of ours.
 #[inline(always)]

@@ -68,5 +68,7 @@ pub const PROTOCOL_TCP: u8 = 6;
 pub const PROTOCOL_UDP: u8 = 17;
 /// IANA protocol number of IPv6 in IP (RFC 2473).
 pub const PROTOCOL_IPV6: u8 = 41;
+/// IANA protocol number of GRE (RFC 2784).
+pub const PROTOCOL_GRE: u8 = 47;
 /// IANA protocol number of ICMPv6.
 pub const PROTOCOL_ICMPV6: u8 = 58;

@@ -37,6 +37,17 @@ pub(crate) fn age<F: Family, P: Packet>(packet: &P) {
     }
 }
 
+/// What [`age`] adds to the sum of the packet's bytes: nothing for IPv4, whose header's sum stays.
+#[inline(always)]
+pub(crate) fn age_delta<F: Family, P: Packet>(_packet: &P) -> u32 {
+    // The hop limit is the second byte of its word.
+    if F::V6 {
+        u32::from((!1_u16).to_be())
+    } else {
+        0
+    }
+}
+
 /// Decrements the time to live, and mends the IPv4 header's checksum.
 ///
 /// # Safety

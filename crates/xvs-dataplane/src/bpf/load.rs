@@ -73,8 +73,8 @@ const PINNED: [Shape; 22] = [
 ];
 
 /// The programs behind the fast path, by their place in the stages.
-const STAGES: [&str; 7] = [
-    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6",
+const STAGES: [&str; 8] = [
+    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay",
 ];
 
 /// Sizes of the maps that the loader decides.

@@ -10,6 +10,7 @@ mod full_nat;
 mod nat;
 mod persistence;
 mod related;
+mod relay;
 mod tunnel;
 mod unusual;
 
@@ -71,6 +72,7 @@ pub fn all() -> Vec<Case> {
         persistence::cases(),
         answers::cases(),
         related::cases(),
+        relay::cases(),
         unusual::cases(),
         foreign::cases(),
     ]

@@ -218,7 +218,7 @@ fn cut(frame: &[u8], packet: u8) -> Vec<Vec<u8>> {
             let more = usize::from(number + 1) * 40 < payload.len();
             let mut piece = frame[..frame.len() - payload.len()].to_vec();
             if v6 {
-                let offset = u16::from(number) * 40 | u16::from(more);
+                let offset = (u16::from(number) * 40) | u16::from(more);
                 let [high, low] = offset.to_be_bytes();
                 piece.extend([piece[20], 0, high, low, 0, 0, 0, packet]);
                 piece[20] = 44;

@@ -2,6 +2,7 @@
 
 mod connections;
 mod director;
+mod gue;
 mod limits;
 mod one_packet;
 mod packets;
