@@ -31,7 +31,8 @@ const LINKER: &str = "bpf-linker";
 const TARGET: &str = "bpfel-unknown-none";
 
 /// Binary of `ebpf/` and the variable under which the crate finds its object.
-const OBJECTS: [(&str, &str); 2] = [
+const OBJECTS: [(&str, &str); 3] = [
+    ("bench", "XVS_BENCH_OBJECT"),
     ("xvs", "XVS_DIRECTOR_OBJECT"),
     ("realserver", "XVS_REALSERVER_OBJECT"),
 ];

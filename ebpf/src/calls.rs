@@ -9,8 +9,8 @@ use xvs_datapath::{
 use crate::env::Maps;
 
 macro_rules! family {
-    ($family:ty, $claim:ident, $conflict:ident, $find:ident, $insert:ident, $choose:ident,
-     $connect:ident) => {
+    ($family:ty, $claim:ident, $conflict:ident, $end:ident, $find:ident, $insert:ident,
+     $choose:ident, $connect:ident) => {
         /// [`table::claim`].
         #[unsafe(no_mangle)]
         #[inline(never)]
@@ -23,6 +23,13 @@ macro_rules! family {
         #[inline(never)]
         pub extern "C" fn $conflict(set: u32, mine: u32, which: u32) -> u32 {
             table::conflict::<$family, Maps>(&Maps, set, mine, which)
+        }
+
+        /// [`table::end`].
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        pub extern "C" fn $end(place: u32) -> u32 {
+            u32::from(table::end::<$family, Maps>(&Maps, place))
         }
 
         /// [`table::find`].
@@ -55,8 +62,12 @@ macro_rules! family {
     };
 }
 
-family!(V4, claim4, conflict4, find4, insert4, choose4, connect4);
-family!(V6, claim6, conflict6, find6, insert6, choose6, connect6);
+family!(
+    V4, claim4, conflict4, end4, find4, insert4, choose4, connect4
+);
+family!(
+    V6, claim6, conflict6, end6, find6, insert6, choose6, connect6
+);
 
 /// [`scheduler::attempt`].
 #[unsafe(no_mangle)]

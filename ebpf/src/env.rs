@@ -352,6 +352,16 @@ impl Env for Maps {
     }
 
     #[inline(always)]
+    fn end_call(&self, ipv6: bool, place: u32) -> bool {
+        let ended = if ipv6 {
+            calls::end6(place)
+        } else {
+            calls::end4(place)
+        };
+        ended != 0
+    }
+
+    #[inline(always)]
     fn find_call(&self, ipv6: bool, which: u32) -> i64 {
         if ipv6 {
             calls::find6(which)

@@ -8,8 +8,8 @@ use xvs_datapath::{
     Flow,
     abi::{
         AddressFilter, Block, Cold, Entry4, Entry6, Fragment, FragmentKey, HopKey, LinkMac,
-        LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey,
-        Settings, VirtualServer, WAYS,
+        LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate, RealServer, Seed,
+        ServiceKey, Settings, VirtualServer, WAYS,
     },
     table::Scratch,
 };
@@ -61,6 +61,9 @@ pub static HOPS_FREE: Queue<u32> = Queue::with_max_entries(65_536, 0);
 pub static SETTINGS: Array<Settings> = Array::with_max_entries(1, MMAPABLE);
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(64, 0);
+/// The daemon's alone: it stands here to outlive it.
+#[map]
+pub static RATES: HashMap<u32, Rate> = HashMap::with_max_entries(147_456, NO_PREALLOC);
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 #[map]

@@ -64,7 +64,10 @@ impl Backend for Table {
         Ok(self.0.apply_all(ops))
     }
 
-    fn virtual_servers(&mut self) -> Result<Vec<VirtualServerListing>, BackendError> {
+    fn virtual_servers(
+        &mut self,
+        _counters: bool,
+    ) -> Result<Vec<VirtualServerListing>, BackendError> {
         Ok(self.0.rules().iter().map(idle).collect())
     }
 

@@ -29,8 +29,8 @@ pub enum Release {
 
 /// All checks of a director. `P` is what a probe needs to know.
 ///
-/// Take every action out after each input.
-#[derive(Debug)]
+/// Take every action out after each input. What an input would do can be seen on a clone.
+#[derive(Clone, Debug)]
 pub struct Checks<P> {
     services: Vec<Service>,
     probes: HashMap<CheckerId, P>,
@@ -58,6 +58,11 @@ impl<P: PartialEq> Checks<P> {
             next_id: 0,
             outbox: Outbox::default(),
         }
+    }
+
+    /// From here on real servers that are up from the start are told of, or not (`rs_init_notifies`).
+    pub fn announce_servers(&mut self, announce: bool) {
+        self.announce_servers = announce;
     }
 
     /// A check has answered. What no running check has asked for is ignored.

@@ -6,6 +6,8 @@ use xvs_datapath::native::checksums_are_valid;
 
 use crate::Output;
 
+/// A connection with no more seconds left than this may be gone, or just not.
+const FLEETING: u64 = 0;
 /// Seconds by which the time that a connection has left may differ.
 const TOLERANCE: u64 = 3;
 
@@ -58,7 +60,9 @@ pub(crate) fn listing(command: &str, expected: &str, seen: &str) -> Option<Strin
 }
 
 fn connections(expected: &str, seen: &str) -> Option<String> {
-    let (wanted, is) = (timed(expected), timed(seen));
+    let (mut wanted, mut is) = (timed(expected), timed(seen));
+    drop_fleeting(&mut wanted, &is);
+    drop_fleeting(&mut is, &wanted);
     let lines = |list: &[(String, Option<u64>)]| -> Vec<String> {
         list.iter().map(|(line, _)| line.clone()).collect()
     };
@@ -73,6 +77,13 @@ fn connections(expected: &str, seen: &str) -> Option<String> {
             (wants.abs_diff(has) > TOLERANCE)
                 .then(|| format!("`{line}` expires in {wants} s expected, {has} s seen"))
         })
+}
+
+/// Takes out of `one` what is about to end and is not in the `other`.
+fn drop_fleeting(one: &mut Vec<(String, Option<u64>)>, other: &[(String, Option<u64>)]) {
+    one.retain(|(line, left)| {
+        left.is_none_or(|left| left > FLEETING) || other.iter().any(|(known, _)| known == line)
+    });
 }
 
 /// Lines without the time that a connection has left, which stands beside them; sorted.

@@ -6,7 +6,11 @@ pub trait Director {
     fn run(&mut self, command: &str) -> Answer;
 
     /// Puts a frame into it by a leg.
-    fn inject(&mut self, leg: &str, frame: &[u8]) -> Seen;
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be.
+    fn inject(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String>;
 
     /// Lets milliseconds pass.
     fn wait(&mut self, milliseconds: u64) -> Seen;
@@ -15,7 +19,7 @@ pub trait Director {
 /// What a command answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Exit status.
+    /// Exit status; -1 for a command that could not be run.
     pub status: i32,
     /// What it printed.
     pub stdout: String,
@@ -23,13 +27,25 @@ pub struct Answer {
     pub stderr: String,
 }
 
+impl Answer {
+    /// The answer to a command that this director does not have.
+    #[must_use]
+    pub fn refused(why: String) -> Self {
+        Self {
+            status: -1,
+            stderr: why,
+            ..Self::default()
+        }
+    }
+}
+
 /// What became of a frame, or what left meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// Every frame that left: leg and bytes.
     Frames(Vec<(String, Vec<u8>)>),
-    /// It was left to the director's own stack, with these bytes.
-    Passed(Vec<u8>),
+    /// It was left to the director's own stack.
+    Passed,
     /// It leaves when its neighbour is resolved; until then the host asks for it.
     Waiting,
 }

@@ -26,7 +26,7 @@ pub(crate) fn objection(network: &Network, frame: &[u8], outputs: &[Output]) -> 
     outputs.iter().find_map(|output| {
         let sent = Addresses::of(&output.frame)?;
         let host = if network.is_local(packet.destination) {
-            is_reply(&packet, frame, &sent, &output.frame)
+            is_reply(&packet, &sent, &output.frame)
         } else {
             is_forwarded(&packet, frame, &sent, &output.frame) || is_error(network, &packet, &sent)
         };
@@ -57,6 +57,23 @@ pub(crate) fn is_about_a_neighbour(frame: &[u8]) -> bool {
             | (ipv4::PROTOCOL_ICMPV6, (Some(135), _))
             | (ipv4::PROTOCOL_ICMPV6, (Some(1), Some(3)))
     )
+}
+
+/// Whether a frame is of those that the recorder left out: what an IPv6 stack says of itself.
+pub(crate) fn is_noise(frame: &[u8]) -> bool {
+    let Some(ip) = frame
+        .get(14..)
+        .filter(|_| frame.get(12..14) == Some(&[0x86, 0xdd]))
+    else {
+        return false;
+    };
+    let hop_by_hop = ip.get(6) == Some(&0);
+    let (next, at) = match (hop_by_hop, ip.get(40), ip.get(41)) {
+        (true, Some(next), Some(length)) => (*next, 40 + (usize::from(*length) + 1) * 8),
+        _ => (ip.get(6).copied().unwrap_or(0), 40),
+    };
+    // Listeners' reports and queries, solicitations and advertisements of routers.
+    next == ipv4::PROTOCOL_ICMPV6 && matches!(ip.get(at), Some(130..=134 | 143))
 }
 
 /// What a rule about hosts needs of an IP packet.
@@ -113,7 +130,7 @@ fn must_answer(network: &Network, frame: &[u8], packet: &Addresses) -> bool {
 
 /// Whether the director answers `packet` by `sent` itself. A host resets TCP; that a port of TCP is
 /// unreachable only IPVS says.
-fn is_reply(packet: &Addresses, frame: &[u8], sent: &Addresses, reply: &[u8]) -> bool {
+fn is_reply(packet: &Addresses, sent: &Addresses, reply: &[u8]) -> bool {
     const RST: u8 = 4;
     let back = sent.destination == packet.source && sent.source == packet.destination;
     if !back {
@@ -130,7 +147,7 @@ fn is_reply(packet: &Addresses, frame: &[u8], sent: &Addresses, reply: &[u8]) ->
             (Some(1), Some(4)) => sent.protocol == ipv4::PROTOCOL_ICMPV6,
             _ => false,
         };
-    !(refusal && packet.protocol == ipv4::PROTOCOL_TCP) && !frame.is_empty()
+    !(refusal && packet.protocol == ipv4::PROTOCOL_TCP)
 }
 
 /// Whether `sent` is `packet` on its way.

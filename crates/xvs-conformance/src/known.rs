@@ -2,16 +2,26 @@
 
 use std::collections::BTreeMap;
 
-/// Scenarios that differ, by their names, with the names of the lines in `docs/compat.md`.
+/// Scenarios that differ, by their names.
 #[derive(Clone, Debug, Default)]
-pub struct Known(BTreeMap<String, String>);
+pub struct Known(BTreeMap<String, Line>);
+
+/// Why a scenario differs, and where.
+#[derive(Clone, Debug)]
+struct Line {
+    /// The name of the line in `docs/compat.md`.
+    reason: String,
+    /// The way of replaying that it differs by; none for all.
+    by: Option<String>,
+}
 
 impl Known {
-    /// Reads lines of a scenario's name and a line's name; `#` begins a comment.
+    /// Reads lines of a scenario's name, the name of a line of `docs/compat.md`, and perhaps the one way
+    /// of replaying that differs. `#` begins a comment.
     ///
     /// # Errors
     ///
-    /// A line that has not two words.
+    /// A line of another number of words.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut known = BTreeMap::new();
         for line in text.lines() {
@@ -21,28 +31,31 @@ impl Known {
                 .unwrap_or_default()
                 .split_whitespace()
                 .collect();
-            match words.as_slice() {
-                [] => {}
-                [scenario, reason] => {
-                    known.insert((*scenario).to_owned(), (*reason).to_owned());
-                }
+            let (scenario, reason, by) = match words.as_slice() {
+                [] => continue,
+                [scenario, reason] => (scenario, reason, None),
+                [scenario, reason, by] => (scenario, reason, Some((*by).to_owned())),
                 _ => return Err(format!("not a scenario and a reason: `{line}`")),
-            }
+            };
+            let reason = (*reason).to_owned();
+            known.insert((*scenario).to_owned(), Line { reason, by });
         }
         Ok(Self(known))
     }
 
-    /// The line of `docs/compat.md` that explains why a scenario differs.
+    /// The line of `docs/compat.md` that explains why a scenario differs `by` a way of replaying.
     #[must_use]
-    pub fn reason(&self, scenario: &str) -> Option<&str> {
-        self.0.get(scenario).map(String::as_str)
+    pub fn reason(&self, scenario: &str, by: &str) -> Option<&str> {
+        let line = self.0.get(scenario)?;
+        let here = line.by.as_ref().is_none_or(|only| by.contains(only));
+        here.then_some(line.reason.as_str())
     }
 
     /// Every scenario with its reason.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
-            .map(|(scenario, reason)| (scenario.as_str(), reason.as_str()))
+            .map(|(scenario, line)| (scenario.as_str(), line.reason.as_str()))
     }
 }
 
@@ -51,10 +64,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_a_scenario_and_a_reason() {
-        let known = Known::parse("# head\nA/tcp/one  marks # why\n\n").unwrap();
-        assert_eq!(known.reason("A/tcp/one"), Some("marks"));
-        assert_eq!(known.reason("A/tcp/two"), None);
+    fn a_line_is_a_scenario_a_reason_and_perhaps_a_way() {
+        let text = "# head\nA/tcp/one  marks # why\n\nA/tcp/two sip live\n";
+        let known = Known::parse(text).unwrap();
+        assert_eq!(known.reason("A/tcp/one", "native tcx"), Some("marks"));
+        assert_eq!(known.reason("A/tcp/two", "native tcx"), None);
+        assert_eq!(known.reason("A/tcp/two", "live xdp"), Some("sip"));
         assert!(Known::parse("A/tcp/one").is_err());
     }
 }

@@ -12,19 +12,32 @@ mod compare;
 mod director;
 mod host;
 mod known;
+mod live;
+mod namespace;
+mod network;
 mod offline;
+mod plane;
 mod replay;
 mod scenario;
+mod suite;
+mod tally;
 mod topology;
+mod way;
+mod wire;
 
 use std::{io, path::PathBuf};
 
 pub use director::{Answer, Director, Seen};
 pub use known::Known;
+pub use live::Live;
+pub use network::Network;
 pub use offline::Offline;
 pub use replay::replay;
 pub use scenario::{LocalSocket, Output, Scenario, Setup, Step, load};
-pub use topology::{Leg, Network, Topology};
+pub use suite::Suite;
+pub use tally::Tally;
+pub use topology::{Leg, Topology};
+pub use way::{Pins, Way, ways};
 
 /// Why a recording cannot be replayed.
 #[derive(Debug, thiserror::Error)]

@@ -1,19 +1,20 @@
 //! A director that is a dataplane without network: frames are handed to the programs.
 
-use xvs_datapath::{
-    abi::setting_flag,
-    native::{Sizes, Tables, World},
-};
-use xvs_dataplane::{
-    Atomicity, Bpf, ConnectionFilter, Dataplane, Hook, OpenError,
-    testing::{Action, Clock},
-};
-use xvs_ipvsadm::{Backend, BackendError, Face, NumericNames, Streams};
-use xvs_types::{
-    ConnectionListing, Op, OpError, SyncDaemon, Timeouts, VirtualServerId, VirtualServerListing,
-};
+use std::{path::Path, sync::Arc};
 
-use crate::{Answer, Director, Network, Seen, command};
+use xvs_datapath::native::{Sizes, Tables, World};
+use xvs_dataplane::{
+    Atomicity, Bpf, BpfOptions, Dataplane, Hook,
+    testing::{Action, Clock, Ran},
+};
+use xvs_ipvsadm::{Face, NumericNames, Streams};
+use xvs_types::{Op, Setting};
+
+use crate::{
+    Answer, Director, Network, Seen, command,
+    namespace::{self, Namespace},
+    plane::Plane,
+};
 
 /// Milliseconds between two frames, as the recorder left them.
 const QUIET: u64 = 8;
@@ -22,24 +23,29 @@ const QUIET: u64 = 8;
 pub struct Offline {
     plane: Plane,
     hook: Hook,
-    clock: Clock,
-    /// Milliseconds that are not yet a jiffy.
-    rest: u64,
+    time: Time,
 }
 
-/// The dataplane and what the director around it knows.
-struct Plane {
-    dataplane: Bpf,
-    network: Network,
+/// What passes for time.
+enum Time {
+    /// A clock of ours.
+    Told {
+        clock: Clock,
+        /// Milliseconds times jiffies a second that are not yet a jiffy.
+        rest: u64,
+    },
+    /// The kernel's; what did not pass is added to the age of every connection. The programs ask the
+    /// routing table of the namespace.
+    Kernel(Option<Namespace>),
 }
 
 impl Offline {
-    /// A dataplane in this process.
+    /// A dataplane whose maps and programs are in this process, with a virtual clock.
     ///
     /// # Errors
     ///
-    /// As [`Bpf::in_process`].
-    pub fn native(network: &Network, hook: Hook) -> Result<Self, OpenError> {
+    /// None is known; the dataplane's own.
+    pub fn native(network: &Network, hook: Hook) -> Result<Self, String> {
         let sizes = Sizes {
             set_bits: 9,
             overflow: 1024,
@@ -50,32 +56,67 @@ impl Offline {
             next_hops: 65_536,
         };
         let clock = Clock::new(World::START);
-        let tables = Tables::empty(World::SEED, &sizes).into();
-        let mut dataplane = Bpf::in_process(&tables, &clock, network.routes())?;
-        dataplane.set_local_prefixes(network.local_prefixes());
-        dataplane.attach(&network.attachments(hook));
-        Ok(Self {
-            plane: Plane {
-                dataplane,
-                network: network.clone(),
-            },
+        let tables = Arc::new(Tables::empty(World::SEED, &sizes));
+        let dataplane = Bpf::in_process(&tables, &clock, network.routes());
+        let dataplane = dataplane.map_err(|error| error.to_string())?;
+        let mut offline = Self {
+            plane: Plane::new(dataplane, network),
             hook,
-            clock,
-            rest: 0,
+            time: Time::Told { clock, rest: 0 },
+        };
+        offline.begin(network, hook)?;
+        Ok(offline)
+    }
+
+    /// The loaded programs, run by `BPF_PROG_TEST_RUN`; their pins are under `pins`. Needs root, and
+    /// [`Offline::begin`] before the first frame.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel refuses the programs.
+    pub fn programs(pins: &Path) -> Result<Self, String> {
+        let options = BpfOptions {
+            pins: pins.to_owned(),
+            connections: Some(4096),
+        };
+        let dataplane = Bpf::open(&options).map_err(|error| error.to_string())?;
+        Ok(Self {
+            plane: Plane::new(dataplane, &Network::default()),
+            hook: Hook::Tcx,
+            time: Time::Kernel(None),
         })
     }
 
-    /// The network as commands have left it.
-    #[must_use]
-    pub fn network(&self) -> &Network {
-        &self.plane.network
+    /// Begins anew with this network, at this hook.
+    ///
+    /// # Errors
+    ///
+    /// Where its links cannot be made.
+    pub fn begin(&mut self, network: &Network, hook: Hook) -> Result<(), String> {
+        self.hook = hook;
+        self.plane.begin(network);
+        if let Time::Kernel(held) = &mut self.time {
+            let failed = |error| format!("cannot make the links: {error}");
+            let namespace = Namespace::new().map_err(failed)?;
+            namespace.enter().map_err(failed)?;
+            namespace::set();
+            namespace::ip(&network.wires(None)).map_err(failed)?;
+            *held = Some(namespace);
+        }
+        let links = network.attachments(self.hook);
+        self.plane.dataplane.know_links(&links);
+        Ok(())
     }
 
     fn pass_time(&mut self, milliseconds: u64) {
-        let due = self.rest + milliseconds * u64::from(World::HZ);
-        self.rest = due % 1000;
-        self.clock
-            .advance(u32::try_from(due / 1000).unwrap_or(u32::MAX));
+        match &mut self.time {
+            Time::Told { clock, rest } => {
+                let due = *rest + milliseconds * u64::from(World::HZ);
+                *rest = due % 1000;
+                clock.advance(u32::try_from(due / 1000).unwrap_or(u32::MAX));
+            }
+            Time::Kernel(_) => self.plane.dataplane.age(milliseconds),
+        }
     }
 
     fn ipvsadm(&mut self, words: &[String]) -> Answer {
@@ -100,43 +141,69 @@ impl Offline {
     }
 
     fn sysctl(&mut self, setting: &str) -> Answer {
-        match setting.split_once('=') {
-            Some(("net.ipv4.ip_forward", value)) => {
-                self.plane.network.set_forwarding(value == "1");
-                self.plane.route();
-                Answer::default()
-            }
-            // The host's, and of no meaning for frames that are handed to the programs.
-            Some((name, _)) if name.starts_with("net.ipv4.conf.") => Answer::default(),
-            Some((name, value)) => match name.strip_prefix("net.ipv4.vs.") {
-                Some(name) => self.setting(name, value),
-                None => unsupported(&format!("the setting `{setting}`")),
-            },
-            None => unsupported(&format!("the setting `{setting}`")),
+        let Some((name, value)) = setting.split_once('=') else {
+            return Answer::refused(format!("`{setting}` is no setting"));
+        };
+        if let Some(name) = name.strip_prefix("net.ipv4.vs.") {
+            return self.setting(name, value);
         }
+        if name == "net.ipv4.ip_forward" {
+            self.plane.network.set_forwarding(value == "1");
+            self.plane.route();
+        }
+        if matches!(self.time, Time::Kernel(_)) {
+            let path = format!("/proc/sys/{}", name.replace('.', "/"));
+            if let Err(error) = std::fs::write(&path, value) {
+                return Answer::refused(format!("cannot write `{path}`: {error}"));
+            }
+        }
+        Answer::default()
     }
 
     fn setting(&mut self, name: &str, value: &str) -> Answer {
-        let flag = match name {
-            "conn_reuse_mode" => {
-                let mode = value.parse().unwrap_or(1);
-                let dataplane = &mut self.plane.dataplane;
-                dataplane.edit_settings(|settings| settings.reuse_mode = mode);
-                return Answer::default();
+        let parsed = name
+            .parse::<Setting>()
+            .and_then(|setting| Ok((setting, setting.parse_value(value)?)));
+        match parsed {
+            Ok((setting, Some(value))) => {
+                let op = Op::SetSetting { setting, value };
+                let applied = self.plane.dataplane.apply(&[op], Atomicity::AllOrNothing);
+                match applied.into_iter().find_map(Result::err) {
+                    Some(error) => Answer::refused(error.to_string()),
+                    None => Answer::default(),
+                }
             }
-            "expire_nodest_conn" => setting_flag::EXPIRE_NODEST_CONN,
-            "expire_quiescent_template" => setting_flag::EXPIRE_QUIESCENT_TEMPLATE,
-            "sloppy_tcp" => setting_flag::SLOPPY_TCP,
-            _ => return unsupported(&format!("the setting `{name}`")),
-        };
-        self.plane.dataplane.edit_settings(|settings| {
-            if value == "0" {
-                settings.flags &= !flag;
-            } else {
-                settings.flags |= flag;
-            }
-        });
+            Ok((_, None)) => Answer::default(),
+            Err(error) => Answer::refused(error.to_string()),
+        }
+    }
+
+    fn ip_route(&mut self, line: &str, words: &[&str]) -> Answer {
+        if let Err(error) = self.plane.network.ip_route(words) {
+            return Answer::refused(error);
+        }
+        let command = line.strip_prefix("ip ").unwrap_or(line);
+        let command = command.strip_prefix("-6 ").unwrap_or(command);
+        if matches!(self.time, Time::Kernel(_))
+            && let Err(error) = namespace::ip(&format!("{command}\n"))
+        {
+            return Answer::refused(error.to_string());
+        }
+        self.plane.route();
         Answer::default()
+    }
+
+    /// Runs the programs of the hook, and where XDP passes the frame those of its companion.
+    fn decide(&mut self, ifindex: u32, frame: &[u8]) -> Result<Ran, String> {
+        let dataplane = &mut self.plane.dataplane;
+        let mut ran = dataplane.run(self.hook, ifindex, frame);
+        if self.hook != Hook::Tcx
+            && let Ok(passed) = &ran
+            && passed.action == Action::Pass
+        {
+            ran = dataplane.run(Hook::Tcx, ifindex, &passed.frame);
+        }
+        ran.map_err(|error| error.to_string())
     }
 }
 
@@ -148,47 +215,36 @@ impl Director for Offline {
             ["ipvsadm", ..] => self.ipvsadm(&words),
             ["sysctl", "-qw", setting] => self.sysctl(setting),
             ["ip", "route", rest @ ..] | ["ip", "-6", "route", rest @ ..] => {
-                match self.plane.network.ip_route(rest) {
-                    Ok(()) => {
-                        self.plane.route();
-                        Answer::default()
-                    }
-                    Err(error) => unsupported(&error),
-                }
+                self.ip_route(line, rest)
             }
-            _ => unsupported(&format!("`{line}`")),
+            _ => Answer::refused(format!("there is no `{line}` without a network")),
         }
     }
 
-    fn inject(&mut self, leg: &str, frame: &[u8]) -> Seen {
+    fn inject(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String> {
         self.pass_time(QUIET);
-        let Some(ifindex) = self.plane.network.ifindex(leg) else {
-            return Seen::nothing();
-        };
-        let mut ran = self.plane.dataplane.run(self.hook, ifindex, frame);
-        if self.hook != Hook::Tcx
-            && let Ok(passed) = &ran
-            && passed.action == Action::Pass
-        {
-            // The companion sees what XDP leaves.
-            ran = self.plane.dataplane.run(Hook::Tcx, ifindex, &passed.frame);
+        let ifindex = self.plane.network.ifindex(leg);
+        let ifindex = ifindex.ok_or_else(|| format!("there is no leg `{leg}`"))?;
+        if self.plane.dataplane.rules().is_empty() {
+            // The daemon attaches nothing while there is no virtual server.
+            return Ok(Seen::Passed);
         }
+        let ran = self.decide(ifindex, frame)?;
         self.plane.follow();
-        match ran {
-            Ok(ran) if ran.action == Action::Pass => Seen::Passed(ran.frame),
-            Ok(ran) if ran.action == Action::Send => {
-                let network = &self.plane.network;
-                let (to, from) = (ran.frame.get(..6), ran.frame.get(6..12));
-                // The kernel writes the addresses when it has resolved them.
-                if from == Some(&[0; 6]) || to == frame.get(..6) {
-                    return Seen::Waiting;
-                }
-                let leg = from.and_then(|from| network.leg_of(from)).unwrap_or("none");
-                Seen::Frames(vec![(leg.to_owned(), ran.frame)])
-            }
-            Ok(_) => Seen::nothing(),
-            Err(error) => Seen::Frames(vec![("none".to_owned(), error.to_string().into_bytes())]),
+        if ran.action == Action::Pass {
+            return Ok(Seen::Passed);
         }
+        if ran.action == Action::Drop {
+            return Ok(Seen::nothing());
+        }
+        let (to, from) = (ran.frame.get(..6), ran.frame.get(6..12));
+        // The kernel writes the addresses when it has resolved them.
+        if from == Some(&[0; 6]) || to == frame.get(..6) {
+            return Ok(Seen::Waiting);
+        }
+        let leg = from.and_then(|from| self.plane.network.leg_of(from));
+        let leg = leg.ok_or("a frame left with an address that is no leg's")?;
+        Ok(Seen::Frames(vec![(leg.to_owned(), ran.frame)]))
     }
 
     fn wait(&mut self, milliseconds: u64) -> Seen {
@@ -201,84 +257,5 @@ impl Director for Offline {
             left -= step;
         }
         Seen::nothing()
-    }
-}
-
-fn unsupported(what: &str) -> Answer {
-    Answer {
-        status: -1,
-        stderr: format!("not supported: {what}"),
-        ..Answer::default()
-    }
-}
-
-impl Plane {
-    /// Tells the dataplane what it needs to know of the network, as the daemon does.
-    fn follow(&mut self) {
-        for destination in self.dataplane.destinations() {
-            let route = self.network.route(destination);
-            self.dataplane.set_route(destination, route);
-        }
-        for neighbour in self.dataplane.neighbours() {
-            let resolved = self.network.resolve(neighbour.ifindex, neighbour.address);
-            self.dataplane.set_neighbour(neighbour, resolved);
-        }
-    }
-
-    /// Makes the routing table what commands have left.
-    fn route(&mut self) {
-        self.dataplane
-            .set_local_prefixes(self.network.local_prefixes());
-        self.dataplane.set_routes(self.network.routes());
-        self.dataplane.forget_client_routes();
-        self.follow();
-    }
-}
-
-impl Backend for Plane {
-    fn open(&mut self, _instance: Option<&str>) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    fn apply_each(&mut self, ops: &[Op]) -> Result<Vec<Result<(), OpError>>, BackendError> {
-        Ok(self.dataplane.apply(ops, Atomicity::OneByOne))
-    }
-
-    fn apply_all(&mut self, ops: &[Op]) -> Result<Result<(), (usize, OpError)>, BackendError> {
-        let results = self.dataplane.apply(ops, Atomicity::AllOrNothing);
-        let refused = results
-            .into_iter()
-            .enumerate()
-            .find_map(|(place, result)| Some((place, result.err()?)));
-        Ok(refused.map_or(Ok(()), Err))
-    }
-
-    fn virtual_servers(&mut self) -> Result<Vec<VirtualServerListing>, BackendError> {
-        Ok(self.dataplane.virtual_servers())
-    }
-
-    fn virtual_server(
-        &mut self,
-        id: &VirtualServerId,
-    ) -> Result<Option<VirtualServerListing>, BackendError> {
-        let all = self.dataplane.virtual_servers();
-        Ok(all.into_iter().find(|listing| listing.config.id == *id))
-    }
-
-    fn connections(
-        &mut self,
-        visit: &mut dyn FnMut(ConnectionListing) -> bool,
-    ) -> Result<(), BackendError> {
-        self.dataplane
-            .connections(&ConnectionFilter::default(), visit);
-        Ok(())
-    }
-
-    fn timeouts(&mut self) -> Result<Timeouts, BackendError> {
-        Ok(self.dataplane.timeouts())
-    }
-
-    fn sync_daemons(&mut self) -> Result<Vec<SyncDaemon>, BackendError> {
-        Ok(self.dataplane.sync_daemons())
     }
 }

@@ -4,8 +4,6 @@ use crate::{Director, Network, Output, Scenario, Seen, Step, compare, host};
 
 /// The listings of the end, in the order in which they were recorded.
 const LISTINGS: [&str; 3] = ["ipvsadm -Ln", "ipvsadm -Lnc", "ipvsadm -Ln --stats"];
-/// Milliseconds between the end and the last listing: the kernel takes two seconds to count.
-const BEFORE_STATISTICS: u64 = 6_500;
 
 /// Takes `director` through `scenario` and answers every difference, a line each.
 pub fn replay(scenario: &Scenario, network: &Network, director: &mut dyn Director) -> Vec<String> {
@@ -29,9 +27,6 @@ pub fn replay(scenario: &Scenario, network: &Network, director: &mut dyn Directo
     }
     replay.meanwhile("late", &scenario.late, &Seen::nothing());
     for command in LISTINGS {
-        if command == LISTINGS[2] {
-            let _unheeded = replay.director.wait(BEFORE_STATISTICS);
-        }
         if let Some(expected) = scenario.listings.get(command) {
             let answer = replay.director.run(command);
             let difference = compare::listing(command, expected, &answer.stdout);
@@ -79,8 +74,12 @@ impl Replay<'_> {
             }
             Step::Inject { leg, frame, out } => {
                 let place = format!("step {number} (frame by {leg})");
-                match self.director.inject(leg, frame) {
-                    Seen::Passed(_) => {
+                let seen = self.director.inject(leg, frame);
+                match seen.unwrap_or_else(|error| {
+                    self.differs(format!("{place}: {error}"));
+                    Seen::nothing()
+                }) {
+                    Seen::Passed => {
                         self.differ(&place, host::objection(self.network, frame, out));
                     }
                     Seen::Waiting => {

@@ -1,5 +1,8 @@
 //! The client of command lines: one call, one answer, no runtime to care about.
 
+mod configuration;
+mod vrrp;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -20,13 +23,15 @@ use tokio::{
     runtime::{Builder, Runtime},
     time::timeout,
 };
-use xvs_types::{ConnectionListing, Op, SyncDaemon, Timeouts, VirtualServerListing};
+use xvs_types::{
+    ConnectionListing, Op, ServerScope, SyncDaemon, Timeouts, VirtualServerId, VirtualServerListing,
+};
 
 use crate::{
     Instance,
     wire::{
         Batch, BatchOutcome, Code, ConnectionCount, ConnectionQuery, HookSetting, InterfaceSetting,
-        Problem, Status, StopRequest, Version,
+        Problem, ServerQuery, SettingChanges, SettingListing, Status, StopRequest, Version,
     },
 };
 
@@ -155,13 +160,39 @@ impl Client {
         self.get("/v1/status")
     }
 
-    /// Virtual and real servers with counts.
+    /// Virtual and real servers with all their counts.
     ///
     /// # Errors
     ///
     /// As [`Client::version`].
     pub fn virtual_servers(&mut self) -> Result<Vec<VirtualServerListing>, ClientError> {
-        self.get("/v1/virtual-servers")
+        self.list(&ServerScope::default())
+    }
+
+    /// One virtual server with all its counts, if it exists.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::version`].
+    pub fn virtual_server(
+        &mut self,
+        id: &VirtualServerId,
+    ) -> Result<Option<VirtualServerListing>, ClientError> {
+        let scope = ServerScope {
+            only: Some(*id),
+            ..ServerScope::default()
+        };
+        self.list(&scope).map(|mut found| found.pop())
+    }
+
+    /// Virtual and real servers, as far as `scope` wants them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::version`].
+    pub fn list(&mut self, scope: &ServerScope) -> Result<Vec<VirtualServerListing>, ClientError> {
+        let path = with_query("/v1/virtual-servers", &ServerQuery::from(scope))?;
+        self.get(&path)
     }
 
     /// Applies a batch; that ops were refused is in the outcome, not an error.
@@ -192,27 +223,10 @@ impl Client {
     pub fn connections(
         &mut self,
         query: &ConnectionQuery,
-        mut visit: impl FnMut(ConnectionListing) -> bool,
+        visit: impl FnMut(ConnectionListing) -> bool,
     ) -> Result<(), ClientError> {
         let path = with_query("/v1/connections", query)?;
-        let mut body = self.exchange(Method::GET, &path, Bytes::new())?.into_body();
-        let mut unread: Vec<u8> = Vec::new();
-        while let Some(frame) = self.wait(body.frame())? {
-            let frame = frame.map_err(|error| broken(&self.socket, &error))?;
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            unread.extend_from_slice(&data);
-            let complete = unread.iter().rposition(|byte| *byte == b'\n');
-            let Some(last) = complete else { continue };
-            for line in unread[..last].split(|byte| *byte == b'\n') {
-                if !visit(understood(line)?) {
-                    return Ok(());
-                }
-            }
-            unread.drain(..=last);
-        }
-        Ok(())
+        self.lines(&path, true, visit)
     }
 
     /// How many connections `query` matches.
@@ -235,6 +249,27 @@ impl Client {
         let path = with_query("/v1/connections", query)?;
         self.call(Method::DELETE, &path, Bytes::new())
             .map(|count: ConnectionCount| count.connections)
+    }
+
+    /// The settings of `net.ipv4.vs`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::version`].
+    pub fn settings(&mut self) -> Result<Vec<SettingListing>, ClientError> {
+        self.get("/v1/settings")
+    }
+
+    /// Changes settings, all or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::version`]; a value out of range is [`Code::BadRequest`](crate::wire::Code::BadRequest).
+    pub fn change_settings(
+        &mut self,
+        changes: &SettingChanges,
+    ) -> Result<Vec<SettingListing>, ClientError> {
+        self.send(Method::PUT, "/v1/settings", changes)
     }
 
     /// The timeouts in force.
@@ -362,6 +397,39 @@ impl Client {
         })
     }
 
+    /// Calls `visit` for each JSON line of an answer until it answers `false`; between two lines the
+    /// daemon may be silent for ever unless `hurry`.
+    fn lines<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        hurry: bool,
+        mut visit: impl FnMut(T) -> bool,
+    ) -> Result<(), ClientError> {
+        let mut body = self.exchange(Method::GET, path, Bytes::new())?.into_body();
+        let mut unread: Vec<u8> = Vec::new();
+        loop {
+            let frame = if hurry {
+                self.wait(body.frame())?
+            } else {
+                self.runtime.block_on(body.frame())
+            };
+            let Some(frame) = frame else { return Ok(()) };
+            let frame = frame.map_err(|error| broken(&self.socket, &error))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            unread.extend_from_slice(&data);
+            let complete = unread.iter().rposition(|byte| *byte == b'\n');
+            let Some(last) = complete else { continue };
+            for line in unread[..last].split(|byte| *byte == b'\n') {
+                if !visit(understood(line)?) {
+                    return Ok(());
+                }
+            }
+            unread.drain(..=last);
+        }
+    }
+
     fn collect(&self, response: Response<Incoming>) -> Result<Bytes, ClientError> {
         self.wait(response.into_body().collect())?
             .map(http_body_util::Collected::to_bytes)
@@ -393,12 +461,13 @@ fn broken(socket: &Path, error: &dyn std::error::Error) -> ClientError {
 }
 
 fn understood<T: DeserializeOwned>(text: &[u8]) -> Result<T, ClientError> {
-    serde_json::from_slice(text).map_err(|error| ClientError::Answer {
-        reason: error.to_string(),
-    })
+    let failed = |reason: String| ClientError::Answer { reason };
+    // Checked once as a whole: from bytes, each string and each name would be checked for itself.
+    let text = std::str::from_utf8(text).map_err(|error| failed(error.to_string()))?;
+    serde_json::from_str(text).map_err(|error| failed(error.to_string()))
 }
 
-fn with_query(path: &str, query: &ConnectionQuery) -> Result<String, ClientError> {
+fn with_query(path: &str, query: &impl Serialize) -> Result<String, ClientError> {
     let query = serde_urlencoded::to_string(query).map_err(|error| ClientError::Answer {
         reason: error.to_string(),
     })?;

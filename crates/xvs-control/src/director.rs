@@ -2,11 +2,13 @@
 
 use std::future::Future;
 
-use xvs_types::{SyncDaemon, Timeouts, VirtualServerListing};
+use tokio::sync::broadcast;
+use xvs_types::{ServerScope, Settings, SyncDaemon, Timeouts, VirtualServerListing};
 
 use crate::wire::{
-    Batch, BatchOutcome, ConnectionPage, ConnectionQuery, HookSetting, InterfaceSetting, Problem,
-    Status, StopRequest,
+    Batch, BatchOutcome, ChecksStatus, ConfigurationPlan, ConfigurationRequest,
+    ConfigurationStatus, ConnectionPage, ConnectionQuery, Event, HookSetting, InterfaceSetting,
+    Problem, Status, StopRequest, VrrpFailover, VrrpPriority, VrrpStatus,
 };
 
 /// The daemon as the API sees it: one function a route.
@@ -17,9 +19,11 @@ pub trait Director: Clone + Send + Sync + 'static {
     /// What the daemon says of itself.
     fn status(&self) -> impl Future<Output = Result<Status, Problem>> + Send;
 
-    /// Virtual and real servers with counts, in the order in which virtual servers were added.
+    /// Virtual and real servers with counts, as far as `scope` wants them, in the order in which
+    /// virtual servers were added.
     fn virtual_servers(
         &self,
+        scope: ServerScope,
     ) -> impl Future<Output = Result<Vec<VirtualServerListing>, Problem>> + Send;
 
     /// Applies a batch of ops.
@@ -45,6 +49,9 @@ pub trait Director: Clone + Send + Sync + 'static {
         &self,
         query: ConnectionQuery,
     ) -> impl Future<Output = Result<u64, Problem>> + Send;
+
+    /// The settings of the kernel's names.
+    fn settings(&self) -> impl Future<Output = Result<Settings, Problem>> + Send;
 
     /// The timeouts in force.
     fn timeouts(&self) -> impl Future<Output = Result<Timeouts, Problem>> + Send;
@@ -72,4 +79,50 @@ pub trait Director: Clone + Send + Sync + 'static {
 
     /// Makes the daemon end; answers before it is gone.
     fn stop(&self, request: StopRequest) -> impl Future<Output = Result<(), Problem>> + Send;
+
+    /// What health checks have found.
+    fn checks(&self) -> impl Future<Output = Result<ChecksStatus, Problem>> + Send;
+
+    /// The virtual routers as they are now.
+    fn vrrp(&self) -> impl Future<Output = Result<VrrpStatus, Problem>> + Send;
+
+    /// Makes a virtual router that is master hand over.
+    fn vrrp_failover(
+        &self,
+        request: VrrpFailover,
+    ) -> impl Future<Output = Result<(), Problem>> + Send;
+
+    /// Sets a priority in place of the configured one, or takes it back.
+    fn vrrp_priority(
+        &self,
+        request: VrrpPriority,
+    ) -> impl Future<Output = Result<(), Problem>> + Send;
+
+    /// What happens from now on. A receiver that is too slow loses the oldest.
+    fn events(&self) -> broadcast::Receiver<Event>;
+
+    /// The configuration in force.
+    fn configuration(&self) -> impl Future<Output = Result<ConfigurationStatus, Problem>> + Send;
+
+    /// Puts another configuration into force, for good or until it is not confirmed in time.
+    fn apply_configuration(
+        &self,
+        request: ConfigurationRequest,
+    ) -> impl Future<Output = Result<ConfigurationStatus, Problem>> + Send;
+
+    /// Keeps the configuration that waits for its confirmation.
+    fn confirm_configuration(
+        &self,
+    ) -> impl Future<Output = Result<ConfigurationStatus, Problem>> + Send;
+
+    /// What another configuration would change.
+    fn plan_configuration(
+        &self,
+        request: ConfigurationRequest,
+    ) -> impl Future<Output = Result<ConfigurationPlan, Problem>> + Send;
+
+    /// Reads the file of the configuration again.
+    fn reload_configuration(
+        &self,
+    ) -> impl Future<Output = Result<ConfigurationStatus, Problem>> + Send;
 }

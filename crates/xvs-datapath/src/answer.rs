@@ -46,6 +46,15 @@ pub(crate) const PORT_UNREACHABLE: Message = Message {
     value: 0,
 };
 
+/// No host answers behind the address.
+pub(crate) const HOST_UNREACHABLE: Message = Message {
+    kind_v4: icmp::V4_UNREACHABLE,
+    code_v4: icmp::V4_HOST,
+    kind_v6: icmp::V6_UNREACHABLE,
+    code_v6: icmp::V6_ADDRESS,
+    value: 0,
+};
+
 /// The time to live was exceeded.
 pub(crate) const TIME_EXCEEDED: Message = Message {
     kind_v4: icmp::V4_TIME_EXCEEDED,

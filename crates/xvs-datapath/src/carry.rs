@@ -7,12 +7,16 @@ use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Counter, Method, RealServer, Slot, Tag, Tuple, low16},
+    abi::{
+        Counter, Method, NONE, RealServer, Slot, Tag, Tuple, low16, low32, virtual_server_flag,
+        wide,
+    },
     answer,
     fast::{direction, exceeds, outer_header, touch},
     fragments,
     memory::{opaque, read_shared},
-    next_hop::{self, HOP_LOCAL, Hop},
+    next_hop::{self, HOP_LOCAL, HOP_NONE, Hop},
+    persistence, reuse,
     rewrite::{self, Outer, Place, Shim},
     state::{self, tcp as tcp_state, udp as udp_state},
     table::{self, Family},
@@ -31,17 +35,44 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if !unusual::parse::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
-    let entry = table::entry_of::<F, E>(env, flow);
+    let place = table::find_flow::<F, E>(env, flow);
+    let entry = table::entry_at::<F, E>(env, place);
     if entry.is_null() {
         // It ended between two programs; its client sends again.
         env.count(Counter::DropRace);
         return Verdict::DROP;
     }
     // SAFETY: `entry` is a valid map value.
-    unsafe { carry::<F, P, E>(packet, env, flow, opaque(entry)) }
+    let verdict = unsafe { carry::<F, P, E>(packet, env, flow, opaque(entry), place) };
+    // What XDP passes comes by tcx once more, where its connection is known.
+    if flow.protocol == ipv4::PROTOCOL_UDP && (P::RESOLVES || verdict != Verdict::PASS) {
+        // SAFETY: as above.
+        unsafe { end_of_one_packet::<F, E>(env, opaque(entry), place) };
+    }
+    verdict
 }
 
-/// Carries a packet of a known connection.
+/// Ends a connection of one-packet scheduling (`-o`) after its packet: the next one is scheduled anew.
+/// One in the overflow hash ends by its timeout.
+///
+/// # Safety
+/// `entry` must be a valid map value.
+#[inline(always)]
+unsafe fn end_of_one_packet<F: Family, E: Env>(env: &E, entry: *mut F::Entry, place: i64) {
+    // SAFETY: the caller vouches for the entry.
+    let index = unsafe { *F::fields(entry).virtual_server };
+    let service = env.virtual_server(u32::from(index));
+    if place < 0 || service.is_null() {
+        return;
+    }
+    // SAFETY: the virtual server is a valid map value.
+    if unsafe { (*opaque(service)).flags } & virtual_server_flag::ONE_PACKET != 0 {
+        // Where another packet did it first, it is done; a reply's entry is no forward one, and stays.
+        let _ended = env.end_call(F::V6, low32(place.unsigned_abs()));
+    }
+}
+
+/// Carries a packet of a known connection, whose entry is at `place`: [`FOUND_OVERFLOW`], or its index.
 ///
 /// # Safety
 /// `entry` must be a valid map value.
@@ -51,6 +82,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     env: &E,
     flow: &Flow,
     entry: *mut F::Entry,
+    place: i64,
 ) -> Verdict {
     // SAFETY: the caller vouches for the entry.
     let fields = unsafe { F::fields(entry) };
@@ -71,13 +103,30 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     }
     let server = opaque(server);
     // SAFETY: the server is a valid map value.
-    if !Tag(tag).reverse() && !unsafe { table::available(server) } {
-        env.count(Counter::DropRealServerGone);
-        return Verdict::DROP;
+    let available = unsafe { table::available(server) };
+    if !Tag(tag).reverse() {
+        // SAFETY: as above.
+        let begins = unsafe { reuse::begins_anew::<F, E>(env, flow, place, tag, server) };
+        if begins && place >= 0 && env.end_call(F::V6, low32(place.unsigned_abs())) {
+            env.count(Counter::Reused);
+            return Verdict::OPEN;
+        }
+        if !available {
+            env.count(Counter::DropRealServerGone);
+            return Verdict::DROP;
+        }
+    } else if flow.ttl <= 1 {
+        // The kernel forwards replies: what cannot go on never came to IPVS.
+        if Tag(tag).method() == Method::NAT {
+            // It answers in the name of the director.
+            return Verdict::PASS;
+        }
+        env.count(Counter::DropTtl);
+        return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
     }
     if flow.fragment != unusual::LATER {
         // SAFETY: the caller vouches for the entry.
-        unsafe { advance::<F, E>(env, entry, tag, flow) };
+        unsafe { advance::<F, E>(env, entry, tag, flow, place) };
     }
     if flow.fragment == unusual::FIRST {
         fragments::note(env, flow);
@@ -91,38 +140,53 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         }
         return Verdict::PASS;
     }
-    if flow.ttl <= 1 {
-        if Tag(tag).method() == Method::NAT && Tag(tag).reverse() {
-            // The kernel looks at the time to live of a reply before it translates it, and answers in
-            // the name of the director.
-            return Verdict::PASS;
-        }
-        env.count(Counter::DropTtl);
-        // SAFETY: entry and server are valid map values.
-        unsafe {
-            touch(&fields, packet, flow, now);
-            note_answer::<F, E>(env, tag, server, flow);
-        }
-        return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
-    }
     let mut hop = Hop::default();
     // SAFETY: as above.
     unsafe { next_hop::resolve::<F, P, E>(packet, env, entry, tag, server, now, &mut hop) };
     let settled = next_hop::settle(packet, env, &mut hop);
-    if settled != Verdict::ONWARD {
+    if settled != Verdict::ONWARD && hop.code != HOP_NONE {
         return settled;
+    }
+    if !Tag(tag).reverse() {
+        // The kernel counts what comes from clients before it knows whether it can go on.
+        // SAFETY: as above.
+        unsafe { touch(&fields, packet, flow, now) };
+    }
+    if settled != Verdict::ONWARD {
+        if Tag(tag).reverse() {
+            return settled;
+        }
+        // SAFETY: the server is a valid map value.
+        return unsafe {
+            tell::<F, P, E>(packet, env, flow, tag, server, answer::HOST_UNREACHABLE)
+        };
+    }
+    if flow.ttl <= 1 {
+        env.count(Counter::DropTtl);
+        // SAFETY: as above.
+        return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, answer::TIME_EXCEEDED) };
     }
     // SAFETY: the server is a valid map value.
     let outer = unsafe { overhead(tag, server) };
-    // SAFETY: as above.
-    unsafe { touch(&fields, packet, flow, now) };
     if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
         env.count(Counter::DropTooBig);
-        // SAFETY: as above.
-        unsafe { note_answer::<F, E>(env, tag, server, flow) };
         // The kernel finds out after its turn as a router: the packet it quotes is one hop older.
         rewrite::age::<F, P>(packet);
-        return answer::send::<F, P, E>(packet, env, flow, answer::too_big(hop.mtu - outer));
+        let message = answer::too_big(hop.mtu - outer);
+        // SAFETY: as above.
+        return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, message) };
+    }
+    if Tag(tag).reverse() {
+        // SAFETY: as above.
+        unsafe {
+            if available {
+                touch(&fields, packet, flow, now);
+            } else {
+                // Replies of a server that is gone go on and are not counted; none takes the fast path.
+                *fields.stamp = now;
+                *fields.next_hop = 0;
+            }
+        }
     }
     if Tag(tag).method() == Method::FULLNAT
         && !Tag(tag).reverse()
@@ -144,24 +208,32 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     next_hop::send(packet, env, &hop)
 }
 
-/// Counts an answer to a client at the real server of DR or TUN, as the kernel does: it leaves in the
-/// name of the VIP, as the replies that the director never sees.
+/// Tells the sender of a packet why it cannot go on. The kernel's IPVS sees its own host send the
+/// error, and counts it as a reply where it never sees those of the server.
 ///
 /// # Safety
 /// `server` must be a valid map value.
 #[inline(always)]
-unsafe fn note_answer<F: Family, E: Env>(env: &E, tag: u64, server: *mut RealServer, flow: &Flow) {
-    if Method::two_way(Tag(tag).method()) {
-        return;
+unsafe fn tell<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+    tag: u64,
+    server: *mut RealServer,
+    message: answer::Message,
+) -> Verdict {
+    let verdict = answer::send::<F, P, E>(packet, env, flow, message);
+    if verdict == Verdict::REPLY && !Tag(tag).reverse() && !Method::two_way(Tag(tag).method()) {
+        // SAFETY: the caller vouches for the server; counters are shared by atomics alone.
+        unsafe {
+            env.add64(&raw mut (*server).packets_out, 1);
+            env.add64(
+                &raw mut (*server).bytes_out,
+                wide(packet.length()).wrapping_sub(14),
+            );
+        }
     }
-    // SAFETY: the caller vouches for the server, whose counters are shared by atomics alone.
-    unsafe {
-        env.add64(&raw mut (*server).packets_out, 1);
-        env.add64(
-            &raw mut (*server).bytes_out,
-            u64::from(answer::length::<F>(flow)),
-        );
-    }
+    verdict
 }
 
 /// Rewrites the packet by the entry's recipe; else the reason why the packet is dropped.
@@ -271,7 +343,13 @@ pub(crate) unsafe fn overhead(tag: u64, server: *const RealServer) -> u32 {
 /// # Safety
 /// `entry` must be a valid map value.
 #[inline(always)]
-unsafe fn advance<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64, flow: &Flow) {
+unsafe fn advance<F: Family, E: Env>(
+    env: &E,
+    entry: *mut F::Entry,
+    tag: u64,
+    flow: &Flow,
+    place: i64,
+) {
     // SAFETY: the caller vouches for the entry.
     let other = unsafe { table::partner::<F, E>(env, entry, tag) };
     let (master, copy) = if Tag(tag).reverse() {
@@ -299,11 +377,11 @@ unsafe fn advance<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64, fl
     }
     let old = Tag(master_tag).state();
     let new = if flow.protocol == ipv4::PROTOCOL_TCP {
-        tcp_state::next(direction(Tag(tag)), flow.flags, old)
+        state::next_tcp(env, direction(Tag(tag)), flow.flags, old)
     } else {
         // SAFETY: as above.
         let first = !Tag(tag).reverse() && unsafe { *master_fields.packets } == 0;
-        if first { old } else { udp_state::ASSURED }
+        udp_state::next(Tag(tag).reverse(), first, old)
     };
     if new != old {
         let stepped = Tag(master_tag).with_state(new);
@@ -313,6 +391,24 @@ unsafe fn advance<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64, fl
         }
         // SAFETY: the entry is a valid map value.
         unsafe { recount::<F, E>(env, master, Tag(master_tag), stepped) };
+        let assures = if flow.protocol == ipv4::PROTOCOL_TCP {
+            new == tcp_state::ESTABLISHED
+        } else {
+            new == udp_state::REPLIED
+        };
+        if assures {
+            let index = if Tag(tag).reverse() {
+                // SAFETY: the caller vouches for the entry.
+                unsafe { *F::fields(entry).peer }
+            } else if place >= 0 {
+                low32(place.unsigned_abs())
+            } else {
+                NONE
+            };
+            if index != NONE {
+                persistence::assure::<F, E>(env, index);
+            }
+        }
     }
     if copy.is_null() {
         return;

@@ -137,6 +137,8 @@ pub trait Env {
     fn claim_call(&self, ipv6: bool, set: u32, way: u32, identity: u64, evict: bool) -> i64;
     /// [`crate::table::conflict`].
     fn conflict_call(&self, ipv6: bool, set: u32, mine: u32, which: u32) -> u32;
+    /// [`crate::table::end`].
+    fn end_call(&self, ipv6: bool, place: u32) -> bool;
     /// [`crate::table::find`].
     fn find_call(&self, ipv6: bool, which: u32) -> i64;
     /// [`crate::table::insert`].

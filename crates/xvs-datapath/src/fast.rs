@@ -138,7 +138,7 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
 #[inline(always)]
 fn unsettled(tag: Tag, flow: &Flow, is_tcp: bool) -> bool {
     if !is_tcp {
-        return tag.state() == udp_state::ONE_WAY;
+        return !udp_state::is_settled(tag.reverse(), tag.state());
     }
     if flow.flags & (tcp::SYN | tcp::FIN | tcp::RST) == 0
         && flow.flags & tcp::ACK != 0

@@ -29,6 +29,7 @@ mod persistence;
 mod port;
 pub mod related;
 pub mod relay;
+mod reuse;
 mod rewrite;
 pub mod scheduler;
 mod service;

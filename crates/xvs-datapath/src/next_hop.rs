@@ -160,12 +160,12 @@ unsafe fn ask<F: Family, P: Packet, E: Env>(
             query.family = (*server).family;
         }
     }
-    look_up(packet, env, &mut query, hop);
+    look_up(packet, env, &mut query, tag.reverse(), hop);
 }
 
-/// Asks the kernel for the way to an address of `family`, 4 or 6.
+/// Asks the kernel for the way to a client of `family`, 4 or 6.
 #[inline(always)]
-pub(crate) fn towards<P: Packet, E: Env>(
+pub(crate) fn towards_client<P: Packet, E: Env>(
     packet: &mut P,
     env: &E,
     destination: &Address,
@@ -177,23 +177,33 @@ pub(crate) fn towards<P: Packet, E: Env>(
         family,
         protocol: 0,
     };
-    look_up(packet, env, &mut query, hop);
+    look_up(packet, env, &mut query, true, hop);
 }
 
 #[inline(always)]
-fn look_up<P: Packet, E: Env>(packet: &mut P, env: &E, query: &mut Fib, hop: &mut Hop) {
+fn look_up<P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    query: &mut Fib,
+    to_client: bool,
+    hop: &mut Hop,
+) {
     env.count(Counter::AskedRoute);
     let answer = packet.fib(query);
     hop.ifindex = answer.ifindex;
-    hop.mac0 = answer.mac0;
-    hop.mac1 = answer.mac1;
+    if answer.code == FibAnswer::KNOWN {
+        hop.mac0 = answer.mac0;
+        hop.mac1 = answer.mac1;
+    }
     hop.mtu = answer.mtu;
     hop.neighbour = query.destination;
     hop.family = query.family;
     hop.code = match answer.code {
         FibAnswer::KNOWN => HOP_KNOWN,
         FibAnswer::NO_NEIGHBOUR => HOP_NEIGHBOUR,
-        FibAnswer::LOCAL => HOP_LOCAL,
+        // The kernel says the same where it has no route. A real server that is this host has its own
+        // method; clients may be here.
+        FibAnswer::LOCAL if to_client => HOP_LOCAL,
         _ => {
             env.count(Counter::DropNoRoute);
             HOP_NONE

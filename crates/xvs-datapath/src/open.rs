@@ -100,6 +100,10 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
     if !unsafe { admission::admits(packet, env, service) } {
         return OPEN_PASS;
     }
+    if defended(env) {
+        env.count(Counter::DropDefence);
+        return OPEN_DROP;
+    }
     let scratch = env.scratch();
     if scratch.is_null() {
         env.count(Counter::DropInternal);
@@ -130,7 +134,12 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
         // SAFETY: both are valid map values, their counters shared by atomics alone.
         unsafe { account(env, service, server, flow.protocol, state) };
         if answer >= 0 {
-            persistence::control::<F, E>(env, low32(answer.unsigned_abs()), template);
+            let connection = low32(answer.unsigned_abs());
+            persistence::control::<F, E>(env, connection, template);
+            // With sloppy_tcp.
+            if flow.protocol == ipv4::PROTOCOL_TCP && state == state::tcp::ESTABLISHED {
+                persistence::assure::<F, E>(env, connection);
+            }
         }
     }
     answer
@@ -164,13 +173,35 @@ fn opens<E: Env>(env: &E, flags: u8) -> bool {
     if flags & tcp::SYN != 0 {
         return true;
     }
+    state::is_set(env, setting_flag::SLOPPY_TCP)
+}
+
+/// Whether `drop_packet` takes this new connection (kernel `ip_vs_todrop`): the first, and then one of
+/// each `drop_rate`.
+#[inline(always)]
+fn defended<E: Env>(env: &E) -> bool {
     let settings = env.settings();
-    // SAFETY: the settings are a valid map value.
-    !settings.is_null() && unsafe { (*opaque(settings)).flags } & setting_flag::SLOPPY_TCP != 0
+    if settings.is_null() {
+        return false;
+    }
+    let settings = opaque(settings);
+    // SAFETY: the settings are a valid map value; the counter is shared by atomics alone.
+    unsafe {
+        let rate = (*settings).drop_rate;
+        if rate == 0 {
+            return false;
+        }
+        let counter = &raw mut (*settings).drop_counter;
+        let left = counter.read_volatile();
+        let takes = left < 2 || left > rate;
+        let next = if takes { rate } else { left - 1 };
+        // Who loses a race goes on, as in the kernel, which counts without a lock.
+        env.compare_exchange32(counter, left, next) == left && takes
+    }
 }
 
 #[inline(always)]
-fn first_state<E: Env>(_env: &E, flow: &Flow, server: *const RealServer) -> u8 {
+fn first_state<E: Env>(env: &E, flow: &Flow, server: *const RealServer) -> u8 {
     if flow.protocol != ipv4::PROTOCOL_TCP {
         return udp::ONE_WAY;
     }
@@ -180,7 +211,7 @@ fn first_state<E: Env>(_env: &E, flow: &Flow, server: *const RealServer) -> u8 {
     } else {
         state::tcp::INPUT_ONLY
     };
-    state::tcp::next(direction, flow.flags, state::tcp::NONE)
+    state::next_tcp(env, direction, flow.flags, state::tcp::NONE)
 }
 
 /// Drafts the entries of a connection of the tuple in the scratch, and inserts them. `how` has the
@@ -223,7 +254,7 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
         Method::NAT => {
             // SAFETY: as above.
             let answer = unsafe {
-                to_server(draft, server);
+                to_server(draft, service, server);
                 two_way::<F, E>(env, scratch)
             };
             outcome(env, answer)
@@ -247,16 +278,19 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
     }
 }
 
-/// Turns a draft's recipe to a real server.
+/// Turns a draft's recipe to a real server. A persistent virtual server that takes every port, or
+/// stands for a mark, keeps the client's choice (kernel `ip_vs_sched_persist`).
 ///
 /// # Safety
-/// `server` must be a valid map value.
+/// `service` and `server` must be valid map values.
 #[inline(always)]
-unsafe fn to_server(draft: &mut Draft, server: *const RealServer) {
-    // SAFETY: the caller vouches for the server.
+unsafe fn to_server(draft: &mut Draft, service: *const VirtualServer, server: *const RealServer) {
+    // SAFETY: the caller vouches for both.
     unsafe {
         draft.recipe.destination = (*server).address;
-        if (*server).port != 0 {
+        let asked = draft.tuple.destination_port() == (*service).key.port;
+        let persistent = (*service).flags & virtual_server_flag::PERSISTENT != 0;
+        if (*server).port != 0 && (asked || !persistent) {
             draft.recipe.ports = draft.recipe.ports & 0xffff | u32::from((*server).port) << 16;
         }
     }
@@ -321,35 +355,38 @@ unsafe fn full_nat<F: Family, E: Env>(
     // SAFETY: the caller vouches for scratch and server; the local address is a valid map value.
     unsafe {
         let forward = &mut (*scratch).forward;
-        to_server(forward, server);
+        to_server(forward, service, server);
         forward.recipe.source = (*local).address;
     }
     let mut ports = Ports::<F, E> {
         env,
         scratch,
         local,
-        free: 0,
+        answer: NO_PORT,
         family: PhantomData,
     };
     env.repeat(PORT_TRIES, &mut ports);
-    if ports.free == 0 {
+    if ports.answer == NO_PORT {
         env.count(Counter::DropNoLocalPort);
+        // SAFETY: the caller vouches for the virtual server; the count is shared by atomics alone.
+        unsafe { env.add64(&raw mut (*service).portless, 1) };
         return OPEN_DROP;
     }
-    // The rotor gives no other CPU this port soon, so that it is still free.
-    // SAFETY: the caller vouches for the scratch.
-    outcome(env, unsafe { two_way::<F, E>(env, scratch) })
+    outcome(env, ports.answer)
 }
 
-/// Looks for a free port, one a round.
+/// What [`Ports`] answers while no port was free.
+const NO_PORT: i64 = -20;
+
+/// Looks for a free port and inserts the connection, one a round.
 struct Ports<'a, F, E> {
     env: &'a E,
     /// The environment's; no reference into it lives between rounds.
     scratch: *mut Scratch,
     /// A valid map value.
     local: *mut LocalAddress,
-    /// Not 0 once the drafts have one.
-    free: u32,
+    /// That of the last insert.
+    answer: i64,
     family: PhantomData<F>,
 }
 
@@ -370,10 +407,13 @@ impl<F: Family, E: Env> Rounds for Ports<'_, F, E> {
         back(forward, reverse);
         reverse.identity = forward.identity;
         let taken = self.env.find_call(F::V6, REVERSE);
-        if taken < 0 && taken != FOUND_OVERFLOW {
-            self.free = 1;
+        if taken >= 0 || taken == FOUND_OVERFLOW {
+            return false;
         }
-        self.free != 0
+        // SAFETY: as above.
+        self.answer = unsafe { two_way::<F, E>(self.env, self.scratch) };
+        // Another CPU may have taken it since: then the next one.
+        self.answer != INSERT_COLLISION
     }
 }
 

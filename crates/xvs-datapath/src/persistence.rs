@@ -6,8 +6,9 @@
 
 use crate::{
     Env,
-    abi::{Direction, NONE, Tag, VirtualServer, index, join, low16, low32, setting_flag},
-    memory::opaque,
+    abi::{Direction, NONE, Slot, Tag, VirtualServer, index, join, low16, low32, setting_flag},
+    memory::{opaque, read_shared},
+    state::{self, template as template_state},
     table::{FORWARD, FOUND_OVERFLOW, Family, OVERFLOWED, Scratch, at, overflow_entry},
 };
 
@@ -82,8 +83,12 @@ pub(crate) unsafe fn choose<F: Family, E: Env>(
         }
         persists(env, remembered, u32::MAX);
         persists(env, chosen, 1);
-        // SAFETY: as above.
-        unsafe { *fields.real_server = chosen };
+        // SAFETY: as above; where the tag moves meanwhile, the template stays assured.
+        unsafe {
+            *fields.real_server = chosen;
+            let tag = Tag(read_shared(fields.tag));
+            env.compare_exchange(fields.tag, tag.0, tag.with_state(template_state::NONE).0);
+        }
     }
     // SAFETY: as above.
     unsafe { *fields.stamp = env.now() };
@@ -98,10 +103,7 @@ fn holds<E: Env>(env: &E, real_server: u32) -> bool {
         return false;
     }
     let server = opaque(server);
-    let settings = env.settings();
-    let quiescent_ends = !settings.is_null()
-        // SAFETY: the settings are a valid map value.
-        && unsafe { (*opaque(settings)).flags } & setting_flag::EXPIRE_QUIESCENT_TEMPLATE != 0;
+    let quiescent_ends = state::is_set(env, setting_flag::EXPIRE_QUIESCENT_TEMPLATE);
     // SAFETY: the server is a valid map value.
     unsafe { crate::table::available(server) && !(quiescent_ends && (*server).weight == 0) }
 }
@@ -122,6 +124,45 @@ pub(crate) fn control<F: Family, E: Env>(env: &E, connection: u32, template: u32
             .cast::<crate::abi::Cold>()
             .add(index(connection & 3)))
         .control = template.wrapping_add(1);
+    }
+}
+
+/// Index of the template that controls a connection, or [`NONE`].
+#[inline(always)]
+pub(crate) fn controller<F: Family, E: Env>(env: &E, connection: u32) -> u32 {
+    let set = F::cold(env, connection >> 2);
+    if set.is_null() {
+        return NONE;
+    }
+    // SAFETY: the set is a valid map value of four.
+    let control = unsafe {
+        (*opaque(set)
+            .cast::<crate::abi::Cold>()
+            .add(index(connection & 3)))
+        .control
+    };
+    control.wrapping_sub(1)
+}
+
+/// Notes that a connection was established, or replied to: its template is one that stays.
+#[inline(always)]
+pub(crate) fn assure<F: Family, E: Env>(env: &E, connection: u32) {
+    let place = controller::<F, E>(env, connection);
+    if place == NONE {
+        return;
+    }
+    let entry = at::<F, E>(env, place);
+    if entry.is_null() {
+        return;
+    }
+    // SAFETY: entries in the table are valid for ever.
+    let word = unsafe { F::fields(entry) }.tag;
+    // SAFETY: as above.
+    let tag = Tag(unsafe { read_shared(word) });
+    if tag.slot() == Slot::LIVE && tag.template() && tag.state() != template_state::ASSURED {
+        // Where another packet does it at the same time, it is done.
+        // SAFETY: tags are shared by atomics alone.
+        unsafe { env.compare_exchange(word, tag.0, tag.with_state(template_state::ASSURED).0) };
     }
 }
 

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use xvs_types::{
-    ConnectionListing, Op, OpError, RealServer, SyncDaemon, Timeouts, VirtualServer,
-    VirtualServerListing,
+    ConnectionListing, Op, OpError, RealServer, ServerScope, Settings, SyncDaemon, Timeouts,
+    VirtualServer, VirtualServerListing,
 };
 
 use crate::{Attachment, ConnectionFilter, DataplaneStatus, Mac, NeighbourKey, Prefix, Route};
@@ -29,8 +29,14 @@ pub trait Dataplane: Send {
     /// The rules in the order in which they were added (real servers too: oldest first).
     fn rules(&self) -> Vec<(VirtualServer, Vec<RealServer>)>;
 
-    /// Virtual and real servers with counts, in the order in which virtual servers were added.
-    fn virtual_servers(&mut self) -> Vec<VirtualServerListing>;
+    /// Virtual and real servers with counts, as far as `scope` wants them, in the order in which
+    /// virtual servers were added.
+    fn list(&mut self, scope: &ServerScope) -> Vec<VirtualServerListing>;
+
+    /// Every virtual and real server with all its counts.
+    fn virtual_servers(&mut self) -> Vec<VirtualServerListing> {
+        self.list(&ServerScope::default())
+    }
 
     /// Calls `visit` for each connection that `filter` matches, until it answers `false`.
     fn connections(
@@ -69,6 +75,9 @@ pub trait Dataplane: Send {
     /// Answers how many.
     fn kill(&mut self, filter: &ConnectionFilter) -> u64;
 
+    /// The settings of the kernel's names.
+    fn settings(&self) -> Settings;
+
     /// The timeouts in force.
     fn timeouts(&self) -> Timeouts;
 
@@ -98,6 +107,12 @@ pub trait Dataplane: Send {
     /// Neighbours whose link-layer addresses the dataplane needs: on-link real servers and gateways,
     /// and those of clients that connections were opened for.
     fn neighbours(&mut self) -> Vec<NeighbourKey>;
+
+    /// Whether [`Dataplane::neighbours`] may answer another set than it did last. This default always
+    /// says so; a dataplane that knows better should.
+    fn neighbours_changed(&mut self) -> bool {
+        true
+    }
 
     /// Says the link-layer address of a neighbour, with that of the link that frames to it leave by:
     /// (source, destination); none while it is unresolved.

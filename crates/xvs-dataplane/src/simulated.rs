@@ -12,7 +12,8 @@ use std::{
 
 use xvs_types::{
     ConnectionListing, Counters, EffectiveMethod, Op, OpError, Rates, RealServer,
-    RealServerListing, Rules, SyncDaemon, Timeouts, VirtualServer, VirtualServerListing,
+    RealServerListing, Rules, ServerScope, Settings, SyncDaemon, Timeouts, VirtualServer,
+    VirtualServerListing,
 };
 
 use crate::{
@@ -93,8 +94,12 @@ impl Dataplane for Simulated {
         self.state().rules.rules().to_vec()
     }
 
-    fn virtual_servers(&mut self) -> Vec<VirtualServerListing> {
-        self.state().rules.rules().iter().map(listing).collect()
+    fn list(&mut self, scope: &ServerScope) -> Vec<VirtualServerListing> {
+        let state = self.state();
+        match &scope.only {
+            Some(id) => state.rules.rule(id).map(listing).into_iter().collect(),
+            None => state.rules.rules().iter().map(listing).collect(),
+        }
     }
 
     fn connections(
@@ -116,6 +121,10 @@ impl Dataplane for Simulated {
             .connections
             .extract_if(.., |connection| filter.matches(connection))
             .fold(0, |count, _ended| count + 1)
+    }
+
+    fn settings(&self) -> Settings {
+        self.state().rules.settings().clone()
     }
 
     fn timeouts(&self) -> Timeouts {

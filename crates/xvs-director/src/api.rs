@@ -3,20 +3,26 @@
 
 use std::{sync::Arc, time::Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use xvs_control::{
     Director,
     wire::{
-        Batch, BatchOutcome, Code, ConnectionPage, ConnectionQuery, HookSetting, InterfaceSetting,
-        LinkStatus, Problem, Status, StopRequest, TableFill,
+        Batch, BatchOutcome, ChecksStatus, Code, ConfigurationPlan, ConfigurationRequest,
+        ConfigurationStatus, ConnectionPage, ConnectionQuery, Event, HookSetting, InterfaceSetting,
+        LinkStatus, Problem, Status, StopRequest, TableFill, VrrpFailover, VrrpPriority,
+        VrrpStatus,
     },
 };
 use xvs_dataplane::{Atomicity, ConnectionFilter, TableStatus};
-use xvs_types::{Endpoint, SyncDaemon, Timeouts, VirtualServerListing};
+use xvs_types::{Endpoint, ServerScope, Settings, SyncDaemon, Timeouts, VirtualServerListing};
 
 use crate::{
+    checks::ChecksThread,
+    configuration::Control,
+    events::Events,
     network::{Network, Placement},
     state::{State, StateError},
+    vrrp::VrrpService,
     worker::{Ended, Worker},
 };
 
@@ -36,6 +42,10 @@ pub(crate) struct Identity {
 pub(crate) struct Api {
     pub(crate) worker: Worker,
     pub(crate) network: Network,
+    pub(crate) checks: ChecksThread,
+    pub(crate) configuration: Control,
+    pub(crate) vrrp: VrrpService,
+    pub(crate) events: Events,
     pub(crate) identity: Arc<Identity>,
     pub(crate) stop: mpsc::Sender<StopRequest>,
 }
@@ -83,6 +93,7 @@ impl Director for Api {
             .collect();
         let mut warnings = self.identity.warnings.clone();
         warnings.extend(report.warnings);
+        warnings.extend(self.configuration.status().warnings);
         Ok(Status {
             instance: self.identity.instance.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -104,10 +115,13 @@ impl Director for Api {
         })
     }
 
-    async fn virtual_servers(&self) -> Result<Vec<VirtualServerListing>, Problem> {
+    async fn virtual_servers(
+        &self,
+        scope: ServerScope,
+    ) -> Result<Vec<VirtualServerListing>, Problem> {
         Ok(self
             .worker
-            .call(|keeper| keeper.dataplane().virtual_servers())
+            .call(move |keeper| keeper.dataplane().list(&scope))
             .await?)
     }
 
@@ -176,6 +190,13 @@ impl Director for Api {
             .await?)
     }
 
+    async fn settings(&self) -> Result<Settings, Problem> {
+        Ok(self
+            .worker
+            .call(|keeper| keeper.dataplane().settings())
+            .await?)
+    }
+
     async fn timeouts(&self) -> Result<Timeouts, Problem> {
         Ok(self
             .worker
@@ -216,6 +237,54 @@ impl Director for Api {
         placement.interfaces = setting.interfaces;
         self.set_placement(placement).await?;
         self.interfaces().await
+    }
+
+    async fn checks(&self) -> Result<ChecksStatus, Problem> {
+        Ok(self.checks.status().await?)
+    }
+
+    async fn vrrp(&self) -> Result<VrrpStatus, Problem> {
+        self.vrrp.status().await
+    }
+
+    async fn vrrp_failover(&self, request: VrrpFailover) -> Result<(), Problem> {
+        self.vrrp.failover(&request.router).await
+    }
+
+    async fn vrrp_priority(&self, request: VrrpPriority) -> Result<(), Problem> {
+        self.vrrp
+            .set_priority(&request.router, request.priority)
+            .await
+    }
+
+    fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.listen()
+    }
+
+    async fn configuration(&self) -> Result<ConfigurationStatus, Problem> {
+        Ok(self.configuration.status())
+    }
+
+    async fn apply_configuration(
+        &self,
+        request: ConfigurationRequest,
+    ) -> Result<ConfigurationStatus, Problem> {
+        self.configuration.apply(request).await
+    }
+
+    async fn confirm_configuration(&self) -> Result<ConfigurationStatus, Problem> {
+        self.configuration.confirm().await
+    }
+
+    async fn plan_configuration(
+        &self,
+        request: ConfigurationRequest,
+    ) -> Result<ConfigurationPlan, Problem> {
+        self.configuration.plan(request).await
+    }
+
+    async fn reload_configuration(&self) -> Result<ConfigurationStatus, Problem> {
+        self.configuration.reload().await
     }
 
     async fn stop(&self, request: StopRequest) -> Result<(), Problem> {

@@ -45,7 +45,8 @@ impl Changed {
                     ids.insert(*id);
                 }
                 Op::Flush => *self = Self::All,
-                Op::SetTimeouts { .. }
+                Op::SetSetting { .. }
+                | Op::SetTimeouts { .. }
                 | Op::StartSyncDaemon { .. }
                 | Op::StopSyncDaemon { .. }
                 | Op::Zero { .. } => {}

@@ -11,43 +11,63 @@
 //!   |   links, routes, neighbours, addresses --jobs---------+
 //!   |      | virtual servers   ^ warnings              |
 //!   |      v                   |                       |
-//!   | firewall task <--nft, iptables--- filter rules   |
-//!   |                                                  |
-//!   | signals: TERM and INT end the daemon, HUP is     |
-//!   |   kept for reloading a configuration             |
+//!   | firewall task <--nft, iptables--- filter rules   |         thread `checks`
+//!   |                                                  |         +----------------------------+
+//!   | Control --configuration------------------------------------> Driver: see checks/mod.rs  |
+//!   |   reload, apply, confirm, plan                   |         |   ops --jobs--> dataplane  |
+//!   | signals: TERM and INT end the daemon, HUP        |         +----------------------------+
+//!   |   reloads the configuration                      |
+//!   | VrrpService <--reports, messages---------------------------> threads `vrrp`: see vrrp/mod.rs
 //!   +--------------------------------------------------+
 //! ```
 //!
-//! Start: lock, namespace, dataplane, rules, privileges, threads, socket. End: socket, addresses,
-//! dataplane. Everything that is refused is refused before anything is changed.
+//! Start: lock, namespace, configuration, dataplane, rules, privileges, threads, checks, socket. End:
+//! checks, socket, addresses, dataplane. Everything that is refused is refused before anything is
+//! changed.
 
-use std::{error::Error, fs, io, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    error::Error,
+    fs, io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     net::TcpListener,
-    runtime::Builder,
+    runtime::{Builder, Handle},
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use xvs_control::{
     BindError, Director, Instance, adopt, bind, serve, serve_tcp,
     wire::{Batch, StopRequest},
 };
 use xvs_dataplane::Dataplane;
+use xvs_notify::Notifier;
 use xvs_types::Op;
 
 use crate::{
     Options,
     api::{Api, Identity, placement_of},
+    checks::{ChecksThread, Release, Teller},
+    configuration::{Control, InForce, LoadError, Loaded, Source},
+    dump::{Dump, Dumps},
+    events::Events,
     keeper::Keeper,
     lock::{InstanceLock, LockError},
     network::{Network, Placement, StartNetworkError},
     privileges::{PrivilegeError, drop_privileges},
     state::{StateError, StateFile},
+    sysctl,
+    vrrp::VrrpService,
     worker::Worker,
 };
+
+/// How long the end waits for notifications that are on their way; keepalived's `child_wait_time`.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Why a daemon could not run, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +76,12 @@ pub enum RunError {
     /// The control socket cannot be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// There is no configuration to start with.
+    #[error(transparent)]
+    Configuration(#[from] LoadError),
+    /// A part of the daemon refused its configuration.
+    #[error("the configuration cannot be put into force: {0}")]
+    Configure(xvs_control::wire::Problem),
     /// The dataplane cannot be opened.
     #[error("cannot open the dataplane: {0}")]
     Dataplane(Box<dyn Error + Send + Sync>),
@@ -114,9 +140,14 @@ pub fn run(
     open: impl FnOnce(&Instance) -> Result<Box<dyn Dataplane>, Box<dyn Error + Send + Sync>>,
 ) -> Result<(), RunError> {
     let _lock = InstanceLock::take(&options.instance)?;
+    let mut options = options;
     if let Some(name) = &options.netns {
         xvs_net::enter_netns(name)?;
     }
+    let configuration = match options.configuration.clone() {
+        Some(source) => Some(Arc::new(load(source, &mut options.netns)?)),
+        None => None,
+    };
     let dataplane = open(&options.instance).map_err(RunError::Dataplane)?;
     let file = StateFile::new(options.instance.state());
     let (keeper, refusals) = Keeper::open(dataplane, file)?;
@@ -127,11 +158,31 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(system("start the runtime"))?;
-    runtime.block_on(serve_until_stopped(options, keeper, refusals))
+    runtime.block_on(serve_until_stopped(
+        options,
+        configuration,
+        keeper,
+        refusals,
+    ))
+}
+
+/// Loads the configuration and goes where it says (`net_namespace`), unless the daemon was told where.
+fn load(source: Source, netns: &mut Option<String>) -> Result<Loaded, RunError> {
+    let loaded = source.clone().load()?;
+    match &loaded.config.global.net_namespace {
+        Some(name) if netns.is_none() => {
+            xvs_net::enter_netns(name)?;
+            *netns = Some(name.clone());
+            // The interfaces are others there.
+            Ok(source.load()?)
+        }
+        _ => Ok(loaded),
+    }
 }
 
 async fn serve_until_stopped(
     mut options: Options,
+    configuration: Option<Arc<Loaded>>,
     keeper: Keeper,
     refusals: Vec<String>,
 ) -> Result<(), RunError> {
@@ -156,17 +207,40 @@ async fn serve_until_stopped(
             return Err(error);
         }
     };
-    if options.drop_privileges {
+    if options.drop_privileges && configuration.is_none() {
         drop_privileges()?;
     }
     let had_rules = !keeper.state().rules.rules().is_empty();
     let before = placement_of(keeper.state());
     let (worker, worker_ended) = Worker::start(keeper).map_err(system("start a thread"))?;
     let (network, network_ended) = Network::start(worker.clone(), before.clone())?;
+    let events = Events::default();
+    // With nowhere to tell; the configuration says where.
+    let notifier = Notifier::start(xvs_notify::Settings::default(), &Handle::current());
+    let teller = Teller::new(events.clone(), notifier.clone());
+    let (checks, checks_ended) = ChecksThread::start(worker.clone(), network.clone(), teller)
+        .map_err(system("start a thread"))?;
+    let in_force = InForce::new(configuration);
+    let vrrp = VrrpService::new(
+        options.instance.directory().to_owned(),
+        events.clone(),
+        notifier.clone(),
+    );
+    let control = Control::new(
+        in_force.clone(),
+        checks.clone(),
+        vrrp.clone(),
+        events.clone(),
+        notifier.clone(),
+    );
     let (stop, mut stops) = mpsc::channel(1);
     let api = Api {
         worker: worker.clone(),
         network: network.clone(),
+        checks: checks.clone(),
+        configuration: control.clone(),
+        vrrp: vrrp.clone(),
+        events,
         identity: Arc::new(Identity {
             instance: options.instance.name().to_owned(),
             netns: options.netns.clone(),
@@ -182,10 +256,25 @@ async fn serve_until_stopped(
         remove_socket();
         return Err(RunError::Placement(problem));
     }
+    apply_settings(&api, &sysctl::ops(&options.sysctl)).await;
     if had_rules && !options.restore.is_empty() {
         info!("there are rules, so none are restored");
     } else {
         restore(&api, &options.restore).await;
+    }
+    if let Some(loaded) = in_force.loaded() {
+        info!(
+            file = loaded.source.file,
+            "configuration: {}", loaded.counted
+        );
+        for line in loaded.findings.lines() {
+            info!("{line}");
+        }
+    }
+    if let Err(problem) = control.start().await {
+        finish(&worker, &network, had_rules).await;
+        remove_socket();
+        return Err(RunError::Configure(problem));
     }
     let (close, closed) = watch::channel(());
     let mut servers = JoinSet::new();
@@ -200,13 +289,42 @@ async fn serve_until_stopped(
         "the daemon runs"
     );
     tell(&options, "READY=1");
-    let ending = wait_for_the_end(&mut stops, worker_ended, network_ended).await;
+    let ended = Ends {
+        worker: worker_ended,
+        network: network_ended,
+        checks: checks_ended,
+    };
+    if let Some(started) = options.started.take() {
+        started();
+    }
+    let dumps = Dumps {
+        control,
+        checks: checks.clone(),
+        instance: options.instance.clone(),
+    };
+    if options.dump_at_start {
+        dumps.log().await;
+    }
+    let ending = wait_for_the_end(&dumps, &mut stops, ended).await;
     let keep = match &ending {
         Ok(request) => request.keep.unwrap_or(options.keep),
         // A daemon that breaks down leaves the datapath to the next one.
         Err(_died) => true,
     };
     tell(&options, "STOPPING=1");
+    // First, while the datapath still serves what clients send until the other director announces. A
+    // daemon that breaks down hands over too.
+    if vrrp.stop(keep && ending.is_ok()).await.is_err() {
+        warn!("the virtual routers had ended before");
+    }
+    if checks
+        .stop(release(&options, keep, &in_force))
+        .await
+        .is_err()
+    {
+        warn!("the checks had ended before");
+    }
+    notifier.shutdown(LAST_WORDS).await;
     drop(close);
     while let Some(server) = servers.join_next().await {
         if server.is_err() {
@@ -252,22 +370,58 @@ async fn finish(worker: &Worker, network: &Network, keep: bool) {
     info!(keep, "the daemon ends");
 }
 
+/// Resolve when a part of the daemon ends.
+struct Ends {
+    worker: oneshot::Receiver<()>,
+    network: oneshot::Receiver<()>,
+    checks: oneshot::Receiver<()>,
+}
+
+/// What becomes of the configuration's virtual servers at the end.
+fn release(options: &Options, keep: bool, in_force: &InForce) -> Release {
+    if keep || options.keep_virtual_servers {
+        return Release::Nothing;
+    }
+    let flush = in_force
+        .config()
+        .and_then(|config| config.global.lvs_flush_on_stop);
+    match flush {
+        Some(_) => Release::Rules,
+        None => Release::Everything,
+    }
+}
+
 async fn wait_for_the_end(
+    dumps: &Dumps,
     stops: &mut mpsc::Receiver<StopRequest>,
-    worker_ended: oneshot::Receiver<()>,
-    network_ended: oneshot::Receiver<()>,
+    ends: Ends,
 ) -> Result<StopRequest, RunError> {
     let catch = |kind| signal(kind).map_err(system("catch signals"));
     let mut terminate = catch(SignalKind::terminate())?;
     let mut interrupt = catch(SignalKind::interrupt())?;
     let mut hang_up = catch(SignalKind::hangup())?;
-    tokio::pin!(worker_ended, network_ended);
+    let mut data = catch(SignalKind::user_defined1())?;
+    // Statistics are in the data; uncaught, the signal would end the daemon.
+    let mut statistics = catch(SignalKind::user_defined2())?;
+    let mut json = catch(SignalKind::from_raw(libc::SIGRTMIN() + 2))?;
+    let Ends {
+        worker: worker_ended,
+        network: network_ended,
+        checks: checks_ended,
+    } = ends;
+    tokio::pin!(worker_ended, network_ended, checks_ended);
     loop {
         tokio::select! {
             biased;
             _signal = terminate.recv() => return Ok(StopRequest::default()),
             _signal = interrupt.recv() => return Ok(StopRequest::default()),
-            _signal = hang_up.recv() => info!("SIGHUP: there is no configuration to reload"),
+            _signal = hang_up.recv() => {
+                // Beside this loop: a great file takes a while, and a stop does not wait for it.
+                tokio::spawn(reload(dumps.control.clone()));
+            }
+            _signal = data.recv() => dumps.write(Dump::Data).await,
+            _signal = statistics.recv() => dumps.write(Dump::Data).await,
+            _signal = json.recv() => dumps.write(Dump::Json).await,
             Some(request) = stops.recv() => return Ok(request),
             // Before the network task, which ends with it.
             _ended = &mut worker_ended => {
@@ -276,7 +430,17 @@ async fn wait_for_the_end(
             _ended = &mut network_ended => {
                 return Err(RunError::Died { part: "the network task" });
             }
+            _ended = &mut checks_ended => {
+                return Err(RunError::Died { part: "the checks' thread" });
+            }
         }
+    }
+}
+
+/// Reloads the configuration for a signal, whose sender hears of it by the log alone.
+async fn reload(control: Control) {
+    if let Err(problem) = control.reload().await {
+        error!("SIGHUP: the configuration is not reloaded: {problem}");
     }
 }
 
@@ -297,6 +461,23 @@ async fn place(
         return Ok(());
     }
     api.set_placement(wanted).await
+}
+
+/// Puts the settings of the file into force, over those that the last daemon was told.
+async fn apply_settings(api: &Api, ops: &[Op]) {
+    if ops.is_empty() {
+        return;
+    }
+    match api.apply(Batch::one_by_one(ops.to_vec())).await {
+        Ok(outcome) => {
+            for (op, result) in ops.iter().zip(outcome.into_results()) {
+                if let Err(error) = result {
+                    warn!(%error, ?op, "a setting is not in force");
+                }
+            }
+        }
+        Err(problem) => warn!(%problem, "the settings of the file are not in force"),
+    }
 }
 
 /// Applies saved rules one by one; one that is refused does not keep the others away.

@@ -15,6 +15,8 @@ use tracing::warn;
 use xvs_net::{FirewallReport, FirewallTarget, examine_firewall};
 use xvs_types::VirtualServerId;
 
+use crate::changes::RuleChanges;
+
 /// How often the firewall is looked at when nothing changes: it has no notifications that hold for
 /// all its tools.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -26,26 +28,37 @@ const NAMED: usize = 20;
 /// A handle to the task.
 #[derive(Clone, Debug)]
 pub(crate) struct Firewall {
-    targets: watch::Sender<Vec<FirewallTarget>>,
+    virtual_servers: watch::Sender<BTreeSet<VirtualServerId>>,
     warnings: Arc<Mutex<Vec<String>>>,
 }
 
 impl Firewall {
     /// Starts the task; it ends with the last handle.
     pub(crate) fn start() -> Self {
-        let (targets, changes) = watch::channel(Vec::new());
+        let (virtual_servers, changes) = watch::channel(BTreeSet::new());
         let warnings = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(look(changes, Arc::clone(&warnings)));
-        Self { targets, warnings }
+        Self {
+            virtual_servers,
+            warnings,
+        }
     }
 
-    /// Says which virtual servers there are.
-    pub(crate) fn watch(&self, virtual_servers: impl Iterator<Item = VirtualServerId>) {
-        let wanted = targets(virtual_servers);
-        self.targets.send_if_modified(|now| {
-            let changed = *now != wanted;
-            *now = wanted;
-            changed
+    /// Says which virtual servers came and went.
+    pub(crate) fn follow(&self, changes: &RuleChanges) {
+        self.virtual_servers.send_if_modified(|now| match changes {
+            RuleChanges::All(rules) => {
+                let all = rules.iter().map(|(server, _)| server.id).collect();
+                let before = std::mem::replace(now, all);
+                before != *now
+            }
+            RuleChanges::Some(changes) => {
+                let changed = changes.iter().filter(|(id, rule)| match rule {
+                    Some(_) => now.insert(*id),
+                    None => now.remove(id),
+                });
+                changed.count() > 0
+            }
         });
     }
 
@@ -56,7 +69,7 @@ impl Firewall {
 }
 
 async fn look(
-    mut changes: watch::Receiver<Vec<FirewallTarget>>,
+    mut changes: watch::Receiver<BTreeSet<VirtualServerId>>,
     warnings: Arc<Mutex<Vec<String>>>,
 ) {
     loop {
@@ -66,7 +79,7 @@ async fn look(
             Ok(Err(_closed)) => return,
             Err(_elapsed) => {}
         }
-        let targets = changes.borrow_and_update().clone();
+        let targets = targets(&changes.borrow_and_update());
         let found = if targets.is_empty() {
             Vec::new()
         } else {
@@ -83,15 +96,13 @@ async fn look(
 }
 
 /// What the firewall's rules are compared with; a firewall mark has no address of its own.
-fn targets(virtual_servers: impl Iterator<Item = VirtualServerId>) -> Vec<FirewallTarget> {
-    // In an order that is the same each time, so that no change is seen where there is none.
-    let sorted: BTreeSet<VirtualServerId> = virtual_servers.collect();
-    sorted
-        .into_iter()
+fn targets(virtual_servers: &BTreeSet<VirtualServerId>) -> Vec<FirewallTarget> {
+    virtual_servers
+        .iter()
         .filter_map(|id| match id {
             VirtualServerId::Address { protocol, endpoint } => Some(FirewallTarget {
                 address: endpoint.address,
-                service: Some((protocol, endpoint.port)),
+                service: Some((*protocol, endpoint.port)),
             }),
             VirtualServerId::Mark { .. } => None,
         })
@@ -140,7 +151,7 @@ mod tests {
                 mark: 1,
             },
         ];
-        let targets = targets(ids.into_iter());
+        let targets = targets(&ids.into_iter().collect());
         assert_eq!(targets.len(), 1);
         assert_eq!(targets[0].address.to_string(), "192.0.2.1");
     }

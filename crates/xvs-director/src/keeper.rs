@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use nix::net::if_::if_nametoindex;
 use tracing::warn;
 use xvs_dataplane::{Atomicity, Dataplane};
-use xvs_types::{Op, OpError, Rules, SyncRole, Undo, diff};
+use xvs_types::{Op, OpError, Rules, Setting, SyncRole, Undo, diff};
 
 use crate::{
     changes::{Changed, RuleChanges},
@@ -198,12 +198,20 @@ impl Keeper {
         let timeouts = Op::SetTimeouts {
             timeouts: self.dataplane.timeouts(),
         };
+        let settings = self.dataplane.settings();
+        let settings = settings
+            .changed()
+            .map(|(setting, value)| Op::SetSetting { setting, value });
         let servers = diff(&[], &self.dataplane.rules());
         let daemons = self.dataplane.sync_daemons();
         let daemons = daemons
             .into_iter()
             .map(|daemon| Op::StartSyncDaemon { daemon });
-        for op in std::iter::once(timeouts).chain(servers).chain(daemons) {
+        let all = std::iter::once(timeouts)
+            .chain(settings)
+            .chain(servers)
+            .chain(daemons);
+        for op in all {
             if let Err(error) = rules.apply(&op) {
                 warn!(%error, ?op, "the dataplane holds a rule that it should have refused");
             }
@@ -212,13 +220,22 @@ impl Keeper {
     }
 }
 
-/// The ops that turn `held` into `wanted`, timeouts and sync daemons included.
+/// The ops that turn `held` into `wanted`, timeouts, settings and sync daemons included.
 fn difference(held: &Rules, wanted: &Rules) -> Vec<Op> {
     let mut ops = Vec::new();
     if held.timeouts() != wanted.timeouts() {
         ops.push(Op::SetTimeouts {
             timeouts: wanted.timeouts(),
         });
+    }
+    for setting in Setting::ALL {
+        let value = wanted.settings().value(*setting);
+        if held.settings().value(*setting) != value {
+            ops.push(Op::SetSetting {
+                setting: *setting,
+                value,
+            });
+        }
     }
     for role in [SyncRole::Master, SyncRole::Backup] {
         let (before, after) = (held.sync_daemon(role), wanted.sync_daemon(role));

@@ -6,8 +6,11 @@
 
 mod api;
 mod changes;
+mod checks;
 mod configuration;
 mod daemon;
+mod dump;
+mod events;
 mod firewall;
 mod journal;
 mod keeper;
@@ -17,16 +20,19 @@ mod network;
 mod options;
 mod privileges;
 mod state;
+mod sysctl;
 pub mod vrrp;
 mod worker;
 
 pub use changes::RuleChanges;
-pub use configuration::{Disk, InForce, LoadError, Loaded, Source, ThisHost, counted};
+pub use configuration::{Disk, InForce, LoadError, Loaded, Parts, Source, ThisHost, counted};
 pub use daemon::{RunError, run};
+pub use events::Events;
 pub use keeper::Keeper;
 pub use lock::{InstanceLock, LockError};
 pub use manager::{ServiceManager, ServiceManagerError};
 pub use network::StartNetworkError;
-pub use options::Options;
+pub use options::{Options, Started};
 pub use privileges::{KEPT, PrivilegeError, drop_privileges};
 pub use state::{AddedAddress, State, StateError, StateFile};
+pub use sysctl::{SYSCTL_FILE, settings_of};

@@ -1,14 +1,16 @@
 //! What a daemon is started with.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use xvs_control::{Instance, Token, WRITERS_GROUP, wire::HookChoice};
 use xvs_types::Op;
 
-use crate::manager::ServiceManager;
+use crate::{configuration::Source, manager::ServiceManager, sysctl::SYSCTL_FILE};
+
+/// What is done once the daemon runs; see [`Options::started`].
+pub type Started = Box<dyn FnOnce() + Send>;
 
 /// The options of a daemon.
-#[derive(Debug)]
 pub struct Options {
     /// Which instance it runs.
     pub instance: Instance,
@@ -20,9 +22,22 @@ pub struct Options {
     pub interfaces: Option<Vec<String>>,
     /// Leave the datapath forwarding after a clean stop.
     pub keep: bool,
+    /// The configuration that it starts with, and that a reload reads again; none for none.
+    pub configuration: Option<Source>,
+    /// The virtual servers of the configuration stay when the daemon is told to end
+    /// (`--dont-release-ipvs`).
+    pub keep_virtual_servers: bool,
+    /// Write what is in force into the log at the start (`--dump-conf`).
+    pub dump_at_start: bool,
+    /// Called once all is in force and the API answers: pid files, a parent that waits.
+    pub started: Option<Started>,
     /// Ops to apply, one by one, when the rule base is empty.
     pub restore: Vec<Op>,
-    /// Give up privileges once the dataplane is open. Tests that run as a part of a larger process
+    /// The file of settings that is obeyed at the start; default [`SYSCTL_FILE`].
+    pub sysctl: PathBuf,
+    /// Give up privileges once the dataplane is open. With a configuration they stay: the operator's
+    /// programs run as whom it says, and those that run as root need what root may. Tests that run as
+    /// a part of a larger process
     /// leave it off.
     pub drop_privileges: bool,
     /// The group whose members may write, beside root.
@@ -45,7 +60,12 @@ impl Options {
             hook: None,
             interfaces: None,
             keep: false,
+            configuration: None,
+            keep_virtual_servers: false,
+            dump_at_start: false,
+            started: None,
             restore: Vec::new(),
+            sysctl: PathBuf::from(SYSCTL_FILE),
             drop_privileges: true,
             writers_group: WRITERS_GROUP.to_owned(),
             listen: None,

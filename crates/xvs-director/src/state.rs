@@ -17,7 +17,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use xvs_control::wire::HookChoice;
 use xvs_net::SysctlRecord;
-use xvs_types::{Op, Rules};
+use xvs_types::{Op, Rules, VirtualServerId};
 
 use crate::journal::{self, Journal};
 
@@ -34,6 +34,9 @@ pub struct State {
     pub hook: HookChoice,
     /// The links that carry the datapath; none when xvs chooses.
     pub interfaces: Option<Vec<String>>,
+    /// The virtual servers that a configuration file put there: what a later one no longer has goes.
+    #[serde(default)]
+    pub configured: Vec<VirtualServerId>,
     /// Addresses that xvs added to links and must remove again. One is written here before it is
     /// added, so that none is forgotten.
     pub added_addresses: Vec<AddedAddress>,

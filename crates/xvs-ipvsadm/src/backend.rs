@@ -31,12 +31,15 @@ pub trait Backend {
     fn apply_all(&mut self, ops: &[Op]) -> Result<Result<(), (usize, OpError)>, BackendError>;
 
     /// All virtual servers, in the order of adding, real servers in the kernel's order (the one
-    /// added last first).
+    /// added last first). Totals and rates may be left out unless `counters` are wanted.
     ///
     /// # Errors
     ///
     /// When the dataplane cannot be asked.
-    fn virtual_servers(&mut self) -> Result<Vec<VirtualServerListing>, BackendError>;
+    fn virtual_servers(
+        &mut self,
+        counters: bool,
+    ) -> Result<Vec<VirtualServerListing>, BackendError>;
 
     /// One virtual server, if it exists.
     ///

@@ -66,6 +66,13 @@ pub(crate) struct Style {
     pub(crate) persistent_connections: bool,
 }
 
+impl Style {
+    /// Whether it shows totals or rates.
+    pub(crate) fn needs_counters(self) -> bool {
+        self.json || matches!(self.columns, Columns::Rate | Columns::Stats)
+    }
+}
+
 /// The columns of the table of virtual servers. Of several that are asked for, the first of
 /// ipvsadm's order counts: stats, rate, thresholds, persistent connections, tunnels.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

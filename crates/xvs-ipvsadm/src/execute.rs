@@ -190,7 +190,7 @@ impl<'a> Session<'a> {
         full: bool,
         streams: &mut Streams<'_>,
     ) -> Result<Outcome, Trouble> {
-        let virtual_servers = self.backend()?.virtual_servers()?;
+        let virtual_servers = self.backend()?.virtual_servers(false)?;
         let text = listing::save(virtual_servers, numeric, full, self.names);
         streams.stdout.write_all(text.as_bytes())?;
         Ok(Outcome::DONE)
@@ -201,7 +201,11 @@ impl<'a> Session<'a> {
         let names = self.names;
         let backend = self.backend()?;
         let text = match list.what {
-            Listed::All => listing::all(backend.virtual_servers()?, style, names),
+            Listed::All => listing::all(
+                backend.virtual_servers(style.needs_counters())?,
+                style,
+                names,
+            ),
             Listed::One(id) => {
                 let Some(found) = backend.virtual_server(&id)? else {
                     writeln!(streams.stderr, "{NO_SUCH_SERVICE}")?;

@@ -97,25 +97,6 @@ impl VrrpSocket {
         Ok(opened)
     }
 
-    /// Opens a socket that sends only: for an interface with a virtual MAC address, whose
-    /// advertisements are heard on the interface below it.
-    ///
-    /// # Errors
-    ///
-    /// As [`VrrpSocket::open`].
-    pub fn open_sender(link: &str, ifindex: u32, family: Family) -> Result<Self, VrrpSocketError> {
-        let sender = Self::bound(link, ifindex, family, VrrpProtocol::Advertisement)?;
-        sender
-            .socket
-            .attach_filter(&filter::nothing())
-            .map_err(|source| VrrpSocketError {
-                link: link.to_owned(),
-                action: "attach a filter",
-                source,
-            })?;
-        Ok(sender)
-    }
-
     fn bound(
         link: &str,
         ifindex: u32,
@@ -166,9 +147,20 @@ impl VrrpSocket {
     ///
     /// # Errors
     ///
-    /// The kernel refuses the filter; everything goes on to come through.
+    /// The kernel refuses the filter; the one before stays.
     pub fn hear_only(&self, vrids: &[Vrid]) -> io::Result<()> {
-        self.socket.attach_filter(&filter::only(self.family, vrids))
+        let program = filter::by_vrid(self.family, vrids, filter::Others::Dropped);
+        self.socket.attach_filter(&program)
+    }
+
+    /// Lets everything through but advertisements of these virtual routers.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses the filter; the one before stays.
+    pub fn hear_all_but(&self, vrids: &[Vrid]) -> io::Result<()> {
+        let program = filter::by_vrid(self.family, vrids, filter::Others::Taken);
+        self.socket.attach_filter(&program)
     }
 
     /// The next packet; none when there is none. A packet longer than an advertisement can be comes

@@ -12,10 +12,14 @@ pub struct Counts {
     pub events: u64,
     /// Events lost because the notifier itself was overrun.
     pub events_lost: u64,
-    /// Scripts that ended by themselves.
+    /// Scripts; done with status 0.
     pub scripts: SinkCounts,
     /// Lines of all FIFOs.
     pub fifo_lines: SinkCounts,
+    /// Mails; one to several recipients is one.
+    pub mails: SinkCounts,
+    /// Events posted to the webhook.
+    pub webhook: SinkCounts,
 }
 
 /// Counts of one way to tell.
@@ -37,6 +41,8 @@ pub(crate) struct Counters {
     pub(crate) events_lost: Counter,
     pub(crate) scripts: SinkCounters,
     pub(crate) fifo_lines: SinkCounters,
+    pub(crate) mails: SinkCounters,
+    pub(crate) webhook: SinkCounters,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +84,8 @@ impl Counters {
             events_lost: self.events_lost.value(),
             scripts: self.scripts.counts(),
             fifo_lines: self.fifo_lines.counts(),
+            mails: self.mails.counts(),
+            webhook: self.webhook.counts(),
         }
     }
 }

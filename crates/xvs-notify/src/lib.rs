@@ -1,4 +1,4 @@
-//! Who is told of a change: scripts, FIFOs.
+//! Who is told of a change: scripts, FIFOs, a mail server, a webhook.
 //!
 //! The daemon makes one [`Notifier`] from the [`Settings`] of its configuration, turns each notification
 //! of its machines into an [`Event`] together with the configuration of what changed, and sends it:
@@ -23,18 +23,24 @@
 //! that waits is bounded: what does not fit is lost, oldest first, and counted in [`Counts`].
 
 mod counters;
+mod courier;
 mod event;
 mod fifo;
 mod lanes;
+mod mail;
 mod notifier;
 mod outbox;
 mod reason;
 mod script;
 mod settings;
+mod webhook;
 
 pub use counters::{Counts, SinkCounts};
+pub use courier::Retries;
 pub use event::{Change, Event};
 pub use lanes::LaneLimits;
+pub use mail::{MailCredentials, MailSettings, MailTls, MailTlsStart};
 pub use notifier::Notifier;
 pub use reason::reason;
 pub use settings::{Channel, FifoSettings, ScriptSettings, Settings};
+pub use webhook::WebhookSettings;

@@ -5,6 +5,8 @@
 //!  Notifier::send --mpsc--> [desk] --Lanes--> [script] [script] ...   one for each running job
 //!                              |---Outbox--> [FIFO writer]            one for each FIFO
 //!                              |             [FIFO reader]            its program, if it has one
+//!                              |---Outbox--> [courier]                mail
+//!                              |---Outbox--> [courier]                webhook
 //! ```
 //!
 //! The desk never waits for a delivery. Everything that waits is bounded, and what is lost is counted.
@@ -20,12 +22,15 @@ use tokio::{
 use tracing::{error, warn};
 
 use crate::{
-    Counts, Event, Settings,
+    Counts, Event, MailSettings, Settings, WebhookSettings,
     counters::Counters,
+    courier::Courier,
     fifo::OpenFifo,
     lanes::Lanes,
+    mail::{Mail, Postman},
     script::Job,
     settings::{FifoSettings, ScriptSettings},
+    webhook::Webhook,
 };
 
 /// Events that may wait for the desk; it empties its queue in microseconds.
@@ -102,6 +107,8 @@ struct Desk {
     /// Whose job a task runs.
     owners: HashMap<Id, Arc<str>>,
     fifos: Vec<OpenFifo>,
+    mail: Option<(MailSettings, Courier<Postman>)>,
+    webhook: Option<(WebhookSettings, Courier<Webhook>)>,
     counters: Arc<Counters>,
 }
 
@@ -117,9 +124,13 @@ impl Desk {
             running: JoinSet::new(),
             owners: HashMap::new(),
             fifos: Vec::new(),
+            mail: None,
+            webhook: None,
             counters,
         };
         desk.open_fifos(settings.fifos).await;
+        desk.set_mail(settings.mail);
+        desk.set_webhook(settings.webhook);
         loop {
             tokio::select! {
                 message = messages.recv() => match message {
@@ -146,12 +157,16 @@ impl Desk {
                 fifo.write(event.fifo_line(), &self.counters);
             }
         }
+        if let Some((settings, courier)) = &self.mail
+            && settings.wants(&event)
+        {
+            courier.send(Mail::new(&event, settings));
+        }
         if !event.calls.is_empty() {
             let source = event.source();
-            let environment = event.environment();
             let job = Job {
-                calls: event.calls,
-                environment,
+                calls: event.calls.clone(),
+                environment: event.environment(),
             };
             if self.lanes.push(Arc::clone(&source), job).is_some()
                 && self.counters.scripts.lost.add() == 0
@@ -159,6 +174,9 @@ impl Desk {
                 warn!("too many scripts wait: the oldest of {source} does not run");
             }
             self.start_jobs();
+        }
+        if let Some((_settings, courier)) = &self.webhook {
+            courier.send(event);
         }
     }
 
@@ -187,6 +205,38 @@ impl Desk {
     async fn reload(&mut self, settings: Settings) {
         self.scripts = Arc::new(settings.scripts);
         self.open_fifos(settings.fifos).await;
+        self.set_mail(settings.mail);
+        self.set_webhook(settings.webhook);
+    }
+
+    /// Goes over to another server; mails that wait still go to the old one.
+    fn set_mail(&mut self, wanted: Option<MailSettings>) {
+        if self.mail.as_ref().map(|(settings, _courier)| settings) == wanted.as_ref() {
+            return;
+        }
+        let new = wanted.map(|settings| {
+            let retries = settings.retries;
+            let postman = Postman::new(settings.clone());
+            (settings, Courier::start(postman, retries, &self.counters))
+        });
+        if let Some((_settings, courier)) = std::mem::replace(&mut self.mail, new) {
+            courier.retire();
+        }
+    }
+
+    /// Goes over to another webhook; events that wait still go to the old one.
+    fn set_webhook(&mut self, wanted: Option<WebhookSettings>) {
+        if self.webhook.as_ref().map(|(settings, _courier)| settings) == wanted.as_ref() {
+            return;
+        }
+        let new = wanted.map(|settings| {
+            let retries = settings.retries;
+            let webhook = Webhook::new(settings.clone());
+            (settings, Courier::start(webhook, retries, &self.counters))
+        });
+        if let Some((_settings, courier)) = std::mem::replace(&mut self.webhook, new) {
+            courier.retire();
+        }
     }
 
     /// Opens what is new, closes what is gone; in the order of the settings.
@@ -224,6 +274,12 @@ impl Desk {
         self.running.shutdown().await;
         for fifo in std::mem::take(&mut self.fifos) {
             fifo.close(end).await;
+        }
+        if let Some((_settings, courier)) = self.mail.take() {
+            courier.close(end).await;
+        }
+        if let Some((_settings, courier)) = self.webhook.take() {
+            courier.close(end).await;
         }
     }
 }

@@ -4,15 +4,19 @@ use std::{path::PathBuf, time::Duration};
 
 use xvs_conf::config::{Fifo, GlobalDefs, Script, ScriptUser};
 
-use crate::LaneLimits;
+use crate::{LaneLimits, MailSettings, WebhookSettings};
 
 /// Where notifications go.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// FIFOs, in the order in which each event is written to them.
     pub fifos: Vec<FifoSettings>,
+    /// Mail; none, no mail.
+    pub mail: Option<MailSettings>,
     /// What scripts may do.
     pub scripts: ScriptSettings,
+    /// The webhook; none unless somebody sets it, since keepalived.conf has no word for it.
+    pub webhook: Option<WebhookSettings>,
 }
 
 /// What scripts may do.
@@ -68,7 +72,6 @@ impl Settings {
     /// What the configuration says; `host_name` stands for what it leaves out.
     #[must_use]
     pub fn from_config(global: &GlobalDefs, host_name: &str) -> Self {
-        let _ = host_name;
         let fifos = [
             (&global.notify_fifo, Channel::All),
             (&global.lvs_notify_fifo, Channel::Lvs),
@@ -79,10 +82,12 @@ impl Settings {
                 .into_iter()
                 .filter_map(|(fifo, channel)| FifoSettings::from_config(fifo, channel))
                 .collect(),
+            mail: MailSettings::from_config(global, host_name),
             scripts: ScriptSettings {
                 security: global.script_security,
                 ..ScriptSettings::default()
             },
+            webhook: None,
         }
     }
 }

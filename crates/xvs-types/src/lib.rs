@@ -13,6 +13,7 @@ mod persistence;
 mod real_server;
 mod rules;
 mod scheduler;
+mod settings;
 mod sync_daemon;
 mod timeouts;
 mod virtual_server;
@@ -22,7 +23,7 @@ pub use endpoint::{Endpoint, ParseEndpointError};
 pub use family::{Family, Protocol};
 pub use listing::{
     ConnectionListing, ConnectionState, Counters, EffectiveMethod, Rates, RealServerListing,
-    VirtualServerListing,
+    ServerScope, VirtualServerListing,
 };
 pub use op::{Op, OpError};
 pub use persistence::{Persistence, PersistenceEngine, PersistenceMask};
@@ -31,6 +32,7 @@ pub use real_server::{
 };
 pub use rules::{Rules, Undo};
 pub use scheduler::{ParseSchedulerError, Scheduler, SchedulerFlags};
+pub use settings::{Effect, Setting, SettingError, Settings};
 pub use sync_daemon::{SyncDaemon, SyncRole};
 pub use timeouts::Timeouts;
 pub use virtual_server::{VirtualServer, VirtualServerId};

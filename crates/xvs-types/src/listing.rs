@@ -59,9 +59,11 @@ pub struct RealServerListing {
     pub inactive: u32,
     /// Persistence templates.
     pub persistent: u32,
-    /// Totals.
+    /// Totals; 0 where they were not asked for, see [`ServerScope`].
+    #[serde(default)]
     pub counters: Counters,
-    /// Rates.
+    /// Rates; 0 where they were not asked for.
+    #[serde(default)]
     pub rates: Rates,
 }
 
@@ -70,12 +72,33 @@ pub struct RealServerListing {
 pub struct VirtualServerListing {
     /// Its rule.
     pub config: VirtualServer,
-    /// Totals, deleted real servers included.
+    /// Totals, deleted real servers included; 0 where they were not asked for.
+    #[serde(default)]
     pub counters: Counters,
-    /// Rates.
+    /// Rates; 0 where they were not asked for.
+    #[serde(default)]
     pub rates: Rates,
     /// Its real servers in the kernel's order: the one added last comes first.
     pub real_servers: Vec<RealServerListing>,
+}
+
+/// What a listing of virtual servers shall hold. By default it holds everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerScope {
+    /// This virtual server alone, if it exists; none for all of them.
+    pub only: Option<VirtualServerId>,
+    /// Whether totals and rates are wanted. They make a listing twice as long, and a dataplane looks
+    /// through its connections for them.
+    pub counters: bool,
+}
+
+impl Default for ServerScope {
+    fn default() -> Self {
+        Self {
+            only: None,
+            counters: true,
+        }
+    }
 }
 
 /// The state of a connection, in the kernel's order (`include/net/ip_vs.h`).

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Endpoint, RealServer, SyncDaemon, SyncRole, Thresholds, Timeouts, VirtualServer,
+    Endpoint, RealServer, Setting, SyncDaemon, SyncRole, Thresholds, Timeouts, VirtualServer,
     VirtualServerId,
 };
 
@@ -52,6 +52,13 @@ pub enum Op {
     },
     /// Removes every virtual server (`ipvsadm -C`).
     Flush,
+    /// Changes a setting (`xvs sysctl`).
+    SetSetting {
+        /// Which one.
+        setting: Setting,
+        /// Its new value.
+        value: i32,
+    },
     /// Changes timeouts (`ipvsadm --set`); the API carries the resulting three.
     SetTimeouts {
         /// The new ones.

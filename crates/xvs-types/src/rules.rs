@@ -16,11 +16,11 @@ use serde::{Deserialize, Serialize};
 use self::undo::Step;
 pub use self::undo::Undo;
 use crate::{
-    Endpoint, ForwardingMethod, Op, OpError, RealServer, Rule, SyncDaemon, SyncRole, Timeouts,
-    VirtualServer, VirtualServerId,
+    Endpoint, ForwardingMethod, Op, OpError, RealServer, Rule, Setting, Settings, SyncDaemon,
+    SyncRole, Timeouts, VirtualServer, VirtualServerId,
 };
 
-/// Virtual servers with their real servers, the timeouts and the wanted sync daemons.
+/// Virtual servers with their real servers, the timeouts, the settings and the wanted sync daemons.
 ///
 /// Everything is kept in the order of adding; a virtual server is found in constant time. Its
 /// serialised form is checked like the ops that would build it when it is read back.
@@ -34,6 +34,7 @@ pub struct Rules {
     index: HashMap<VirtualServerId, u64>,
     next_serial: u64,
     timeouts: Timeouts,
+    settings: Settings,
     sync_daemons: Vec<SyncDaemon>,
 }
 
@@ -44,6 +45,8 @@ struct Plain {
     rules: Vec<Rule>,
     #[serde(default)]
     timeouts: Timeouts,
+    #[serde(default)]
+    settings: Settings,
     #[serde(default)]
     sync_daemons: Vec<SyncDaemon>,
 }
@@ -111,6 +114,9 @@ impl Rules {
                 serials: std::mem::take(&mut self.serials),
                 index: std::mem::take(&mut self.index),
             },
+            Op::SetSetting { setting, value } => {
+                Step::SetSetting(*setting, self.set(*setting, *value)?)
+            }
             Op::SetTimeouts { timeouts } => {
                 check::timeouts(*timeouts)?;
                 Step::SetTimeouts(std::mem::replace(&mut self.timeouts, *timeouts))
@@ -179,6 +185,12 @@ impl Rules {
         self.timeouts
     }
 
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The sync daemons that are wanted, in the order of starting; at most one a role.
     #[must_use]
     pub fn sync_daemons(&self) -> &[SyncDaemon] {
@@ -239,6 +251,15 @@ impl Rules {
         Ok(Step::SetRealServer(*id, place, before))
     }
 
+    /// Changes a setting; answers what it was.
+    fn set(&mut self, setting: Setting, value: i32) -> Result<i32, OpError> {
+        self.settings
+            .set(setting, value)
+            .map_err(|refused| OpError::Invalid {
+                reason: refused.to_string(),
+            })
+    }
+
     fn start_sync_daemon(&mut self, daemon: &SyncDaemon) -> Result<Step, OpError> {
         let crosses_families = self.rules.iter().any(|(virtual_server, real_servers)| {
             let family = virtual_server.id.family();
@@ -286,6 +307,7 @@ impl PartialEq for Rules {
     fn eq(&self, other: &Self) -> bool {
         self.rules == other.rules
             && self.timeouts == other.timeouts
+            && self.settings == other.settings
             && self.sync_daemons == other.sync_daemons
     }
 }
@@ -297,6 +319,7 @@ impl From<Rules> for Plain {
         Self {
             rules: rules.rules,
             timeouts: rules.timeouts,
+            settings: rules.settings,
             sync_daemons: rules.sync_daemons,
         }
     }
@@ -310,6 +333,9 @@ impl TryFrom<Plain> for Rules {
         rules.apply(&Op::SetTimeouts {
             timeouts: plain.timeouts,
         })?;
+        for (setting, value) in plain.settings.changed() {
+            rules.set(setting, value)?;
+        }
         for (virtual_server, real_servers) in plain.rules {
             rules.add_virtual_server(&virtual_server)?;
             for real_server in real_servers {

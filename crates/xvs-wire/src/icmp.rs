@@ -16,6 +16,8 @@ pub const CHECKSUM: usize = 2;
 
 /// ICMP: destination unreachable.
 pub const V4_UNREACHABLE: u8 = 3;
+/// Code of [`V4_UNREACHABLE`]: host.
+pub const V4_HOST: u8 = 1;
 /// Code of [`V4_UNREACHABLE`]: port.
 pub const V4_PORT: u8 = 3;
 /// Code of [`V4_UNREACHABLE`]: fragmentation needed; the MTU stands in the last two bytes (RFC 1191).
@@ -31,6 +33,8 @@ pub const V4_ERROR_MAX: usize = 576;
 pub const V6_INFORMATIONAL: u8 = 128;
 /// ICMPv6: destination unreachable.
 pub const V6_UNREACHABLE: u8 = 1;
+/// Code of [`V6_UNREACHABLE`]: address.
+pub const V6_ADDRESS: u8 = 3;
 /// Code of [`V6_UNREACHABLE`]: port.
 pub const V6_PORT: u8 = 4;
 /// ICMPv6: packet too big; the MTU stands in the four bytes after the checksum.

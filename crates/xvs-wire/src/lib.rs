@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod arp;
+pub mod bfd;
 pub mod checksum;
 pub mod ecn;
 pub mod ethernet;

@@ -1,13 +1,16 @@
 //! xvs: one binary with several faces.
 //!
-//! The name it is called by decides: `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore` and `keepalived` are
+//! The name it is called by decides: `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore`, `keepalived` and `genhash`
+//! are
 //! the old programs with their own rules; any other name is `xvs`, whose sub-commands lie in a file each.
 //! Data goes to stdout, messages to stderr. The exit status of `xvs` is 0 when it was done, 1 when
 //! it could not be or is not so, 2 when the command line is wrong.
 
+mod checks;
 mod configuration;
 mod connections;
 mod drain;
+mod events;
 mod faces;
 mod hook;
 mod host;
@@ -18,8 +21,10 @@ mod run;
 mod spec;
 mod status;
 mod stop;
+mod sysctl;
 mod target;
 mod virtual_servers;
+mod vrrp;
 
 use std::{env, io, process::ExitCode};
 
@@ -41,6 +46,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Put a keepalived.conf into force, for good or until it is not confirmed in time
+    Apply(configuration::change::Apply),
     /// Check a keepalived.conf: exit status 0 when a daemon would start with it
     Check(configuration::check::Check),
     /// Print a completion script for a shell
@@ -48,12 +55,19 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Keep the configuration that `xvs apply --confirm` put into force
+    Confirm(target::Target),
     /// List, count and end connections
     #[command(subcommand, visible_alias = "connection")]
     Conn(connections::Command),
     /// What the director's host needs around the datapath: VIP, forwarding, redirects
     #[command(subcommand)]
     Director(xvs_host::DirectorCommand),
+    /// What happens, as it happens: checks, servers that come and go, configurations
+    Events(target::Target),
+    /// The MD5 of a page, for `digest` in a keepalived.conf, with genhash's own options
+    #[command(disable_help_flag = true)]
+    Genhash(faces::Arguments),
     /// Where on its links the datapath runs
     #[command(subcommand)]
     Hook(hook::Command),
@@ -74,7 +88,7 @@ enum Command {
     Keepalived(faces::Arguments),
     /// Experiments in network namespaces: real servers, real clients, and the packets between
     Lab(xvs_lab::LabArgs),
-    /// What a keepalived.conf would change in the rules of the daemon, were every check to succeed
+    /// What a keepalived.conf would change in the daemon, and what becomes of live connections
     Plan(configuration::plan::Plan),
     /// What a real server's host needs: VIP, ARP, decapsulation, clients' addresses
     #[command(subcommand)]
@@ -82,15 +96,22 @@ enum Command {
     /// Real servers behind a virtual server
     #[command(subcommand)]
     Rs(real_servers::Command),
+    /// Read the file of the configuration again; an error leaves everything as it is
+    Reload(target::Target),
     /// Run the daemon in the foreground
     Run(run::Arguments),
-    /// What the daemon does: links, hooks, tables, drops, warnings
+    /// What the daemon does: links, hooks, tables, drops, checks, warnings
     Status(target::Target),
     /// End the daemon
     Stop(stop::Arguments),
+    /// Settings under the kernel's names (`net.ipv4.vs`), as `sysctl` shows and changes them
+    Sysctl(sysctl::Arguments),
     /// Virtual servers
     #[command(subcommand)]
     Vs(virtual_servers::Command),
+    /// Virtual routers (VRRP)
+    #[command(subcommand)]
+    Vrrp(vrrp::Command),
 }
 
 fn main() -> ExitCode {
@@ -99,14 +120,21 @@ fn main() -> ExitCode {
     if faces::is_keepalived(&name) {
         return faces::keepalived(arguments.collect());
     }
+    if faces::is_genhash(&name) {
+        return faces::genhash(&name, arguments.collect());
+    }
     if let Some(face) = faces::by_name(&name) {
         return faces::run(face, &name, arguments.collect());
     }
     match Cli::parse().command {
+        Command::Apply(apply) => finish(configuration::change::apply(&apply)),
         Command::Check(check) => finish_with(configuration::check::run(&check)),
         Command::Completions { shell } => finish(completions(shell)),
+        Command::Confirm(target) => finish(configuration::change::confirm(&target)),
         Command::Conn(command) => finish(connections::run(command)),
         Command::Director(command) => finish_with(host::director(&command)),
+        Command::Events(target) => finish(events::run(&target)),
+        Command::Genhash(arguments) => arguments.run_genhash(),
         Command::Hook(command) => finish(hook::run(command)),
         Command::Interface(command) => finish(interface::run(command)),
         Command::Ipvsadm(arguments) => arguments.run(Face::Ipvsadm),
@@ -116,11 +144,14 @@ fn main() -> ExitCode {
         Command::Lab(arguments) => xvs_lab::run(&arguments.command),
         Command::Plan(plan) => finish_with(configuration::plan::run(&plan)),
         Command::Realserver(command) => finish_with(host::realserver(&command)),
+        Command::Reload(target) => finish(configuration::change::reload(&target)),
         Command::Rs(command) => finish(real_servers::run(command)),
         Command::Run(arguments) => finish(run::run(arguments)),
         Command::Status(target) => finish(status::run(&target)),
         Command::Stop(arguments) => finish(stop::run(&arguments)),
+        Command::Sysctl(arguments) => finish(sysctl::run(&arguments)),
         Command::Vs(command) => finish(virtual_servers::run(command)),
+        Command::Vrrp(command) => finish(vrrp::run(command)),
     }
 }
 

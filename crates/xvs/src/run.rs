@@ -12,12 +12,13 @@ use std::{
 use anyhow::{Context, bail};
 use clap::Args;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
+use xvs_conf::Stance;
 use xvs_control::{Instance, Token, wire::HookChoice};
 use xvs_dataplane::{Bpf, BpfOptions, Dataplane, Simulated};
-use xvs_director::{Options, ServiceManager};
+use xvs_director::{Options, Parts, ServiceManager, Source};
 use xvs_types::Op;
 
-use crate::{faces, hook};
+use crate::{configuration::absolute, faces, hook};
 
 /// The arguments of `xvs run`.
 #[derive(Debug, Args)]
@@ -25,6 +26,15 @@ pub(crate) struct Arguments {
     /// The name of this daemon, when there are several [default: XVS_INSTANCE, else `default`]
     #[arg(long, value_name = "NAME")]
     instance: Option<String>,
+    /// Start with this keepalived.conf; SIGHUP and `xvs reload` read it again
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    file: Option<String>,
+    /// Every doubt about the file is an error
+    #[arg(long, requires = "file")]
+    strict: bool,
+    /// Lines that begin with @ID hold where ID is this [default: the short host name]
+    #[arg(long, short = 'i', value_name = "ID", requires = "file")]
+    config_id: Option<String>,
     /// Work in this network namespace (a name of `ip netns`)
     #[arg(long, value_name = "NAME")]
     netns: Option<String>,
@@ -49,6 +59,9 @@ pub(crate) struct Arguments {
     /// Apply the rules that `ipvsadm-save` wrote to this file, unless there are rules already
     #[arg(long, value_name = "FILE")]
     restore: Option<PathBuf>,
+    /// A file of lines NAME=VALUE with settings of `net.ipv4.vs`, obeyed over those set last
+    #[arg(long, value_name = "FILE", default_value = xvs_director::SYSCTL_FILE)]
+    sysctl: PathBuf,
     /// Keep rules and answer, but forward nothing and need no eBPF
     #[arg(long)]
     simulate: bool,
@@ -67,6 +80,19 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let token = arguments.token_file.as_deref().map(Token::read);
     let token = token.transpose()?;
+    let configuration = match &arguments.file {
+        Some(file) => Some(Source {
+            file: absolute(file)?,
+            config_id: arguments.config_id.clone(),
+            stance: if arguments.strict {
+                Stance::Strict
+            } else {
+                Stance::Compatible
+            },
+            parts: Parts::default(),
+        }),
+        None => None,
+    };
     start_logging();
     let Arguments {
         connections,
@@ -78,7 +104,9 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         hook: arguments.hook,
         interfaces: (!arguments.interfaces.is_empty()).then_some(arguments.interfaces),
         keep: arguments.keep,
+        configuration,
         restore,
+        sysctl: arguments.sysctl,
         listen: arguments.listen,
         token,
         manager,
@@ -88,7 +116,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open(
+/// Opens the dataplane of an instance.
+pub(crate) fn open(
     instance: &Instance,
     simulate: bool,
     connections: Option<u32>,

@@ -2,20 +2,51 @@
 
 use std::fmt::Write;
 
-use xvs_control::wire::{Status, TableFill};
+use serde::Serialize;
+use xvs_control::wire::{ChecksStatus, ConfigurationStatus, Status, TableFill};
 
 use crate::{
+    checks,
     output::{self, Align, Table},
     target::Target,
 };
 
 /// Prints what the daemon says of itself.
 pub(crate) fn run(target: &Target) -> anyhow::Result<()> {
-    let status = target.connect()?.status()?;
+    let mut client = target.connect()?;
+    let everything = Everything {
+        status: client.status()?,
+        configuration: client.configuration()?,
+        checks: client.checks()?,
+    };
     if target.json {
-        return output::json(&status);
+        return output::json(&everything);
     }
-    output::write(text(&status, output::styled())?.as_bytes())
+    let Everything {
+        status,
+        configuration,
+        checks,
+    } = &everything;
+    let styled = output::styled();
+    let mut text = text(status, styled)?;
+    let checks = checks::text(checks, styled);
+    if let Some(file) = &configuration.file {
+        write!(text, "\nconfiguration {file}: {}", configuration.counted)?;
+        if let Some(seconds) = configuration.confirm_within_seconds {
+            write!(text, ", taken back in {seconds} s unless it is confirmed")?;
+        }
+        write!(text, "\n\n{checks}")?;
+    }
+    output::write(text.as_bytes())
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Everything {
+    #[serde(flatten)]
+    status: Status,
+    configuration: ConfigurationStatus,
+    checks: ChecksStatus,
 }
 
 fn text(status: &Status, bold: bool) -> Result<String, std::fmt::Error> {

@@ -171,9 +171,7 @@ pub(crate) fn find(
     id: &VirtualServerId,
 ) -> anyhow::Result<VirtualServerListing> {
     client
-        .virtual_servers()?
-        .into_iter()
-        .find(|listing| listing.config.id == *id)
+        .virtual_server(id)?
         .with_context(|| format!("no virtual server `{}`", name(id)))
 }
 

@@ -31,6 +31,7 @@ pub(super) const ROWS: &[Row] = &[
     row("xvs-objects", 0),
     row("xvs-types", 0),
     row("xvs-wire", 0),
+    row("xvs-bfd", 1),
     row("xvs-check", 1),
     row("xvs-conf", 1),
     limited("xvs-datapath", 1, &["xvs-wire"]),
@@ -44,6 +45,8 @@ pub(super) const ROWS: &[Row] = &[
     row("xvs-process", 2),
     row("xvs-slow", 2),
     limited("xvs-ebpf", 2, &["xvs-datapath", "xvs-wire"]),
+    row("xvs-bench", 3),
+    row("xvs-conformance", 3),
     row("xvs-director", 3),
     row("xvs-host", 3),
     row("xvs-lab", 3),
@@ -59,7 +62,7 @@ pub(super) const ROWS: &[Row] = &[
 pub(super) const RESTRICTED: &[Restricted] = &[
     Restricted {
         name: "aya",
-        to: Allowed::To(&["xtask", "xvs-dataplane", "xvs-host"]),
+        to: Allowed::To(&["xtask", "xvs-bench", "xvs-dataplane", "xvs-host"]),
     },
     Restricted {
         name: "aya-ebpf",

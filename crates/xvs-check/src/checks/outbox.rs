@@ -7,7 +7,7 @@ use xvs_types::Op;
 use crate::{Action, CheckerId, Event, Notification, event::What};
 
 /// Actions that wait to be polled.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
     ready: VecDeque<Action>,
     ops: Vec<Op>,

@@ -40,6 +40,16 @@ impl Config {
         rules
     }
 
+    /// What one of its virtual servers asks of a dataplane, without real servers: one rule, or one for
+    /// each entry of its group.
+    #[must_use]
+    pub fn rules_of(&self, virtual_server: &VirtualServer) -> Vec<Service> {
+        self.ids(virtual_server)
+            .into_iter()
+            .map(|id| service(virtual_server, id))
+            .collect()
+    }
+
     /// What the clients of `virtual_server` reach, group entries one by one.
     fn ids(&self, virtual_server: &VirtualServer) -> Vec<VirtualServerId> {
         let protocol = virtual_server.protocol.unwrap_or(Protocol::Udp);

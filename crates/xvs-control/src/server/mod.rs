@@ -9,12 +9,14 @@
 //! bytes of a body, seconds of a whole connection. A peer that stalls costs its own connection only.
 
 mod bind;
+mod configuration;
 mod listing;
 mod openapi;
 mod peer;
 mod routes;
 mod schemas;
 mod tcp;
+mod vrrp;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 

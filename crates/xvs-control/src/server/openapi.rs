@@ -18,12 +18,29 @@ pub(super) fn document() -> Value {
                             writes need the daemon's bearer token.",
         },
         "paths": {
+            "/v1/checks": { "get": operation("What health checks have found", "ChecksStatus", &[]) },
+            "/v1/configuration": {
+                "get": operation("The configuration in force", "ConfigurationStatus", &[]),
+                "post": with_body("Puts a file into force, for good or until it is not confirmed in time", "ConfigurationRequest", "ConfigurationStatus"),
+            },
+            "/v1/configuration/confirm": {
+                "post": operation("Keeps the configuration that waits for it", "ConfigurationStatus", &[]),
+            },
+            "/v1/configuration/plan": {
+                "post": with_body("What a file would change", "ConfigurationRequest", "ConfigurationPlan"),
+            },
+            "/v1/configuration/reload": {
+                "post": operation("Reads the file in force again", "ConfigurationStatus", &[]),
+            },
             "/v1/connections": {
                 "get": operation("Lists connections, one JSON object a line", "ConnectionListing", &filters(true)),
                 "delete": operation("Ends connections; without a condition `all=true` is needed", "ConnectionCount", &kill_filters()),
             },
             "/v1/connections/count": {
                 "get": operation("Counts connections", "ConnectionCount", &filters(false)),
+            },
+            "/v1/events": {
+                "get": operation("What happens, one JSON object a line, without an end", "Event", &[]),
             },
             "/v1/hook": {
                 "get": operation("Where on its links the datapath runs", "HookSetting", &[]),
@@ -37,6 +54,10 @@ pub(super) fn document() -> Value {
             "/v1/ops": {
                 "post": with_body("Applies ops in order; the outcomes say which were refused", "Batch", "BatchOutcome"),
             },
+            "/v1/settings": {
+                "get": operation("The settings of `net.ipv4.vs`, with the kernel's defaults", "array of SettingListing", &[]),
+                "put": with_body("Changes settings, all or none", "SettingChanges", "array of SettingListing"),
+            },
             "/v1/status": { "get": operation("What the daemon says of itself", "Status", &[]) },
             "/v1/stop": { "post": with_body("Ends the daemon", "StopRequest", "null") },
             "/v1/sync-daemons": {
@@ -47,8 +68,15 @@ pub(super) fn document() -> Value {
                 "put": with_body("Changes connection timeouts", "Timeouts", "Timeouts"),
             },
             "/v1/version": { "get": operation("Versions of the daemon and the API", "Version", &[]) },
+            "/v1/vrrp": { "get": operation("Virtual routers: states, reasons, counters", "VrrpStatus", &[]) },
+            "/v1/vrrp/failover": {
+                "post": with_body("Makes a virtual router that is master hand over", "VrrpFailover", "null"),
+            },
+            "/v1/vrrp/priority": {
+                "post": with_body("Sets a priority, or with null takes it back", "VrrpPriority", "null"),
+            },
             "/v1/virtual-servers": {
-                "get": operation("Virtual and real servers with counts", "array of VirtualServerListing", &[]),
+                "get": operation("Virtual and real servers with counts", "array of VirtualServerListing", &servers()),
             },
         },
         "components": {
@@ -86,6 +114,28 @@ fn with_body(summary: &str, body: &str, answer: &str) -> Value {
         "content": { "application/json": { "schema": schemas::named(body) } },
     });
     operation
+}
+
+fn servers() -> Vec<Value> {
+    vec![
+        parameter(
+            "counters",
+            "boolean",
+            "false leaves out `counters` and `rates`, half of the answer",
+        ),
+        parameter("family", "string", "with `mark`: `ipv4` or `ipv6`"),
+        parameter(
+            "mark",
+            "integer",
+            "only the virtual server of this firewall mark",
+        ),
+        parameter("proto", "string", "with `vip`: `tcp`, `udp` or `sctp`"),
+        parameter(
+            "vip",
+            "string",
+            "only the virtual server with this address and port",
+        ),
+    ]
 }
 
 fn filters(with_limit: bool) -> Vec<Value> {

@@ -15,10 +15,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use xvs_types::{Op, Timeouts};
 
-use super::{listing, openapi, peer::Caller};
+use super::{configuration, listing, openapi, peer::Caller, vrrp};
 use crate::{
     Director,
-    wire::{API_VERSION, Batch, Code, ConnectionCount, ConnectionQuery, Problem, Version},
+    wire::{
+        API_VERSION, Batch, Code, ConnectionCount, ConnectionQuery, Problem, ServerQuery,
+        SettingChanges, SettingListing, Version, WithoutCounters,
+    },
 };
 
 /// Bytes of a body: a batch of some 200,000 ops.
@@ -26,7 +29,7 @@ const BODY_BYTES: usize = 64 * 1024 * 1024;
 /// Time from the head of a request to the head of its answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-type Answer = Result<Response, Problem>;
+pub(super) type Answer = Result<Response, Problem>;
 
 /// All routes, driving `director`.
 pub(super) fn router<D: Director>(director: D) -> Router {
@@ -40,12 +43,15 @@ pub(super) fn router<D: Director>(director: D) -> Router {
         )
         .route("/v1/openapi.json", get(document))
         .route("/v1/ops", post(ops::<D>))
+        .route("/v1/settings", get(settings::<D>).put(change_settings::<D>))
         .route("/v1/status", get(status::<D>))
         .route("/v1/stop", post(stop::<D>))
         .route("/v1/sync-daemons", get(sync_daemons::<D>))
         .route("/v1/timeouts", get(timeouts::<D>).put(set_timeouts::<D>))
         .route("/v1/version", get(version))
         .route("/v1/virtual-servers", get(virtual_servers::<D>))
+        .merge(configuration::router())
+        .merge(vrrp::router())
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn(guard))
@@ -157,6 +163,16 @@ async fn ops<D: Director>(State(director): State<D>, body: BodyResult) -> Answer
     json(director.apply(parsed(body)?)).await
 }
 
+async fn settings<D: Director>(State(director): State<D>) -> Answer {
+    json(async { Ok(SettingListing::all(&director.settings().await?)) }).await
+}
+
+async fn change_settings<D: Director>(State(director): State<D>, body: BodyResult) -> Answer {
+    let changes: SettingChanges = parsed(body)?;
+    applied(&director, changes.into_ops()).await?;
+    settings(State(director)).await
+}
+
 async fn status<D: Director>(State(director): State<D>) -> Answer {
     json(director.status()).await
 }
@@ -175,12 +191,17 @@ async fn timeouts<D: Director>(State(director): State<D>) -> Answer {
 
 async fn set_timeouts<D: Director>(State(director): State<D>, body: BodyResult) -> Answer {
     let timeouts: Timeouts = parsed(body)?;
-    let batch = Batch::atomic(vec![Op::SetTimeouts { timeouts }]);
-    let outcome = director.apply(batch).await?;
-    if let Some((_index, error)) = outcome.first_error() {
-        return Err(Problem::new(Code::BadRequest, error.to_string()));
-    }
+    applied(&director, vec![Op::SetTimeouts { timeouts }]).await?;
     json(director.timeouts()).await
+}
+
+/// Applies ops that a route is made of, all or none.
+async fn applied<D: Director>(director: &D, ops: Vec<Op>) -> Result<(), Problem> {
+    let outcome = director.apply(Batch::atomic(ops)).await?;
+    match outcome.first_error() {
+        Some((_index, error)) => Err(Problem::new(Code::BadRequest, error.to_string())),
+        None => Ok(()),
+    }
 }
 
 async fn version() -> Answer {
@@ -193,8 +214,19 @@ async fn version() -> Answer {
     .await
 }
 
-async fn virtual_servers<D: Director>(State(director): State<D>) -> Answer {
-    json(director.virtual_servers()).await
+async fn virtual_servers<D: Director>(
+    State(director): State<D>,
+    query: Result<Query<ServerQuery>, QueryRejection>,
+) -> Answer {
+    let Query(query) =
+        query.map_err(|rejection| Problem::new(Code::BadRequest, rejection.body_text()))?;
+    let scope = query.scope()?;
+    let found = director.virtual_servers(scope).await?;
+    if scope.counters {
+        written(&found)
+    } else {
+        written(&WithoutCounters(&found))
+    }
 }
 
 async fn no_such_route(request: Request) -> Problem {
@@ -218,9 +250,9 @@ async fn no_such_method(request: Request) -> Problem {
 }
 
 /// The body of a request, or why it could not be read: it may be above the limit.
-type BodyResult = Result<Bytes, axum::extract::rejection::BytesRejection>;
+pub(super) type BodyResult = Result<Bytes, axum::extract::rejection::BytesRejection>;
 
-fn parsed<T: DeserializeOwned>(body: BodyResult) -> Result<T, Problem> {
+pub(super) fn parsed<T: DeserializeOwned>(body: BodyResult) -> Result<T, Problem> {
     let bytes = body.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             too_large()
@@ -260,9 +292,12 @@ fn unlimited(query: ConnectionQuery) -> Result<ConnectionQuery, Problem> {
     }
 }
 
-async fn json<T: Serialize>(answer: impl Future<Output = Result<T, Problem>>) -> Answer {
-    let answer = answer.await?;
-    let text = serde_json::to_vec(&answer).map_err(|error| {
+pub(super) async fn json<T: Serialize>(answer: impl Future<Output = Result<T, Problem>>) -> Answer {
+    written(&answer.await?)
+}
+
+fn written<T: Serialize>(answer: &T) -> Answer {
+    let text = serde_json::to_vec(answer).map_err(|error| {
         Problem::new(Code::Internal, format!("cannot write the answer: {error}"))
     })?;
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())

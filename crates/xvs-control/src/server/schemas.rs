@@ -3,7 +3,10 @@
 //! They say what the types of [`crate::wire`] and `xvs-types` serialise to; a test holds them against
 //! values of those types.
 
+mod configuration;
+
 use serde_json::{Map, Value, json};
+use xvs_types::Setting;
 
 /// Every schema by the name of its type.
 pub(super) fn all() -> Value {
@@ -22,7 +25,7 @@ pub(super) fn all() -> Value {
         ];
         object(&fields.map(|field| (field, number())))
     };
-    json!({
+    let mut all = json!({
         "Address": { "type": "string", "description": "an IPv4 or IPv6 address" },
         "Batch": {
             "type": "object",
@@ -84,6 +87,7 @@ pub(super) fn all() -> Value {
             op("delete_virtual_server", &[("id", of("VirtualServerId"))]),
             op("edit_real_server", &[("virtual_server", of("VirtualServerId")), ("real_server", of("RealServer"))]),
             op("edit_virtual_server", &[("virtual_server", of("VirtualServer"))]),
+            op("set_setting", &[("setting", of("Setting")), ("value", json!({ "type": "integer" }))]),
             op("set_timeouts", &[("timeouts", of("Timeouts"))]),
             op("start_sync_daemon", &[("daemon", of("SyncDaemon"))]),
             op("stop_sync_daemon", &[("role", of("SyncRole"))]),
@@ -110,6 +114,20 @@ pub(super) fn all() -> Value {
                 "thresholds": object(&[("upper", number()), ("lower", number())]),
             },
         },
+        "Setting": { "enum": Setting::ALL.iter().map(|one| one.name()).collect::<Vec<_>>() },
+        "SettingChanges": {
+            "type": "object",
+            "description": "new values by the name of the setting",
+            "additionalProperties": { "type": "integer" },
+        },
+        "SettingListing": object(&[
+            ("name", of("Setting")),
+            ("value", text()),
+            ("default", text()),
+            ("minimum", nullable(json!({ "type": "integer" }))),
+            ("maximum", nullable(json!({ "type": "integer" }))),
+            ("fixed", nullable(text())),
+        ]),
         "Status": { "type": "object", "properties": {
             "instance": text(), "version": text(), "pid": number(), "netns": nullable(text()),
             "uptime_seconds": number(), "keep": flag(), "hook": text(),
@@ -173,7 +191,13 @@ pub(super) fn all() -> Value {
                 ("rates", of("Rates")),
             ]))),
         ]),
-    })
+    });
+    if let Some(all) = all.as_object_mut() {
+        all.extend(super::vrrp::schemas());
+        let more = configuration::all().into_iter();
+        all.extend(more.map(|(name, schema)| (name.to_owned(), schema)));
+    }
+    all
 }
 
 /// The schema of the type of this name; an array of it for `array of NAME`, none for other words.
@@ -184,11 +208,11 @@ pub(super) fn named(name: &str) -> Option<Value> {
     all().get(name).map(|_schema| of(name))
 }
 
-fn of(name: &str) -> Value {
+pub(super) fn of(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-fn nullable(schema: Value) -> Value {
+pub(super) fn nullable(schema: Value) -> Value {
     json!({ "oneOf": [schema, { "type": "null" }] })
 }
 
@@ -197,7 +221,7 @@ fn op(name: &str, fields: &[(&str, Value)]) -> Value {
 }
 
 /// An object with these fields, all of them required.
-fn object(fields: &[(&str, Value)]) -> Value {
+pub(super) fn object(fields: &[(&str, Value)]) -> Value {
     let required: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
     let properties: Map<String, Value> = fields
         .iter()
@@ -212,14 +236,15 @@ mod tests {
 
     use serde::Serialize;
     use xvs_types::{
-        Op, Persistence, PersistenceMask, RealServer, SyncDaemon, SyncRole, Timeouts, Tunnel,
-        TunnelChecksum, TunnelKind, VirtualServer, VirtualServerId,
+        Op, Persistence, PersistenceMask, RealServer, Settings, SyncDaemon, SyncRole, Timeouts,
+        Tunnel, TunnelChecksum, TunnelKind, VirtualServer, VirtualServerId,
     };
 
     use super::*;
     use crate::wire::{
-        Batch, BatchOutcome, HookChoice, HookSetting, InterfaceSetting, Problem, Status,
-        StopRequest, Version,
+        Batch, BatchOutcome, HookChoice, HookSetting, InterfaceSetting, Problem, SettingChanges,
+        SettingListing, Status, StopRequest, Version, VirtualRouterStatus, VrrpFailover,
+        VrrpPriority, VrrpStatus, VrrpTransition,
     };
 
     /// Whether `value` fits `schema`, and has no field that the schema does not name.
@@ -257,7 +282,7 @@ mod tests {
         }
     }
 
-    fn check(name: &str, value: &impl Serialize) {
+    pub(super) fn check(name: &str, value: &impl Serialize) {
         let all = all();
         let value = serde_json::to_value(value).unwrap();
         assert!(fits(&value, &all[name], &all), "{name}: {value}");
@@ -310,6 +335,10 @@ mod tests {
                 },
             },
             Op::Flush,
+            Op::SetSetting {
+                setting: Setting::ConnReuseMode,
+                value: 0,
+            },
             Op::SetTimeouts {
                 timeouts: Timeouts::default(),
             },
@@ -338,6 +367,13 @@ mod tests {
         }
         check("InterfaceSetting", &InterfaceSetting::default());
         check("Problem", &Problem::new(crate::wire::Code::Timeout, "no"));
+        for listing in SettingListing::all(&Settings::default()) {
+            check("SettingListing", &listing);
+        }
+        check(
+            "SettingChanges",
+            &SettingChanges([(Setting::DropEntry, 3)].into()),
+        );
         check("Status", &Status::default());
         check("StopRequest", &StopRequest::default());
         check("Timeouts", &Timeouts::default());
@@ -346,6 +382,26 @@ mod tests {
             api: 1,
         };
         check("Version", &version);
+        let router = VirtualRouterStatus {
+            source: Some("10.99.0.1".parse().unwrap()),
+            transitions: vec![VrrpTransition::default()],
+            ..VirtualRouterStatus::default()
+        };
+        let mut vrrp = VrrpStatus {
+            routers: vec![router, VirtualRouterStatus::default()],
+            ..VrrpStatus::default()
+        };
+        vrrp.stray.insert("Vrid".to_owned(), 3);
+        check("VrrpStatus", &vrrp);
+        let router = "VI_1".to_owned();
+        let priority = Some(100);
+        check(
+            "VrrpFailover",
+            &VrrpFailover {
+                router: router.clone(),
+            },
+        );
+        check("VrrpPriority", &VrrpPriority { router, priority });
     }
 
     #[test]

@@ -51,6 +51,10 @@ impl fmt::Display for Problem {
 pub enum Code {
     /// The request cannot be understood: status 400.
     BadRequest,
+    /// No daemon starts with the configuration: status 422.
+    ConfigurationRefused,
+    /// What is asked for does not go with what is: status 409.
+    Conflict,
     /// The peer may not write: status 403.
     Forbidden,
     /// The device cannot do what is asked of it: status 422.
@@ -84,8 +88,9 @@ impl Code {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Timeout => 408,
+            Self::Conflict => 409,
             Self::TooLarge => 413,
-            Self::HookUnsupported | Self::UnknownInterface => 422,
+            Self::ConfigurationRefused | Self::HookUnsupported | Self::UnknownInterface => 422,
             Self::Internal | Self::Other => 500,
             Self::Stopping => 503,
         }

@@ -10,17 +10,18 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 use xvs_control::{
     Director, Instance, bind, serve,
     wire::{
-        Batch, BatchOutcome, Code, ConnectionPage, ConnectionQuery, HookSetting, InterfaceSetting,
-        Problem, Status, StopRequest,
+        Batch, BatchOutcome, ChecksStatus, Code, ConfigurationPlan, ConfigurationRequest,
+        ConfigurationStatus, ConnectionPage, ConnectionQuery, Event, HookSetting, InterfaceSetting,
+        Problem, Status, StopRequest, VrrpFailover, VrrpPriority, VrrpStatus,
     },
 };
 use xvs_types::{
     ConnectionListing, ConnectionState, EffectiveMethod, Endpoint, ForwardingMethod, Op, OpError,
-    Protocol, SyncDaemon, Timeouts, VirtualServerListing,
+    Protocol, ServerScope, Settings, SyncDaemon, Timeouts, VirtualServerListing,
 };
 
 /// What the fake was asked, and what it holds.
@@ -29,8 +30,13 @@ pub(crate) struct Memory {
     pub(crate) batches: Vec<Batch>,
     pub(crate) connections: u64,
     pub(crate) pages: u64,
+    pub(crate) scopes: Vec<ServerScope>,
     pub(crate) stops: Vec<StopRequest>,
+    pub(crate) settings: Settings,
     pub(crate) timeouts: Timeouts,
+    pub(crate) configurations: Vec<ConfigurationRequest>,
+    /// Kept, so that a stream of events ends with the fake and not before.
+    pub(crate) events: Option<broadcast::Sender<Event>>,
 }
 
 #[derive(Clone, Default)]
@@ -44,7 +50,11 @@ impl Director for Fake {
         })
     }
 
-    async fn virtual_servers(&self) -> Result<Vec<VirtualServerListing>, Problem> {
+    async fn virtual_servers(
+        &self,
+        scope: ServerScope,
+    ) -> Result<Vec<VirtualServerListing>, Problem> {
+        self.0.lock().unwrap().scopes.push(scope);
         Ok(Vec::new())
     }
 
@@ -55,6 +65,13 @@ impl Director for Fake {
         for op in &batch.ops {
             results.push(match op {
                 Op::StopSyncDaemon { .. } => Err(OpError::SyncDaemonMissing),
+                Op::SetSetting { setting, value } => memory
+                    .settings
+                    .set(*setting, *value)
+                    .map(|_before| ())
+                    .map_err(|refused| OpError::Invalid {
+                        reason: refused.to_string(),
+                    }),
                 Op::SetTimeouts { timeouts } => {
                     memory.timeouts = *timeouts;
                     Ok(())
@@ -90,6 +107,10 @@ impl Director for Fake {
         Ok(std::mem::take(&mut self.0.lock().unwrap().connections))
     }
 
+    async fn settings(&self) -> Result<Settings, Problem> {
+        Ok(self.0.lock().unwrap().settings.clone())
+    }
+
     async fn timeouts(&self) -> Result<Timeouts, Problem> {
         Ok(self.0.lock().unwrap().timeouts)
     }
@@ -121,6 +142,80 @@ impl Director for Fake {
     async fn stop(&self, request: StopRequest) -> Result<(), Problem> {
         self.0.lock().unwrap().stops.push(request);
         Ok(())
+    }
+
+    async fn checks(&self) -> Result<ChecksStatus, Problem> {
+        Ok(ChecksStatus {
+            runs: 7,
+            ..ChecksStatus::default()
+        })
+    }
+
+    fn events(&self) -> broadcast::Receiver<Event> {
+        self.events_sender().subscribe()
+    }
+
+    async fn vrrp(&self) -> Result<VrrpStatus, Problem> {
+        Ok(VrrpStatus::default())
+    }
+
+    async fn vrrp_failover(&self, request: VrrpFailover) -> Result<(), Problem> {
+        Err(Problem::new(
+            Code::Conflict,
+            format!("{} is no master", request.router),
+        ))
+    }
+
+    async fn vrrp_priority(&self, _request: VrrpPriority) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    async fn configuration(&self) -> Result<ConfigurationStatus, Problem> {
+        let memory = self.0.lock().unwrap();
+        Ok(ConfigurationStatus {
+            file: memory.configurations.last().map(|one| one.file.clone()),
+            ..ConfigurationStatus::default()
+        })
+    }
+
+    async fn apply_configuration(
+        &self,
+        request: ConfigurationRequest,
+    ) -> Result<ConfigurationStatus, Problem> {
+        self.0.lock().unwrap().configurations.push(request);
+        self.configuration().await
+    }
+
+    async fn confirm_configuration(&self) -> Result<ConfigurationStatus, Problem> {
+        Err(Problem::new(
+            Code::Conflict,
+            "nothing waits to be confirmed",
+        ))
+    }
+
+    async fn plan_configuration(
+        &self,
+        _request: ConfigurationRequest,
+    ) -> Result<ConfigurationPlan, Problem> {
+        Ok(ConfigurationPlan {
+            new_checkers: 3,
+            ..ConfigurationPlan::default()
+        })
+    }
+
+    async fn reload_configuration(&self) -> Result<ConfigurationStatus, Problem> {
+        self.configuration().await
+    }
+}
+
+impl Fake {
+    /// Where events come from.
+    pub(crate) fn events_sender(&self) -> broadcast::Sender<Event> {
+        let mut memory = self.0.lock().unwrap();
+        memory
+            .events
+            .get_or_insert_with(|| broadcast::Sender::new(4))
+            .clone()
     }
 }
 

@@ -56,6 +56,8 @@ counters! {
     DropInternal = 13, "internal";
     /// An ICMP error about a known connection with a wrong checksum.
     DropIcmpChecksum = 20, "icmp_checksum";
+    /// A new connection that `drop_packet` took.
+    DropDefence = 14, "drop_packet";
     /// Connections opened.
     Opened = 32, "opened";
     /// Connections put into the overflow hash.

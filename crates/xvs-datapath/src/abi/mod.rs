@@ -12,6 +12,7 @@ mod flow;
 mod fragment;
 mod locality;
 mod next_hop;
+mod rate;
 mod server;
 mod settings;
 
@@ -25,10 +26,11 @@ pub(crate) use flow::{halves, whole};
 pub use fragment::{Fragment, FragmentKey};
 pub use locality::{Locality, LocalityKey, PLACES};
 pub use next_hop::{HopKey, HopKind, NextHop};
+pub use rate::{RATE_OF_VIRTUAL, Rate};
 pub use server::{
     BLOCK, Block, LocalAddress, RealServer, VirtualServer, real_server_flag, virtual_server_flag,
 };
 pub use settings::{Seed, Settings, setting_flag};
 
 /// Version of every layout in this module; pinned maps of another version are not adopted.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;

@@ -4,7 +4,7 @@
 pub mod setting_flag {
     /// Any segment opens a TCP connection.
     pub const SLOPPY_TCP: u32 = 1;
-    /// Connections of a deleted or quiesced real server end at once.
+    /// Connections of a deleted real server end at once; a SYN to a quiesced one begins anew.
     pub const EXPIRE_NODEST_CONN: u32 = 1 << 1;
     /// Templates of a quiesced real server are not used.
     pub const EXPIRE_QUIESCENT_TEMPLATE: u32 = 1 << 2;
@@ -28,7 +28,7 @@ const _: () = assert!(size_of::<Seed>() == 56);
 
 /// One value for all programs.
 #[repr(C, align(64))]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Jiffies when the daemon last ran.
     pub heartbeat: u32,
@@ -58,8 +58,12 @@ pub struct Settings {
     /// `lblcr_expiration` in jiffies (kernel default 24 hours): a set without change for longer loses a
     /// server; 0 for never.
     pub lblcr_expiration: u32,
+    /// One of so many new connections is dropped (`drop_packet`); 0 for none.
+    pub drop_rate: u32,
+    /// New connections until the next one that is dropped; the programs count it down.
+    pub drop_counter: u32,
     /// Zero.
-    pub spare: [u64; 4],
+    pub spare: [u64; 3],
 }
 
 const _: () = assert!(size_of::<Settings>() == 320);

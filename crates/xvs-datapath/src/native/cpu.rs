@@ -334,6 +334,10 @@ impl Env for Cpu {
         by_family!(ipv6, table::conflict, self, set, mine, which)
     }
 
+    fn end_call(&self, ipv6: bool, place: u32) -> bool {
+        by_family!(ipv6, table::end, self, place)
+    }
+
     fn find_call(&self, ipv6: bool, which: u32) -> i64 {
         by_family!(ipv6, table::find, self, which)
     }

@@ -9,8 +9,8 @@ use std::{
 use crate::{
     abi::{
         AddressFilter, BLOCK, Block, Cold, Entry4, Entry6, FILTER_WORDS, Fragment, FragmentKey,
-        HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, RealServer,
-        Seed, ServiceKey, Settings, VirtualServer, WAYS, index,
+        HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate,
+        RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, index,
     },
     native::HashMap,
 };
@@ -126,6 +126,7 @@ pub struct Tables {
     pub next_hops: Array<NextHop>,
     pub hop_index: HashMap<HopKey, u32>,
     pub hops_free: Mutex<VecDeque<u32>>,
+    pub rates: HashMap<u32, Rate>,
     pub settings: Array<Settings>,
     /// What CPUs that were dropped had counted.
     pub counters: [AtomicU64; 64],
@@ -168,6 +169,7 @@ impl Tables {
             next_hops: Array::of(NextHop::default(), sizes.next_hops),
             hop_index: HashMap::new(sizes.next_hops),
             hops_free: Mutex::default(),
+            rates: HashMap::new(sizes.virtual_servers + sizes.real_servers),
             settings: Array::new([Settings {
                 seed,
                 ..Settings::default()

@@ -34,6 +34,8 @@ pub struct Service {
     pub scheduler: u32,
     /// Persistent, with as many bits of the client's address that count.
     pub persistent: Option<u8>,
+    /// One-packet scheduling.
+    pub one_packet: bool,
     /// Whether packets may open connections.
     pub open: bool,
     /// Local addresses, each with its first and last port.
@@ -49,6 +51,7 @@ impl Service {
             protocol: ipv4::PROTOCOL_TCP,
             scheduler: number::RR,
             persistent: None,
+            one_packet: false,
             open: true,
             locals: Vec::new(),
         }
@@ -74,6 +77,15 @@ impl Service {
     pub fn persistent(self, bits: u8) -> Self {
         Self {
             persistent: Some(bits),
+            ..self
+        }
+    }
+
+    /// With one-packet scheduling.
+    #[must_use]
+    pub fn one_packet(self) -> Self {
+        Self {
+            one_packet: true,
             ..self
         }
     }
@@ -283,6 +295,9 @@ impl World {
         if service.open {
             flags |= virtual_server_flag::OPEN;
         }
+        if service.one_packet {
+            flags |= virtual_server_flag::ONE_PACKET;
+        }
         if service.persistent.is_some() {
             flags |= virtual_server_flag::PERSISTENT;
         }
@@ -457,6 +472,7 @@ impl World {
             next_hops: Array::new(next_hops),
             hop_index,
             hops_free: Mutex::new((taken..taken + 32).flat_map(u32::try_from).collect()),
+            rates: HashMap::new(64),
             settings: Array::new([self.settings]),
             counters: [const { std::sync::atomic::AtomicU64::new(0) }; 64],
         })
@@ -489,10 +505,6 @@ impl Default for World {
 }
 
 fn settings() -> Settings {
-    let mut udp_timeouts = [0; 4];
-    for state in [udp::ONE_WAY, udp::ASSURED] {
-        udp_timeouts[usize::from(state)] = udp::TIMEOUT * World::HZ;
-    }
     Settings {
         heartbeat: World::START,
         patience: 2 * World::HZ,
@@ -500,7 +512,7 @@ fn settings() -> Settings {
         hz: World::HZ,
         version: abi::VERSION,
         tcp_timeouts: tcp::TIMEOUTS.map(|seconds| seconds * World::HZ),
-        udp_timeouts,
+        udp_timeouts: [udp::TIMEOUT * World::HZ; 4],
         seed: World::SEED,
         ..Settings::default()
     }

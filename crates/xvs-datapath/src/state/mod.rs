@@ -1,13 +1,14 @@
 //! States of connections: one file a protocol.
 
 pub mod tcp;
+pub mod template;
 pub mod udp;
 
 use xvs_wire::ipv4;
 
 use crate::{
     Env,
-    abi::{Tag, index},
+    abi::{Tag, index, setting_flag},
     memory::opaque,
 };
 
@@ -16,6 +17,27 @@ use crate::{
 #[must_use]
 pub const fn is_active(tag: Tag) -> bool {
     tag.protocol() == ipv4::PROTOCOL_TCP && tcp::is_active(tag.state())
+}
+
+/// Whether a setting of [`setting_flag`](crate::abi::setting_flag) is on.
+#[inline(always)]
+#[must_use]
+pub fn is_set<E: Env>(env: &E, flag: u32) -> bool {
+    let settings = env.settings();
+    // SAFETY: the settings are a valid map value.
+    !settings.is_null() && unsafe { (*opaque(settings)).flags } & flag != 0
+}
+
+/// The state of a TCP connection after a segment, by the table that is in force.
+#[inline(always)]
+#[must_use]
+pub fn next_tcp<E: Env>(env: &E, direction: u32, flags: u8, state: u8) -> u8 {
+    let table = if is_set(env, setting_flag::SECURE_TCP) {
+        tcp::SECURE
+    } else {
+        0
+    };
+    tcp::next(direction | table, flags, state)
 }
 
 /// The timeout in jiffies of a connection in this state; 0 for none.

@@ -38,9 +38,12 @@ pub const INPUT: u32 = 0;
 pub const OUTPUT: u32 = 1;
 /// From the client, replies never seen (DR, TUN, local).
 pub const INPUT_ONLY: u32 = 2;
+/// Added to a direction: by the table of `secure_tcp` (kernel `tcp_states_dos`).
+pub const SECURE: u32 = 4;
 
-/// Columns: states in order. Rows: SYN, FIN, ACK, RST for each direction.
-static TRANSITIONS: [[u8; 16]; 16] = {
+/// Columns: states in order. Rows: SYN, FIN, ACK, RST for each direction, without and with
+/// `secure_tcp`.
+static TRANSITIONS: [[u8; 16]; 32] = {
     const NO: u8 = NONE;
     const ES: u8 = ESTABLISHED;
     const SS: u8 = SYN_SENT;
@@ -92,11 +95,55 @@ static TRANSITIONS: [[u8; 16]; 16] = {
         [
             CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL, CL, CL, CL, CL, CL,
         ],
-        // never used: the index is four bits wide
+        // never used: the index is five bits wide
         [NO; 16],
-        [FW; 16],
-        [LA; 16],
-        [SA; 16],
+        [NO; 16],
+        [NO; 16],
+        [NO; 16],
+        // INPUT, secure_tcp
+        [
+            SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SA, CL, CL, CL, CL, CL,
+        ],
+        [
+            CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, SA, CL, CL, CL, CL, CL,
+        ],
+        [
+            ES, ES, SS, SR, FW, TW, CL, CW, CL, LI, SA, CL, CL, CL, CL, CL,
+        ],
+        [
+            CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL, CL, CL, CL, CL, CL,
+        ],
+        // OUTPUT, secure_tcp
+        [
+            SS, ES, SS, SA, SS, SS, SS, SS, SS, LI, SA, CL, CL, CL, CL, CL,
+        ],
+        [
+            TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW, CL, CL, CL, CL, CL,
+        ],
+        [
+            ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES, CL, CL, CL, CL, CL,
+        ],
+        [
+            CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL, CL, CL, CL, CL, CL,
+        ],
+        // INPUT_ONLY, secure_tcp
+        [
+            SA, ES, ES, SR, SA, SA, SA, SA, SA, SA, SA, CL, CL, CL, CL, CL,
+        ],
+        [
+            CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW, CL, CL, CL, CL, CL,
+        ],
+        [
+            ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES, CL, CL, CL, CL, CL,
+        ],
+        [
+            CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL, CL, CL, CL, CL, CL,
+        ],
+        // never used
+        [NO; 16],
+        [NO; 16],
+        [NO; 16],
+        [NO; 16],
     ]
 };
 
@@ -116,7 +163,7 @@ pub fn next(direction: u32, flags: u8, state: u8) -> u8 {
     } else {
         return CLOSE;
     };
-    TRANSITIONS[index((direction * 4 + event) & 15)][usize::from(state & 15)]
+    TRANSITIONS[index((direction * 4 + event) & 31)][usize::from(state & 15)]
 }
 
 /// Whether the state counts as active.

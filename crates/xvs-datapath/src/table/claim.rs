@@ -2,9 +2,13 @@
 
 use crate::{
     Env,
-    abi::{Counter, Method, NONE, Slot, Tag, Tuple, WAYS, index, low32, wide},
+    abi::{Counter, Method, NONE, Slot, Tag, WAYS, index, low32, wide},
     memory::{opaque, read_shared},
-    table::{Family, at, evictable, expired, retire},
+    table::{
+        Family, at,
+        end::{forget_overflown, free_reverse, held},
+        evictable, expired, retire,
+    },
 };
 
 const CLAIMED_NOT: i64 = -1;
@@ -145,7 +149,7 @@ fn free_forward<F: Family, E: Env>(env: &E, peer: u32, mine: u32) -> bool {
         return false;
     }
     // Claimed as BUSY for the moment it takes to settle its counts, then free.
-    let held = tag & Tag::IDENTITY | Tag(tag).next_generation() | Slot::BUSY;
+    let held = held(tag);
     // SAFETY: tags are shared by atomics alone.
     if unsafe { env.compare_exchange(fields.tag, tag, held) } != tag {
         return false;
@@ -156,64 +160,6 @@ fn free_forward<F: Family, E: Env>(env: &E, peer: u32, mine: u32) -> bool {
         env.exchange(fields.tag, held & Tag::GENERATION);
     }
     true
-}
-
-/// Frees the reverse entry at `peer` if it is one of `mine`.
-#[inline(always)]
-fn free_reverse<F: Family, E: Env>(env: &E, peer: u32, mine: u32) {
-    if peer == NONE {
-        return;
-    }
-    let entry = at::<F, E>(env, peer);
-    if entry.is_null() {
-        return;
-    }
-    // SAFETY: entries in the table are valid for ever.
-    let fields = unsafe { F::fields(entry) };
-    // SAFETY: as above.
-    let tag = unsafe { read_shared(fields.tag) };
-    // SAFETY: as above.
-    if Tag(tag).slot() < Slot::LIVE || !Tag(tag).reverse() || unsafe { *fields.peer } != mine {
-        return;
-    }
-    let held = tag & Tag::IDENTITY | Tag(tag).next_generation() | Slot::BUSY;
-    // SAFETY: tags are shared by atomics alone.
-    if unsafe { env.compare_exchange(fields.tag, tag, held) } == tag {
-        // SAFETY: the entry is ours since the exchange.
-        unsafe {
-            retire::<F, E>(env, entry, tag);
-            env.exchange(fields.tag, held & Tag::GENERATION);
-        }
-    }
-}
-
-/// Removes the reverse entry of a forward one from the overflow hash, and settles its counts.
-///
-/// # Safety
-/// `entry` must be claimed by the caller, and `tag` its tag before.
-#[inline(always)]
-unsafe fn forget_overflown<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64) {
-    let scratch = env.scratch();
-    if scratch.is_null() {
-        return;
-    }
-    // SAFETY: the scratch is this CPU's alone while the program runs; no claim needs its key.
-    let key = unsafe { &mut (*opaque(scratch)).key };
-    let mut tuple = Tuple::default();
-    // SAFETY: the caller vouches for the entry.
-    unsafe { F::answer_tuple(entry, &mut tuple) };
-    key.source = tuple.source;
-    key.destination = tuple.destination;
-    key.ports = tuple.ports;
-    key.identity = u32::from(Tag(tag).protocol()) << 8;
-    let other = F::overflow(env, key);
-    if other.is_null() {
-        return;
-    }
-    let other = opaque(other);
-    // SAFETY: the entry is valid while this runs.
-    unsafe { retire::<F, E>(env, other, read_shared(F::fields(other).tag)) };
-    F::overflow_remove(env, key);
 }
 
 #[inline(always)]

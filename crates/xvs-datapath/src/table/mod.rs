@@ -13,6 +13,7 @@
 
 mod claim;
 mod conflict;
+mod end;
 mod family;
 mod insert;
 mod probe;
@@ -20,14 +21,15 @@ mod retire;
 
 pub use claim::claim;
 pub use conflict::{CONFLICT_NONE, conflict};
+pub use end::end;
 pub(crate) use family::deltas;
 pub use family::{Family, Fields, V4, V6};
 pub(crate) use insert::OVERFLOWED;
 pub use insert::{Draft, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL, Scratch, insert};
 pub use probe::{FOUND_OVERFLOW, at, find};
-pub(crate) use probe::{alternate, entry_of, find_flow, locate, overflow_entry, place};
+pub(crate) use probe::{alternate, entry_at, find_flow, locate, overflow_entry, place};
+pub use retire::{Account, account, evictable, expired, partner, relieve, retire};
 pub(crate) use retire::{available, burden};
-pub use retire::{evictable, expired, partner, retire};
 
 /// Which draft of the [`Scratch`] a call means: the direction from the client.
 pub const FORWARD: u32 = 0;

@@ -180,10 +180,9 @@ pub(crate) fn find_flow<F: Family, E: Env>(env: &E, flow: &crate::Flow) -> i64 {
     env.find_call(F::V6, super::FORWARD)
 }
 
-/// The entry of a packet's flow; null when there is none.
+/// The entry that [`find_flow`] just found at `place`; null when it found none.
 #[inline(always)]
-pub(crate) fn entry_of<F: Family, E: Env>(env: &E, flow: &crate::Flow) -> *mut F::Entry {
-    let place = find_flow::<F, E>(env, flow);
+pub(crate) fn entry_at<F: Family, E: Env>(env: &E, place: i64) -> *mut F::Entry {
     if place >= 0 {
         at::<F, E>(env, low32(place.unsigned_abs()))
     } else if place == FOUND_OVERFLOW {

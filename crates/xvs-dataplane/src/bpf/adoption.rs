@@ -30,6 +30,7 @@ impl Bpf {
         self.table4.free_abandoned();
         self.table6.free_abandoned();
         self.correct_counts();
+        self.adopt_rates();
     }
 
     /// Makes the real servers count what the tables hold: a daemon that died may have freed an entry
@@ -62,6 +63,7 @@ impl Bpf {
     pub(super) fn settle(&mut self) {
         self.unsettled = false;
         self.apply_timeouts();
+        self.apply_settings();
         let mut ids: HashSet<VirtualServerId> = self.servers.ids().into_iter().collect();
         ids.extend(self.rules.rules().iter().map(|(server, _)| server.id));
         for id in ids {
@@ -151,4 +153,4 @@ fn counts_of(found: &RealServer) -> (Counts, u64) {
 
 #[cfg(test)]
 #[path = "adoption/tests.rs"]
-mod tests;
+pub(super) mod tests;

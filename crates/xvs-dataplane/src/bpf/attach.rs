@@ -248,7 +248,7 @@ impl Links {
         }
     }
 
-    fn set_macs(&mut self, new: &Attachment) {
+    pub(super) fn set_macs(&mut self, new: &Attachment) {
         let keys: Vec<LinkMac> = new
             .macs
             .iter()

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use xvs_datapath::abi::setting_flag;
 use xvs_types::{Op, OpError, VirtualServerId};
 
-use super::{Bpf, limits, upkeep::SMALL};
+use super::{Bpf, limits, table::Record, upkeep::SMALL};
 use crate::Atomicity;
 
 impl Bpf {
@@ -28,11 +29,13 @@ impl Bpf {
             }
             touched.extend(ids.into_iter().filter(|id| known.insert(*id)));
             match op {
+                Op::SetSetting { .. } => self.apply_settings(),
                 Op::SetTimeouts { .. } => self.apply_timeouts(),
                 Op::Zero { id } => self.zero(id.as_ref()),
                 _ => {}
             }
         }
+        self.ways.rules_changed();
         if let Err(error) = self.bring(&touched) {
             // A limit was met half-way: back to what was there.
             self.rules.take_back(done);
@@ -58,15 +61,51 @@ impl Bpf {
             gone.extend(self.servers.bring(id, rule.as_ref(), &mut self.ways)?);
         }
         self.forget_ways(&gone);
+        self.expire_orphans(&gone);
+        self.restart_counters();
         Ok(())
+    }
+
+    /// With `expire_nodest_conn`, ends the connections of real servers that are no longer in the rules.
+    fn expire_orphans(&mut self, gone: &HashSet<u32>) {
+        let expires = self
+            .settings
+            .read(0)
+            .is_some_and(|settings| settings.flags & setting_flag::EXPIRE_NODEST_CONN != 0);
+        if !expires || gone.is_empty() {
+            return;
+        }
+        let now = self.now();
+        let reals = &self.servers.real_servers;
+        let mut doomed = |record: &Record| gone.contains(&record.real_server);
+        self.table4.end(now, reals, &mut doomed);
+        self.table6.end(now, reals, &mut doomed);
+    }
+
+    /// Lets virtual servers that were added again, while real servers of theirs still had connections,
+    /// count from nought.
+    fn restart_counters(&mut self) {
+        let restarted = self.servers.take_restarted();
+        if restarted.is_empty() {
+            return;
+        }
+        let live = self.live();
+        for slot in restarted {
+            self.restart_virtual(slot, &live);
+        }
     }
 
     /// Makes packets of these real servers' connections ask for their way. In large tables the sweep
     /// does it, within the time of a pass.
     pub(super) fn forget_ways(&self, servers: &HashSet<u32>) {
-        if !servers.is_empty() && self.table4.capacity() <= SMALL {
-            self.table4.forget_way(servers);
-            self.table6.forget_way(servers);
+        if self.table4.capacity() > SMALL {
+            return;
+        }
+        let mut servers = servers.clone();
+        servers.retain(|slot| self.servers.has_connections(*slot));
+        if !servers.is_empty() {
+            self.table4.forget_way(&servers);
+            self.table6.forget_way(&servers);
         }
     }
 
@@ -84,7 +123,8 @@ impl Bpf {
                 let rules = self.rules.rules().iter();
                 rules.map(|(server, _)| server.id).collect()
             }
-            Op::SetTimeouts { .. }
+            Op::SetSetting { .. }
+            | Op::SetTimeouts { .. }
             | Op::StartSyncDaemon { .. }
             | Op::StopSyncDaemon { .. }
             | Op::Zero { .. } => Vec::new(),

@@ -3,8 +3,11 @@
 //! The lower half of the slots is this side's, for real servers and their gateways. The upper half
 //! is the programs': they take free indexes from a queue when they learn the neighbour of a client,
 //! and this side takes back what no entry refers to any more.
+//!
+//! The map of neighbours is read again only when a program took an index: that is seen in the mapped
+//! slots, of which the oldest one in the queue is the next to be taken.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap as StdMap};
+use std::collections::{BTreeSet, HashMap as StdMap, VecDeque};
 
 use xvs_datapath::abi::{HopKey, HopKind, NextHop, low16};
 
@@ -25,13 +28,18 @@ pub(super) struct Hops {
     slots: Mapped<NextHop>,
     index: Pairs<HopKey, u32>,
     queue: Indexes,
-    /// Slots of ours, by neighbour.
-    ours: StdMap<HopKey, u32>,
+    /// Every neighbour with its slot, ours and learned, as `index` had them when it was read last.
+    known: StdMap<HopKey, u32>,
+    /// Whether neighbours came or went since they were asked for.
+    changed: bool,
+    /// A program had taken an index and not named it yet.
+    unnamed: bool,
     free: Vec<u32>,
     next: u32,
     /// Free indexes of the programs' half that are not queued.
     spare: Vec<u32>,
-    queued: u32,
+    /// Free indexes that the programs may take, in their order.
+    queued: VecDeque<u32>,
     /// Indexes whose neighbour was forgotten, waiting until no entry has them.
     retired: BTreeSet<u32>,
 }
@@ -47,11 +55,13 @@ impl Hops {
             slots,
             index,
             queue,
-            ours: StdMap::new(),
+            known: StdMap::new(),
+            changed: true,
+            unnamed: false,
             free: Vec::new(),
             next: FIRST,
             spare: Vec::new(),
-            queued: 0,
+            queued: VecDeque::new(),
             retired: BTreeSet::new(),
         };
         // What the queue still holds is free, and so is what never was in use. Whatever else nobody
@@ -65,8 +75,8 @@ impl Hops {
         let mut used = BTreeSet::new();
         for (key, index) in hops.index.entries() {
             used.insert(index);
+            hops.known.insert(key, index);
             if index < LEARNED {
-                hops.ours.insert(key, index);
                 hops.next = hops.next.max(index + 1);
             }
         }
@@ -94,7 +104,7 @@ impl Hops {
 
     /// The index of a neighbour's slot, made where there is none; 0 when there is no room.
     pub(super) fn slot(&mut self, key: HopKey) -> u16 {
-        if let Some(index) = self.ours.get(&key) {
+        if let Some(index) = self.known.get(&key) {
             return low16(*index);
         }
         if let Some(learned) = self.index.get(&key) {
@@ -120,7 +130,8 @@ impl Hops {
             self.free.push(index);
             return 0;
         }
-        self.ours.insert(key, index);
+        self.known.insert(key, index);
+        self.changed = true;
         low16(index)
     }
 
@@ -134,12 +145,19 @@ impl Hops {
         }
     }
 
+    /// Whether neighbours came or went since [`Hops::neighbours`] was asked.
+    pub(super) fn have_changed(&mut self) -> bool {
+        self.see_learned();
+        self.changed
+    }
+
     /// All neighbours, ours and learned.
-    pub(super) fn neighbours(&self) -> Vec<NeighbourKey> {
-        self.index
-            .entries()
-            .into_iter()
-            .map(|(key, _index)| NeighbourKey {
+    pub(super) fn neighbours(&mut self) -> Vec<NeighbourKey> {
+        self.see_learned();
+        self.changed = false;
+        self.known
+            .keys()
+            .map(|key| NeighbourKey {
                 ifindex: key.ifindex,
                 address: from_abi(&key.address, key.family == 6),
             })
@@ -154,7 +172,7 @@ impl Hops {
         link_mtu: u32,
     ) {
         let key = key_of(neighbour);
-        let Some(index) = self.index.get(&key) else {
+        let Some(index) = self.known.get(&key).copied() else {
             return;
         };
         let Some(old) = self.slots.read(index) else {
@@ -181,79 +199,93 @@ impl Hops {
     /// Forgets the neighbours of clients: the programs learn them anew, on the way that the kernel
     /// now has.
     pub(super) fn forget_learned(&mut self) {
-        let learned: Vec<(HopKey, u32)> = self
-            .index
-            .entries()
-            .into_iter()
-            .filter(|(_key, index)| *index >= LEARNED)
-            .collect();
-        for (key, index) in learned {
-            self.forget(&key, index);
-        }
+        self.see_learned();
+        self.forget_where(|index| index >= LEARNED);
+    }
+
+    /// Whether [`Hops::reclaim`] may find anything, although the ways are as they were.
+    pub(super) fn has_waste(&self) -> bool {
+        !self.retired.is_empty() || self.is_short()
     }
 
     /// Takes back what no entry refers to: `used` has the indexes that entries have, `wanted` those
-    /// of the ways to real servers.
-    pub(super) fn reclaim(&mut self, used: &BTreeSet<u16>, wanted: &BTreeSet<u16>) {
-        let named: BTreeSet<u32> = self
-            .index
-            .entries()
+    /// of the ways to real servers. Answers whether something of ours is left that only entries need.
+    pub(super) fn reclaim(&mut self, used: &BTreeSet<u16>, wanted: &BTreeSet<u16>) -> bool {
+        self.see_learned();
+        if !self.retired.is_empty() {
+            self.free_retired(used, wanted);
+        }
+        let idle = |index: u32| !used.contains(&low16(index)) && !wanted.contains(&low16(index));
+        let short = self.is_short();
+        self.forget_where(|index| (short || index < LEARNED) && idle(index));
+        self.refill();
+        self.known
+            .values()
+            .any(|index| *index < LEARNED && !wanted.contains(&low16(*index)))
+    }
+
+    /// Frees the indexes that wait for it and that nothing has any more.
+    fn free_retired(&mut self, used: &BTreeSet<u16>, wanted: &BTreeSet<u16>) {
+        let named: BTreeSet<u32> = self.known.values().copied().collect();
+        self.retired.retain(|index| !named.contains(index));
+        let (freed, kept) = std::mem::take(&mut self.retired)
             .into_iter()
-            .map(|(_key, index)| index)
-            .collect();
-        let unused: Vec<u32> = self
-            .retired
-            .iter()
-            .copied()
-            .filter(|index| {
-                let short = low16(*index);
-                !used.contains(&short) && !wanted.contains(&short) && !named.contains(index)
-            })
-            .collect();
-        for index in unused {
-            self.retired.remove(&index);
+            .partition(|index| !used.contains(&low16(*index)) && !wanted.contains(&low16(*index)));
+        self.retired = kept;
+        let freed: BTreeSet<u32> = freed;
+        for index in freed {
             if index < LEARNED {
                 self.free.push(index);
             } else {
                 self.spare.push(index);
             }
         }
-        self.retired.retain(|index| !named.contains(index));
-        let idle: Vec<(HopKey, u32)> = self
-            .ours
+    }
+
+    /// Whether few indexes are left for the programs.
+    fn is_short(&self) -> bool {
+        self.spare.len() < usize::try_from(QUEUED).unwrap_or(usize::MAX)
+    }
+
+    /// Takes up what the programs learned since it was looked at last.
+    fn see_learned(&mut self) {
+        let mut taken = Vec::new();
+        while let Some(index) = self.queued.front().copied() {
+            if self.slots.read(index).is_none_or(|hop| hop.ifindex == 0) {
+                break;
+            }
+            self.queued.pop_front();
+            taken.push(index);
+        }
+        if taken.is_empty() && !self.unnamed {
+            return;
+        }
+        self.known = self.index.entries().into_iter().collect();
+        self.changed = true;
+        let named: BTreeSet<u32> = self.known.values().copied().collect();
+        // What has no name was taken in a race and is nobody's, or its program is about to name it: a
+        // second look tells.
+        let before = self.retired.len();
+        let nameless = taken.into_iter().filter(|index| !named.contains(index));
+        self.retired.extend(nameless);
+        self.unnamed = self.retired.len() > before;
+    }
+
+    fn forget_where(&mut self, doomed: impl Fn(u32) -> bool) {
+        let doomed: Vec<(HopKey, u32)> = self
+            .known
             .iter()
             .map(|(key, index)| (*key, *index))
-            .filter(|(_key, index)| {
-                !used.contains(&low16(*index)) && !wanted.contains(&low16(*index))
-            })
+            .filter(|(_key, index)| doomed(*index))
             .collect();
-        for (key, index) in idle {
-            self.ours.remove(&key);
+        for (key, index) in doomed {
             self.forget(&key, index);
         }
-        // The programs took from the queue what is in the index or lost a race; count what is left.
-        let in_index: BTreeMap<u32, HopKey> = self
-            .index
-            .entries()
-            .into_iter()
-            .map(|(key, index)| (index, key))
-            .collect();
-        if self.spare.len() < usize::try_from(QUEUED).unwrap_or(usize::MAX) {
-            let idle: Vec<(u32, HopKey)> = in_index
-                .into_iter()
-                .filter(|(index, _key)| {
-                    let short = low16(*index);
-                    *index >= LEARNED && !used.contains(&short) && !wanted.contains(&short)
-                })
-                .collect();
-            for (index, key) in idle {
-                self.forget(&key, index);
-            }
-        }
-        self.refill();
     }
 
     fn forget(&mut self, key: &HopKey, index: u32) {
+        self.known.remove(key);
+        self.changed = true;
         if self.index.remove(key) {
             if let Some(hop) = self.slots.read(index) {
                 self.replace(
@@ -268,29 +300,18 @@ impl Hops {
         }
     }
 
-    /// Keeps the queue filled. How much the programs took is not known, so pushes go on until the
-    /// queue has its measure or refuses.
+    /// Keeps the queue filled, with slots that look as if they had never been taken.
     fn refill(&mut self) {
-        let learned = self
-            .index
-            .entries()
-            .into_iter()
-            .filter(|(_key, index)| *index >= LEARNED)
-            .count();
-        let total = usize::try_from(self.slots.len() - LEARNED).unwrap_or(0);
-        let out = total
-            .saturating_sub(self.spare.len())
-            .saturating_sub(self.retired.range(LEARNED..).count())
-            .saturating_sub(learned);
-        self.queued = u32::try_from(out).unwrap_or(u32::MAX);
-        while self.queued < QUEUED
+        let most = usize::try_from(QUEUED).unwrap_or(usize::MAX);
+        while self.queued.len() < most
             && let Some(index) = self.spare.pop()
         {
+            self.slots.write(index, NextHop::default());
             if !self.queue.push(index) {
                 self.spare.push(index);
                 return;
             }
-            self.queued += 1;
+            self.queued.push_back(index);
         }
     }
 

@@ -23,9 +23,6 @@ fn virtual_server_limits(server: &VirtualServer) -> Result<(), OpError> {
         } => return refuse("SCTP"),
         VirtualServerId::Address { .. } => {}
     }
-    if server.one_packet {
-        return refuse("one-packet scheduling (`-o`)");
-    }
     if server.engine.is_some() {
         return refuse("persistence engines (`--pe`)");
     }
@@ -48,7 +45,7 @@ mod tests {
         let vip: Endpoint = "192.0.2.1:80".parse().unwrap();
         let mut server = VirtualServer::new(VirtualServerId::udp(vip));
         assert_eq!(virtual_server_limits(&server), Ok(()));
-        server.one_packet = true;
+        server.engine = Some(xvs_types::PersistenceEngine::Sip);
         assert!(virtual_server_limits(&server).is_err());
     }
 }

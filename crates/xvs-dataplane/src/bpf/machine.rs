@@ -34,6 +34,14 @@ pub(super) trait Machine: Send {
         let _unused = routes;
     }
 
+    /// Makes known whose frames these links take, without attaching to them.
+    #[cfg(feature = "testing")]
+    fn know_links(&mut self, links: &[Attachment]);
+
+    /// Forgets what lblc and lblcr remember.
+    #[cfg(feature = "testing")]
+    fn forget_localities(&mut self);
+
     /// Runs the programs of a hook on a frame that came in by a link.
     #[cfg(feature = "testing")]
     fn run(
@@ -107,6 +115,18 @@ impl Machine for Kernel {
                 Path::display(self.pins.mount())
             )],
         }
+    }
+
+    #[cfg(feature = "testing")]
+    fn know_links(&mut self, links: &[Attachment]) {
+        for link in links {
+            self.links.set_macs(link);
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    fn forget_localities(&mut self) {
+        super::test_run::forget_localities(&mut self.object);
     }
 
     #[cfg(feature = "testing")]

@@ -82,6 +82,8 @@ impl<T> Mapped<T> {
 
     /// The value at `index`; null beyond the end.
     pub(super) fn at(&self, index: u32) -> *mut T {
+        #[cfg(test)]
+        super::effort::note();
         match usize::try_from(index) {
             // SAFETY: the index is below the number of mapped values.
             Ok(offset) if index < self.len => unsafe { self.start.as_ptr().add(offset) },

@@ -12,6 +12,8 @@ mod attach;
 mod bits;
 mod change;
 mod clock;
+#[cfg(test)]
+mod effort;
 mod error;
 mod hops;
 mod kernel_link;
@@ -23,37 +25,36 @@ mod memory;
 mod pairs;
 mod pins;
 mod plain;
+mod portless;
 #[cfg(feature = "testing")]
 mod process;
 mod rates;
 mod routes;
 mod servers;
+mod settings;
 mod slots;
 mod table;
 #[cfg(feature = "testing")]
 mod test_run;
+#[cfg(feature = "testing")]
+mod testing;
 mod timeouts;
 mod upkeep;
 mod ways;
 
-use std::{
-    collections::{BTreeSet, HashMap as StdMap},
-    net::IpAddr,
-    path::PathBuf,
-    time::Instant,
-};
+use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Instant};
 
 use aya::{Ebpf, maps::Map};
 use xvs_datapath::{
     abi::{
         self, AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, HopKey, LocalAddress,
-        NextHop, OverflowKey, ServiceKey, Settings, WAYS,
+        NextHop, OverflowKey, Rate, ServiceKey, Settings, WAYS,
     },
     table::{V4, V6},
 };
 use xvs_types::{
-    ConnectionListing, Op, OpError, RealServer, Rules, SyncDaemon, Timeouts, VirtualServer,
-    VirtualServerListing,
+    ConnectionListing, Op, OpError, RealServer, Rules, ServerScope, SyncDaemon, Timeouts,
+    VirtualServer, VirtualServerListing,
 };
 
 pub use self::error::OpenError;
@@ -69,7 +70,7 @@ use self::{
     plain::Plain,
     rates::Estimators,
     servers::{Parts, Servers},
-    table::{Table, Tally},
+    table::{Table, Tally, Thinning},
     timeouts::{default_timeouts, timeouts_of},
     ways::Ways,
 };
@@ -102,6 +103,7 @@ struct Maps {
     next_hops: Mapped<NextHop>,
     hop_index: Pairs<HopKey, u32>,
     hops_free: Indexes,
+    rates: Pairs<u32, Rate>,
     flows4: Mapped<[Entry4; WAYS]>,
     cold4: Mapped<[Cold; WAYS]>,
     overflow4: Pairs<OverflowKey, Entry4>,
@@ -123,11 +125,13 @@ pub struct Bpf {
     tally6: Tally,
     estimators: Estimators,
     virtual_estimators: Estimators,
+    /// The estimators that move, for the next daemon.
+    rates: Pairs<u32, Rate>,
     /// Slots of virtual servers that counted something at the last sample, or still have a rate.
     moving: BTreeSet<u32>,
-    /// What real servers that ended counted, by virtual server.
-    bygone: StdMap<u32, xvs_types::Counters>,
     last_sample: Option<Instant>,
+    thinning: Thinning,
+    told: portless::Told,
     /// The maps are those of a daemon that may have died between two writes: at the first change
     /// everything is brought to the rules.
     unsettled: bool,
@@ -180,6 +184,7 @@ impl Bpf {
             next_hops: load::mapped(&object, "NEXT_HOPS", 65_536)?,
             hop_index: hash(&mut object, "HOP_INDEX")?,
             hops_free: queue(&mut object, "HOPS_FREE")?,
+            rates: hash(&mut object, "RATES")?,
             flows4: load::mapped(&object, "FLOWS4", sizes.sets4)?,
             cold4: load::mapped(&object, "COLD4", sizes.sets4)?,
             overflow4: hash(&mut object, "OVERFLOW4")?,
@@ -202,7 +207,6 @@ impl Bpf {
                 timeouts = timeouts_of(&value);
             } else {
                 default_timeouts(&mut value, hz);
-                value.reuse_mode = 1;
             }
             value.hz = hz;
             value.patience = hz * PATIENCE;
@@ -254,48 +258,21 @@ impl Bpf {
             tally6: Tally::default(),
             estimators: Estimators::default(),
             virtual_estimators: Estimators::default(),
+            rates: maps.rates,
             moving: BTreeSet::new(),
-            bygone: StdMap::new(),
             last_sample: None,
+            thinning: Thinning::default(),
+            told: portless::Told::default(),
             unsettled: adopted,
             hz,
         };
         if adopted {
             bpf.adopt();
+        } else {
+            bpf.apply_settings();
         }
         bpf.beat();
         Ok(bpf)
-    }
-
-    /// Runs the programs of a hook on a frame that came in by a link, without attaching them.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel cannot.
-    #[cfg(feature = "testing")]
-    pub fn run(
-        &mut self,
-        hook: crate::Hook,
-        ifindex: u32,
-        frame: &[u8],
-    ) -> Result<crate::testing::Ran, OpenError> {
-        self.machine.run(hook, ifindex, frame)
-    }
-
-    /// Changes what the programs read of settings.
-    #[cfg(feature = "testing")]
-    pub fn edit_settings(&mut self, change: impl FnOnce(&mut Settings)) {
-        if let Some(mut settings) = self.settings.read(0) {
-            change(&mut settings);
-            self.settings.write(0, settings);
-        }
-    }
-
-    /// Makes `routes` what the kernel answers programs of this process; in the kernel, it reads its
-    /// own.
-    #[cfg(feature = "testing")]
-    pub fn set_routes(&mut self, routes: xvs_datapath::native::Routes) {
-        self.machine.set_routes(routes);
     }
 
     /// A sign of life, and the time.
@@ -324,9 +301,8 @@ impl Dataplane for Bpf {
         self.rules.rules().to_vec()
     }
 
-    fn virtual_servers(&mut self) -> Vec<VirtualServerListing> {
-        let live = self.live();
-        self.list_virtual_servers(&live)
+    fn list(&mut self, scope: &ServerScope) -> Vec<VirtualServerListing> {
+        self.list_virtual_servers(scope)
     }
 
     fn connections(
@@ -350,6 +326,10 @@ impl Dataplane for Bpf {
     fn kill(&mut self, filter: &ConnectionFilter) -> u64 {
         let now = self.now();
         self.end_connections(filter, now)
+    }
+
+    fn settings(&self) -> xvs_types::Settings {
+        self.rules.settings().clone()
     }
 
     fn timeouts(&self) -> Timeouts {
@@ -400,6 +380,10 @@ impl Dataplane for Bpf {
         self.ways.hops.neighbours()
     }
 
+    fn neighbours_changed(&mut self) -> bool {
+        self.ways.hops.have_changed()
+    }
+
     fn set_neighbour(&mut self, neighbour: NeighbourKey, resolved: Option<(Mac, Mac)>) {
         let mtu = self.ways.mtu(&neighbour);
         self.ways.hops.resolve(neighbour, resolved, mtu);
@@ -414,7 +398,9 @@ impl Dataplane for Bpf {
         if self.unsettled {
             self.settle();
         }
+        self.defend();
         self.sweep();
+        self.tell_of_ports();
         let due = self
             .last_sample
             .is_none_or(|last| last.elapsed().as_secs() >= rates::PERIOD);

@@ -32,6 +32,8 @@ where
 {
     /// The value of a key.
     pub(super) fn get(&self, key: &K) -> Option<V> {
+        #[cfg(test)]
+        super::effort::note();
         match self {
             Self::Kernel(map) => map.get(&Plain(*key), 0).ok().map(|value| value.0),
             #[cfg(feature = "testing")]
@@ -45,6 +47,10 @@ where
             Self::Kernel(map) => map
                 .iter()
                 .filter_map(Result::ok)
+                .inspect(|_pair| {
+                    #[cfg(test)]
+                    super::effort::note();
+                })
                 .map(|(key, value)| (key.0, value.0))
                 .collect(),
             #[cfg(feature = "testing")]
@@ -54,6 +60,8 @@ where
 
     /// Notes a value, in place of an old one.
     pub(super) fn insert(&mut self, key: K, value: V) -> Result<(), Refused> {
+        #[cfg(test)]
+        super::effort::note();
         match self {
             Self::Kernel(map) => Ok(map.insert(Plain(key), Plain(value), 0)?),
             #[cfg(feature = "testing")]
@@ -67,6 +75,8 @@ where
 
     /// Forgets a key; false when it was not there.
     pub(super) fn remove(&mut self, key: &K) -> bool {
+        #[cfg(test)]
+        super::effort::note();
         match self {
             Self::Kernel(map) => map.remove(&Plain(*key)).is_ok(),
             #[cfg(feature = "testing")]

@@ -88,6 +88,7 @@ impl Bpf {
             next_hops: array(tables, &tables.next_hops),
             hop_index: pairs(tables, |tables| &tables.hop_index),
             hops_free: Indexes::Process(Arc::clone(tables)),
+            rates: pairs(tables, |tables| &tables.rates),
             flows4: array(tables, &tables.flows4),
             cold4: array(tables, &tables.cold4),
             overflow4: pairs(tables, |tables| &tables.overflow4),
@@ -164,6 +165,16 @@ impl Machine for Process {
 
     fn remove(&mut self) -> Vec<String> {
         self.attach(&[])
+    }
+
+    fn know_links(&mut self, links: &[Attachment]) {
+        self.attach(links);
+    }
+
+    fn forget_localities(&mut self) {
+        for (key, _locality) in self.tables.localities.entries() {
+            self.tables.localities.remove(&key);
+        }
     }
 
     fn set_routes(&mut self, routes: Routes) {

@@ -7,6 +7,7 @@
 mod read;
 mod release;
 mod sweep;
+mod thin;
 
 use std::{collections::HashSet, sync::atomic::Ordering};
 
@@ -18,6 +19,7 @@ use xvs_datapath::{
 pub(super) use self::{
     read::{Counts, Live, Record},
     sweep::{Clock, Tally},
+    thin::Thinning,
 };
 use super::{
     memory::{Mapped, atomic64, load32},
@@ -69,10 +71,7 @@ where
             unsafe {
                 let fields = F::fields(entry);
                 let tag = Tag(tag_of::<F>(entry));
-                if tag.slot() >= Slot::LIVE
-                    && !tag.reverse()
-                    && gone.contains(&load32(fields.real_server))
-                {
+                if tag.slot() >= Slot::LIVE && gone.contains(&load32(fields.real_server)) {
                     fields.next_hop.write_volatile(0);
                 }
             }

@@ -2,12 +2,16 @@
 
 use aya::{
     Ebpf,
+    maps::HashMap,
     programs::{TestRun, TestRunOptions},
 };
+
+use xvs_datapath::abi::{Locality, LocalityKey};
 
 use super::{
     OpenError,
     load::{classifier, xdp},
+    plain::Plain,
 };
 use crate::{
     Hook,
@@ -56,4 +60,20 @@ pub(super) fn run(
     };
     out.truncate(usize::try_from(result.data_size_out).unwrap_or(0));
     Ok(Ran { action, frame: out })
+}
+
+/// Empties the map of what lblc and lblcr remember.
+pub(super) fn forget_localities(object: &mut Ebpf) {
+    let Some(map) = object.map_mut("LOCALITIES") else {
+        return;
+    };
+    let Ok(mut localities) = HashMap::<_, Plain<LocalityKey>, Plain<Locality>>::try_from(map)
+    else {
+        return;
+    };
+    let keys: Vec<Plain<LocalityKey>> = localities.keys().filter_map(Result::ok).collect();
+    for key in keys {
+        // One that was used longest ago may have gone meanwhile.
+        let _gone = localities.remove(&key);
+    }
 }

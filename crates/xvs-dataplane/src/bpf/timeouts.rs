@@ -10,9 +10,6 @@ use xvs_types::Timeouts;
 
 use super::Bpf;
 
-/// Seconds that lblc and lblcr remember an idle destination (kernel `lblc_expiration`).
-const LOCALITY: u32 = 24 * 60 * 60;
-
 impl Bpf {
     /// Brings the maps to the timeouts of the rule base.
     pub(super) fn apply_timeouts(&mut self) {
@@ -26,8 +23,7 @@ impl Bpf {
             };
             value.tcp_timeouts[usize::from(tcp::ESTABLISHED)] = jiffies(timeouts.tcp);
             value.tcp_timeouts[usize::from(tcp::FIN_WAIT)] = jiffies(timeouts.tcp_fin);
-            value.udp_timeouts[usize::from(udp::ONE_WAY)] = jiffies(timeouts.udp);
-            value.udp_timeouts[usize::from(udp::ASSURED)] = jiffies(timeouts.udp);
+            value.udp_timeouts = [jiffies(timeouts.udp); 4];
             self.settings.write(0, value);
         }
     }
@@ -50,6 +46,4 @@ pub(super) fn default_timeouts(settings: &mut Settings, hz: u32) {
     }
     settings.udp_timeouts = [udp::TIMEOUT * hz; 4];
     settings.sctp_timeouts = [900 * hz; 16];
-    settings.lblc_expiration = LOCALITY * hz;
-    settings.lblcr_expiration = LOCALITY * hz;
 }

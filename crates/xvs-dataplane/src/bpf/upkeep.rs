@@ -45,7 +45,7 @@ impl Bpf {
             self.tally6 = tally;
         }
         // The IPv6 table is the smaller one: when a pass over the other ends, both have been seen.
-        if passed {
+        if passed && self.ways.have_waste() {
             let hops = self.tally4.hops.union(&self.tally6.hops).copied().collect();
             let servers = &self.servers;
             self.ways.reclaim(&hops, |address| servers.uses(*address));

@@ -31,6 +31,8 @@ pub(super) struct Ways {
     link_mtu: HashMap<NeighbourKey, u32>,
     /// Addresses that no rule had when that was looked at last.
     unused: HashSet<IpAddr>,
+    /// Rules or ways have changed since it was looked what is of no use any more.
+    unsettled: bool,
 }
 
 impl Ways {
@@ -40,6 +42,7 @@ impl Ways {
             ways: HashMap::new(),
             link_mtu: HashMap::new(),
             unused: HashSet::new(),
+            unsettled: true,
         }
     }
 
@@ -50,7 +53,18 @@ impl Ways {
 
     /// Notes the way that the maps have to an address, until the director tells it anew.
     pub(super) fn adopt(&mut self, destination: IpAddr, way: Way) {
+        self.unsettled = true;
         self.ways.insert(destination, way);
+    }
+
+    /// Says that rules changed: an address may have lost its last one.
+    pub(super) fn rules_changed(&mut self) {
+        self.unsettled = true;
+    }
+
+    /// Whether there may be anything for [`Ways::reclaim`].
+    pub(super) fn have_waste(&self) -> bool {
+        self.unsettled || self.hops.has_waste()
     }
 
     /// Forgets the ways to addresses that no rule has, and takes back what next hops nobody needs:
@@ -68,7 +82,8 @@ impl Ways {
         }
         self.unused = unused;
         let wanted = self.ways.values().map(|way| way.hop).collect();
-        self.hops.reclaim(used, &wanted);
+        let waits = self.hops.reclaim(used, &wanted);
+        self.unsettled = waits || !self.unused.is_empty();
         if self.ways.is_empty() {
             self.link_mtu.clear();
         }
@@ -100,6 +115,7 @@ impl Ways {
             }
         };
         self.ways.insert(destination, way);
+        self.unsettled = true;
         way
     }
 

@@ -15,6 +15,26 @@ pub struct Source {
     pub config_id: Option<String>,
     /// How doubt is taken.
     pub stance: Stance,
+    /// What of it counts.
+    pub parts: Parts,
+}
+
+/// Which parts of a configuration a daemon runs; default all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Virtual servers and their checks.
+    pub checks: bool,
+    /// Virtual routers.
+    pub vrrp: bool,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            checks: true,
+            vrrp: true,
+        }
+    }
 }
 
 /// A configuration that can be put into force.
@@ -73,8 +93,8 @@ impl Source {
         let findings = outcome.render_text(false);
         match outcome.config {
             Some(config) => Ok(Loaded {
+                config: Arc::new(self.parts.of(config)),
                 source: self,
-                config: Arc::new(config),
                 findings,
                 counted,
             }),
@@ -85,6 +105,20 @@ impl Source {
                 start_status: outcome.start_status,
             }),
         }
+    }
+}
+
+impl Parts {
+    /// `config` without what does not count.
+    fn of(self, mut config: Config) -> Config {
+        if !self.checks {
+            config.virtual_servers.clear();
+        }
+        if !self.vrrp {
+            config.instances.clear();
+            config.sync_groups.clear();
+        }
+        config
     }
 }
 
@@ -127,6 +161,7 @@ mod tests {
             file: file.to_str().unwrap().to_owned(),
             config_id: None,
             stance,
+            parts: Parts::default(),
         }
         .load()
     }
@@ -149,6 +184,7 @@ mod tests {
             file: "/no/such/keepalived.conf".to_owned(),
             config_id: None,
             stance: Stance::Compatible,
+            parts: Parts::default(),
         };
         match source.load() {
             Err(LoadError::Refused { start_status, .. }) => assert_eq!(start_status, 6),

@@ -8,6 +8,7 @@
 //! A file is read and judged as a whole before anything of it counts. What is in force changes in one
 //! place ([`InForce::replace`]); its followers see the latest and never half of one.
 
+mod control;
 mod host;
 mod load;
 
@@ -16,9 +17,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use xvs_conf::Config;
 
+pub(crate) use self::control::Control;
 pub use self::{
     host::{Disk, ThisHost},
-    load::{LoadError, Loaded, Source, counted},
+    load::{LoadError, Loaded, Parts, Source, counted},
 };
 
 /// The configuration in force; none while the daemon has no file. Clones are handles to the same.

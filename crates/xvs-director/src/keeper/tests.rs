@@ -174,6 +174,10 @@ fn a_new_daemon_finishes_what_was_written_and_not_yet_done() {
     };
     let ops = [
         Op::SetTimeouts { timeouts },
+        Op::SetSetting {
+            setting: xvs_types::Setting::DropEntry,
+            value: 3,
+        },
         add(80),
         add_real_server(80, 1),
         add_real_server(80, 2),
@@ -181,7 +185,12 @@ fn a_new_daemon_finishes_what_was_written_and_not_yet_done() {
     state.rules.apply_all(&ops).unwrap();
     setting.file().store(&state).unwrap();
     // In the maps there is an older rule that the file has no more.
-    setting.simulated.state().rules.apply(&add(443)).unwrap();
+    let older = Op::SetSetting {
+        setting: xvs_types::Setting::SloppyTcp,
+        value: 1,
+    };
+    let held = [add(443), older];
+    setting.simulated.state().rules.apply_all(&held).unwrap();
     drop(setting.keeper());
     assert_eq!(setting.rules_in_dataplane(), state.rules);
 }

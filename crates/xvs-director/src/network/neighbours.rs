@@ -27,10 +27,18 @@ impl Feed {
     /// Keeps the neighbours that the dataplane needs resolved, and tells it those that `changed` or
     /// are new.
     pub(super) async fn neighbours(&mut self, changed: &ChangedNeighbours) -> Result<(), Ended> {
+        let asked = !changed.is_empty();
         let needed = self
             .worker
-            .call(|keeper| keeper.dataplane().neighbours())
+            .call(move |keeper| {
+                let dataplane = keeper.dataplane();
+                (dataplane.neighbours_changed() || asked).then(|| dataplane.neighbours())
+            })
             .await?;
+        // Often enough, and with as many neighbours as there may be, this is all that is done.
+        let Some(needed) = needed else {
+            return Ok(());
+        };
         let needed: BTreeSet<NeighbourKey> = needed.into_iter().collect();
         let dropped: Vec<NeighbourKey> = self
             .neighbours

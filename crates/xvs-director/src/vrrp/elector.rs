@@ -224,13 +224,13 @@ impl Elector {
                 ifindex,
                 link,
             } => {
-                if self.sockets.set_link(&name, ifindex, &self.plan) {
+                if self.sockets.set_link(&name, ifindex) {
                     self.open_sockets();
                 }
                 self.vrrp.handle_link(now, name.as_str(), link);
             }
             Message::Vmac { name, ifindex } => {
-                if self.sockets.set_link(&name, ifindex, &self.plan) {
+                if self.sockets.set_link(&name, ifindex) {
                     self.open_sockets();
                 }
             }
@@ -240,6 +240,8 @@ impl Elector {
                 self.open_sockets();
                 self.vrrp.reload(now, &self.plan.config);
                 self.report_faults();
+                self.act();
+                self.sockets.close_unneeded(&self.plan);
                 let past = Past::read(&self.beat_path);
                 self.begin_beat(&past);
             }
@@ -269,12 +271,10 @@ impl Elector {
         while let Some(action) = self.vrrp.poll_action() {
             match action {
                 Action::Advertise {
-                    router,
-                    interface,
-                    transmit,
+                    router, transmit, ..
                 } => {
                     // One that the system does not take is as one that the network loses.
-                    if self.sockets.send(&router, &interface, &transmit).is_err() {
+                    if self.sockets.send(&router, &transmit).is_err() {
                         self.not_taken += 1;
                     }
                     if advertised.last() != Some(&router) {
@@ -290,8 +290,8 @@ impl Elector {
                     self.note(&router);
                     self.hold(holder::Task::Release { router });
                 }
-                Action::TakeAddresses { router, accept } => {
-                    self.hold(holder::Task::Take { router, accept });
+                Action::TakeAddresses { router, .. } => {
+                    self.hold(holder::Task::Take { router });
                 }
             }
         }
@@ -335,7 +335,7 @@ impl Elector {
     }
 
     fn open_sockets(&mut self) {
-        for failure in self.sockets.follow(&self.plan) {
+        for failure in self.sockets.open(&self.plan) {
             self.warn(failure.to_string());
         }
     }

@@ -16,20 +16,37 @@ use super::plan::Plan;
 type Place = (Name, Family, VrrpProtocol);
 
 /// The sockets that the plan needs, as far as their interfaces are there.
+///
+/// A virtual router with a virtual MAC address has that interface's sockets to itself: the kernel hands
+/// a private macvlan alone what comes from its own MAC address, which is what every master sends from.
+/// The identifier decides which of both sockets hears it, so that nothing is heard twice.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
-    /// Those that hear, and send for every virtual router without a virtual MAC address.
-    open: BTreeMap<Place, VrrpSocket>,
-    /// Those that send for one virtual router, on its virtual MAC interface.
-    senders: BTreeMap<Name, VrrpSocket>,
+    open: BTreeMap<Place, Open>,
+    /// By which interface each virtual router sends.
+    leaves_by: BTreeMap<Name, Name>,
     /// The interfaces that are there, with their indexes; one that was made anew has another.
     links: BTreeMap<Name, u32>,
+}
+
+#[derive(Debug)]
+struct Open {
+    socket: VrrpSocket,
+    /// What the election calls the interface: that below, if it is a virtual MAC's.
+    interface: Name,
+}
+
+/// What a socket is needed for.
+#[derive(Debug, Default)]
+struct Need {
+    interface: Option<Name>,
+    vrids: BTreeSet<Vrid>,
 }
 
 impl Sockets {
     /// Notes that an interface came, was made anew, or went; its sockets are those of before no more.
     /// True when that is news.
-    pub(super) fn set_link(&mut self, link: &Name, ifindex: Option<u32>, plan: &Plan) -> bool {
+    pub(super) fn set_link(&mut self, link: &Name, ifindex: Option<u32>) -> bool {
         if self.links.get(link).copied() == ifindex {
             return false;
         }
@@ -37,122 +54,119 @@ impl Sockets {
             Some(ifindex) => self.links.insert(link.clone(), ifindex),
             None => self.links.remove(link),
         };
-        self.open.retain(|(on, ..), _socket| on != link);
-        self.senders.retain(|router, _socket| {
-            plan.vmac(router)
-                .is_none_or(|vmac| vmac.transmits && vmac.link != *link)
-        });
+        self.open.retain(|(on, ..), _open| on != link);
         true
     }
 
-    /// Opens what `plan` needs and closes what it does not. Answers what cannot be opened; everything
-    /// else is open then.
-    pub(super) fn follow(&mut self, plan: &Plan) -> Vec<VrrpSocketError> {
+    /// Closes what `plan` does not need: to be called when the virtual routers that it does not have
+    /// any more have sent their last.
+    pub(super) fn close_unneeded(&mut self, plan: &Plan) {
+        let routers = plan.config.routers();
+        let needs = |place: &Place| {
+            routers.iter().any(|router| {
+                (plan.listens_on(router), family(router)) == (&place.0, place.1)
+                    && protocols(router).contains(&place.2)
+            })
+        };
+        self.open.retain(|place, _open| needs(place));
+        self.leaves_by
+            .retain(|name, _link| routers.iter().any(|router| router.name == *name));
+    }
+
+    /// Opens what `plan` needs. Answers what cannot be opened; everything else is open then.
+    pub(super) fn open(&mut self, plan: &Plan) -> Vec<VrrpSocketError> {
         let mut failures = Vec::new();
-        let mut wanted: BTreeMap<Place, BTreeSet<Vrid>> = BTreeMap::new();
+        let mut needs: BTreeMap<Place, Need> = BTreeMap::new();
         for router in plan.config.routers() {
+            let link = plan.listens_on(router);
+            self.leaves_by.insert(router.name.clone(), link.clone());
             for protocol in protocols(router) {
-                let place = (router.interface.clone(), family(router), *protocol);
-                wanted.entry(place).or_default().insert(router.vrid);
+                let place = (link.clone(), family(router), *protocol);
+                let need = needs.entry(place).or_default();
+                need.interface = Some(router.interface.clone());
+                need.vrids.insert(router.vrid);
             }
         }
-        self.open
-            .retain(|place, _socket| wanted.contains_key(place));
-        for (place, vrids) in wanted {
+        for (place, need) in needs {
             let (link, family, protocol) = &place;
-            let Some(&ifindex) = self.links.get(link) else {
+            let (Some(&ifindex), Some(interface)) = (self.links.get(link), need.interface) else {
                 continue;
             };
             if !self.open.contains_key(&place) {
                 match VrrpSocket::open(link.as_str(), ifindex, *family, *protocol) {
                     Ok(socket) => {
-                        self.open.insert(place.clone(), socket);
+                        let open = Open { socket, interface };
+                        self.open.insert(place.clone(), open);
                     }
                     Err(error) => failures.push(error),
                 }
             }
-            if let Some(socket) = self.open.get(&place)
-                && !plan.hear_strangers
+            if let Some(open) = self.open.get(&place)
+                && let Err(source) = choose(&open.socket, plan, &place, need.vrids)
             {
-                let vrids: Vec<Vrid> = vrids.into_iter().collect();
-                if let Err(source) = socket.hear_only(&vrids) {
-                    failures.push(VrrpSocketError {
-                        link: link.as_str().to_owned(),
-                        action: "attach a filter",
-                        source,
-                    });
-                }
-            }
-        }
-        failures.extend(self.follow_senders(plan));
-        failures
-    }
-
-    fn follow_senders(&mut self, plan: &Plan) -> Vec<VrrpSocketError> {
-        let mut failures = Vec::new();
-        let transmits = |router: &Name| plan.vmac(router).is_some_and(|vmac| vmac.transmits);
-        self.senders.retain(|router, _socket| transmits(router));
-        for router in plan.config.routers() {
-            let Some(vmac) = plan.vmac(&router.name).filter(|vmac| vmac.transmits) else {
-                continue;
-            };
-            let Some(&ifindex) = self.links.get(&vmac.link) else {
-                continue;
-            };
-            if !self.senders.contains_key(&router.name) {
-                let link = vmac.link.as_str();
-                match VrrpSocket::open_sender(link, ifindex, family(router)) {
-                    Ok(socket) => {
-                        self.senders.insert(router.name.clone(), socket);
-                    }
-                    Err(error) => failures.push(error),
-                }
+                failures.push(VrrpSocketError {
+                    link: link.as_str().to_owned(),
+                    action: "attach a filter",
+                    source,
+                });
             }
         }
         failures
     }
 
-    /// Sends an advertisement of `router`, which is on `interface`.
-    pub(super) fn send(
-        &self,
-        router: &Name,
-        interface: &Name,
-        transmit: &Transmit,
-    ) -> io::Result<()> {
+    /// Sends an advertisement of `router`.
+    pub(super) fn send(&self, router: &Name, transmit: &Transmit) -> io::Result<()> {
         let family = match transmit {
             Transmit::V4 { .. } => Family::V4,
             Transmit::V6 { .. } => Family::V6,
         };
-        let shared = || {
-            let ours = |(on, of, _): &&Place| on == interface && *of == family;
-            let place = self.open.keys().find(ours)?;
-            self.open.get(place)
-        };
-        self.senders
-            .get(router)
-            .or_else(shared)
-            .ok_or(io::ErrorKind::NotConnected)?
-            .send(transmit)
+        let link = self.leaves_by.get(router).ok_or(io::ErrorKind::NotFound)?;
+        // This one is open for every virtual router, also where a header of its own authenticates.
+        let place = (link.clone(), family, VrrpProtocol::Advertisement);
+        let open = self.open.get(&place).ok_or(io::ErrorKind::NotConnected)?;
+        open.socket.send(transmit)
     }
 
     /// Hands `each` the packets that wait, at most `most` of a socket, so that a flood delays little of
     /// what is due.
     pub(super) fn receive(&mut self, most: usize, mut each: impl FnMut(&Name, Ingress<'_>)) {
-        for ((link, ..), socket) in &mut self.open {
+        for open in self.open.values_mut() {
             for _packet in 0..most {
                 // An interface that goes down says so once instead of a packet; its report tells.
-                let Ok(Some(packet)) = socket.receive() else {
+                let Ok(Some(packet)) = open.socket.receive() else {
                     break;
                 };
-                each(link, packet);
+                each(&open.interface, packet);
             }
         }
     }
 
     /// What to wait on.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.open.values().map(AsFd::as_fd)
+        self.open.values().map(|open| open.socket.as_fd())
     }
+}
+
+/// Lets through what is for the virtual routers that listen at `place`, and strangers where they are to
+/// be told of.
+fn choose(
+    socket: &VrrpSocket,
+    plan: &Plan,
+    place: &Place,
+    vrids: BTreeSet<Vrid>,
+) -> io::Result<()> {
+    let (link, of, _protocol) = place;
+    let is_virtual = plan.vmacs().any(|(_router, vmac)| vmac.link == *link);
+    if plan.hear_strangers && !is_virtual {
+        let routers = plan.config.routers().iter();
+        let elsewhere: Vec<Vrid> = routers
+            .filter(|router| router.interface == *link && family(router) == *of)
+            .filter(|router| plan.listens_on(router) != link)
+            .map(|router| router.vrid)
+            .collect();
+        return socket.hear_all_but(&elsewhere);
+    }
+    socket.hear_only(&vrids.into_iter().collect::<Vec<_>>())
 }
 
 /// What a virtual router's advertisements come in by.

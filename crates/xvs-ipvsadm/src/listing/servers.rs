@@ -7,7 +7,10 @@ use xvs_types::{
     TunnelChecksum, TunnelKind, VirtualServer, VirtualServerId, VirtualServerListing,
 };
 
-use super::{numbers::large, text};
+use super::{
+    numbers::{large, left},
+    text,
+};
 use crate::{
     command::{Columns, Style},
     names::Names,
@@ -66,7 +69,8 @@ pub(super) fn entry(
         if !text::is_v6(endpoint.family()) {
             name = text::cut(name, REAL_SERVER_WIDTH);
         }
-        let _infallible = write!(out, "  -> {name:<REAL_SERVER_WIDTH$}");
+        out.push_str("  -> ");
+        text::left(&name, REAL_SERVER_WIDTH, out);
         real_server_columns(real_server, style, out);
         out.push('\n');
     }
@@ -145,11 +149,15 @@ fn real_server_columns(real_server: &RealServerListing, style: Style, out: &mut 
             method(config.method),
             tunnel_info(config.method),
         ),
-        Columns::Plain => write!(
-            out,
-            " {:<7} {weight:<6} {active:<10} {inactive:<10}",
-            method(config.method),
-        ),
+        Columns::Plain => {
+            out.push(' ');
+            text::left(method(config.method), 7, out);
+            for (number, width) in [(weight, 6), (active, 10), (inactive, 10)] {
+                out.push(' ');
+                left(number, width, out);
+            }
+            Ok(())
+        }
     };
 }
 

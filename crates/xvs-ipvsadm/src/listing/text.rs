@@ -7,6 +7,7 @@ use xvs_types::{
     VirtualServerId,
 };
 
+use super::numbers;
 use crate::names::Names;
 
 /// The size of ipvsadm's buffer for an address with its port, less its end.
@@ -20,7 +21,7 @@ pub(super) fn endpoint(
     names: &dyn Names,
 ) -> String {
     if numeric {
-        return endpoint.to_string();
+        return numeric_endpoint(endpoint);
     }
     let host = match endpoint.address {
         IpAddr::V4(address) => names
@@ -34,6 +35,28 @@ pub(super) fn endpoint(
         None => format!("{host}:{}", endpoint.port),
     };
     cut(text, LONGEST_NAME)
+}
+
+fn numeric_endpoint(endpoint: Endpoint) -> String {
+    let IpAddr::V4(address) = endpoint.address else {
+        return endpoint.to_string();
+    };
+    let mut text = String::with_capacity("255.255.255.255:65535".len());
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        if place > 0 {
+            text.push('.');
+        }
+        numbers::digits(octet.into(), &mut text);
+    }
+    text.push(':');
+    numbers::digits(endpoint.port.into(), &mut text);
+    text
+}
+
+/// A text at the left of a column of `width` characters.
+pub(super) fn left(text: &str, width: usize, out: &mut String) {
+    out.push_str(text);
+    numbers::blanks(width.saturating_sub(text.chars().count()), out);
 }
 
 /// At most `length` characters of `text`.

@@ -58,18 +58,25 @@ impl Backend for Host {
         Ok(self.rules.apply_all(ops))
     }
 
-    fn virtual_servers(&mut self) -> Result<Vec<VirtualServerListing>, BackendError> {
-        Ok(match &self.listing {
+    fn virtual_servers(
+        &mut self,
+        counters: bool,
+    ) -> Result<Vec<VirtualServerListing>, BackendError> {
+        let mut found = match &self.listing {
             Some(listing) => listing.clone(),
             None => self.rules.rules().iter().map(idle).collect(),
-        })
+        };
+        if !counters {
+            found.iter_mut().for_each(forget_counters);
+        }
+        Ok(found)
     }
 
     fn virtual_server(
         &mut self,
         id: &VirtualServerId,
     ) -> Result<Option<VirtualServerListing>, BackendError> {
-        let mut all = self.virtual_servers()?.into_iter();
+        let mut all = self.virtual_servers(true)?.into_iter();
         Ok(all.find(|listing| listing.config.id == *id))
     }
 
@@ -91,6 +98,14 @@ impl Backend for Host {
 
     fn sync_daemons(&mut self) -> Result<Vec<SyncDaemon>, BackendError> {
         Ok(self.rules.sync_daemons().to_vec())
+    }
+}
+
+/// Leaves out of a listing what was not asked for, as a daemon may.
+fn forget_counters(listing: &mut VirtualServerListing) {
+    (listing.counters, listing.rates) = Default::default();
+    for real_server in &mut listing.real_servers {
+        (real_server.counters, real_server.rates) = Default::default();
     }
 }
 

@@ -16,13 +16,19 @@ const VRID_AT: u32 = 1;
 /// Where an authentication header has its length in words of 32 bits, less 2 (RFC 4302 2.2).
 const LENGTH_AT: u32 = 1;
 
-/// Lets nothing through.
-pub(super) fn nothing() -> Vec<SockFilter> {
-    vec![take(0)]
+/// What becomes of an identifier that is not named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Others {
+    Dropped,
+    Taken,
 }
 
-/// Lets through what carries one of `vrids`.
-pub(super) fn only(family: Family, vrids: &[Vrid]) -> Vec<SockFilter> {
+/// Lets through what carries one of `vrids` and drops the others, or the other way round.
+pub(super) fn by_vrid(family: Family, vrids: &[Vrid], others: Others) -> Vec<SockFilter> {
+    let (named, rest) = match others {
+        Others::Dropped => (u32::MAX, 0),
+        Others::Taken => (0, u32::MAX),
+    };
     let mut program = match family {
         Family::V4 => vec![
             // X := bytes of the IP header.
@@ -41,9 +47,9 @@ pub(super) fn only(family: Family, vrids: &[Vrid]) -> Vec<SockFilter> {
     };
     for vrid in vrids {
         program.push(jump_if_equal(u32::from(vrid.get()), 0, 1));
-        program.push(take(u32::MAX));
+        program.push(take(named));
     }
-    program.push(take(0));
+    program.push(take(rest));
     program
 }
 

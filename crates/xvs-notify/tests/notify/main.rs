@@ -2,5 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fifo;
+mod mail;
 mod scripts;
+mod sink;
 mod support;
+mod tutorial;
+mod webhook;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Rules;
-use crate::{RealServer, Rule, SyncDaemon, Timeouts, VirtualServer, VirtualServerId};
+use crate::{RealServer, Rule, Setting, SyncDaemon, Timeouts, VirtualServer, VirtualServerId};
 
 /// What takes one op back. It fits the rule base as the op left it, so several go back last first:
 /// [`Rules::take_back`].
@@ -26,6 +26,7 @@ pub(super) enum Step {
         serials: Vec<u64>,
         index: HashMap<VirtualServerId, u64>,
     },
+    SetSetting(Setting, i32),
     SetTimeouts(Timeouts),
     SetVirtualServer(VirtualServer),
 }
@@ -82,6 +83,10 @@ impl Rules {
                 self.serials = serials;
                 self.index = index;
             }
+            Step::SetSetting(setting, before) => {
+                // It was in force, so it is within its range.
+                let _taken_back = self.settings.set(setting, before);
+            }
             Step::SetTimeouts(before) => self.timeouts = before,
             Step::SetVirtualServer(before) => {
                 if let Ok(position) = self.position(&before.id) {
@@ -102,7 +107,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::{
-        Endpoint, ForwardingMethod, Op, OpError, RealServer, Rules, Scheduler, SyncDaemon,
+        Endpoint, ForwardingMethod, Op, OpError, RealServer, Rules, Scheduler, Setting, SyncDaemon,
         SyncRole, Timeouts, VirtualServer, VirtualServerId, Weight,
     };
 
@@ -165,6 +170,10 @@ mod tests {
                 endpoint: real_server(1).endpoint,
             },
             Op::DeleteVirtualServer { id: id(2) },
+            Op::SetSetting {
+                setting: Setting::DropEntry,
+                value: 3,
+            },
             Op::SetTimeouts {
                 timeouts: Timeouts {
                     tcp: Duration::from_secs(7),

@@ -1,15 +1,19 @@
-//! `xvs plan`: what a file would change in the rules of the running daemon.
+//! `xvs plan`: what a file would change in the running daemon.
+//!
+//! The daemon tries the file on a copy of its checks, so what fails its checks now stays out, and what
+//! others added by `ipvsadm` stays in. What becomes of live connections is said here.
 
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
+use xvs_control::wire::ConfigurationPlan;
 use xvs_types::{
-    Endpoint, Op, Persistence, RealServer, RealServerListing, Rule, VirtualServer, VirtualServerId,
-    VirtualServerListing, Weight, diff,
+    Endpoint, Op, Persistence, RealServer, RealServerListing, VirtualServer, VirtualServerId,
+    VirtualServerListing, Weight,
 };
 
-use super::check::Arguments;
+use super::{change::request, check::Arguments};
 use crate::{output, real_servers::method_name, spec::name, target::Target};
 
 /// Arguments of `xvs plan`.
@@ -35,43 +39,40 @@ struct Change {
 struct Report<'a> {
     file: &'a str,
     changes: &'a [Change],
+    /// Checkers that would start, and end.
+    new_checkers: u64,
+    gone_checkers: u64,
 }
 
 /// Plans a file: success when it could be applied, whether it changes anything or not.
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<ExitCode> {
     let outcome = plan.arguments.read()?;
     let file = plan.arguments.file.as_str();
-    let Some(config) = &outcome.config else {
+    if outcome.config.is_none() {
         output::message(outcome.render_text(false).trim_end());
         let found = super::counted(&outcome);
         anyhow::bail!("no daemon starts with `{file}`: {found}; `xvs check {file}` says more");
-    };
-    let running = plan.target.connect()?.virtual_servers()?;
-    let changes = changes(&running, &config.virtual_server_rules());
+    }
+    let mut client = plan.target.connect()?;
+    let planned = client.plan_configuration(&request(&plan.arguments)?)?;
+    let running = client.virtual_servers()?;
+    let changes = changes(&running, &planned);
     if plan.target.json {
         output::json(&Report {
             file,
             changes: &changes,
+            new_checkers: planned.new_checkers,
+            gone_checkers: planned.gone_checkers,
         })?;
     } else {
-        output::write(text(file, &changes).as_bytes())?;
+        output::write(text(file, &changes, &planned).as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn changes(running: &[VirtualServerListing], wanted: &[Rule]) -> Vec<Change> {
-    let rules: Vec<Rule> = running
-        .iter()
-        .map(|listing| {
-            // A listing has the real server that was added last first.
-            let real_servers = listing.real_servers.iter().rev().map(|one| one.config);
-            (listing.config.clone(), real_servers.collect())
-        })
-        .collect();
-    diff(&rules, wanted)
-        .into_iter()
-        .map(|op| describe(running, op))
-        .collect()
+fn changes(running: &[VirtualServerListing], planned: &ConfigurationPlan) -> Vec<Change> {
+    let ops = planned.ops.iter().cloned();
+    ops.map(|op| describe(running, op)).collect()
 }
 
 fn describe(running: &[VirtualServerListing], op: Op) -> Change {
@@ -195,14 +196,18 @@ fn go_on(connections: u64) -> String {
     }
 }
 
-fn text(file: &str, changes: &[Change]) -> String {
-    if changes.is_empty() {
-        return format!("{file}: the rules are as this file has them\n");
-    }
+fn text(file: &str, changes: &[Change], planned: &ConfigurationPlan) -> String {
     let mut text = String::new();
     for change in changes {
         text.push_str(&change.words);
         text.push('\n');
+    }
+    let (new, gone) = (planned.new_checkers, planned.gone_checkers);
+    if new + gone > 0 {
+        text.push_str(&format!("checks: {new} start, {gone} end\n"));
+    }
+    if text.is_empty() {
+        text = format!("{file}: all is as this file has it\n");
     }
     text
 }
@@ -240,37 +245,43 @@ mod tests {
     }
 
     #[test]
-    fn the_same_rules_need_no_change() {
-        let servers = running()[0]
-            .real_servers
-            .iter()
-            .rev()
-            .map(|one| one.config)
-            .collect();
-        let changes = changes(&running(), &[(VirtualServer::new(id()), servers)]);
-        assert_eq!(changes, []);
-        assert_eq!(
-            text("f", &changes),
-            "f: the rules are as this file has them\n"
-        );
+    fn without_a_difference_there_is_nothing_to_do() {
+        let planned = ConfigurationPlan::default();
+        assert_eq!(changes(&running(), &planned), []);
+        assert_eq!(text("f", &[], &planned), "f: all is as this file has it\n");
     }
 
     #[test]
     fn a_change_says_what_becomes_of_connections() {
         let mut after = VirtualServer::new(id());
         after.scheduler = Scheduler::Rr;
-        let servers = ["10.0.0.1:80", "10.0.0.3:80"]
-            .map(|endpoint| RealServer::new(endpoint.parse().unwrap()));
-        let changes = changes(&running(), &[(after, servers.to_vec())]);
+        let planned = ConfigurationPlan {
+            ops: vec![
+                Op::EditVirtualServer {
+                    virtual_server: after,
+                },
+                Op::AddRealServer {
+                    virtual_server: id(),
+                    real_server: RealServer::new("10.0.0.3:80".parse().unwrap()),
+                },
+                Op::DeleteRealServer {
+                    virtual_server: id(),
+                    endpoint: "10.0.0.2:80".parse().unwrap(),
+                },
+            ],
+            new_checkers: 2,
+            ..ConfigurationPlan::default()
+        };
+        let changes = changes(&running(), &planned);
         assert_eq!(
-            text("f", &changes),
+            text("f", &changes, &planned),
             "\
 ~ tcp/192.0.2.1:80 scheduler wlc -> scheduler rr
 + tcp/192.0.2.1:80 real server 10.0.0.3:80 dr weight 1
-~ tcp/192.0.2.1:80 real server 10.0.0.2:80 dr weight 1 -> dr weight 0 (7 connections go on until they end)
 - tcp/192.0.2.1:80 real server 10.0.0.2:80 (7 connections go on until they end)
+checks: 2 start, 0 end
 "
         );
-        assert_eq!(changes[3].connections, 7);
+        assert_eq!(changes[2].connections, 7);
     }
 }

@@ -46,7 +46,10 @@ impl Backend for Collector {
         Ok(result)
     }
 
-    fn virtual_servers(&mut self) -> Result<Vec<VirtualServerListing>, BackendError> {
+    fn virtual_servers(
+        &mut self,
+        _counters: bool,
+    ) -> Result<Vec<VirtualServerListing>, BackendError> {
         Err(nothing_to_list())
     }
 

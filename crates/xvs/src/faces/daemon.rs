@@ -6,7 +6,8 @@ use xvs_control::{
 };
 use xvs_ipvsadm::{Backend, BackendError};
 use xvs_types::{
-    ConnectionListing, Op, OpError, SyncDaemon, Timeouts, VirtualServerId, VirtualServerListing,
+    ConnectionListing, Op, OpError, ServerScope, SyncDaemon, Timeouts, VirtualServerId,
+    VirtualServerListing,
 };
 
 /// A connection to a daemon, once opened.
@@ -50,16 +51,22 @@ impl Backend for Daemon {
         })
     }
 
-    fn virtual_servers(&mut self) -> Result<Vec<VirtualServerListing>, BackendError> {
-        self.client()?.virtual_servers().map_err(failed)
+    fn virtual_servers(
+        &mut self,
+        counters: bool,
+    ) -> Result<Vec<VirtualServerListing>, BackendError> {
+        let scope = ServerScope {
+            counters,
+            ..ServerScope::default()
+        };
+        self.client()?.list(&scope).map_err(failed)
     }
 
     fn virtual_server(
         &mut self,
         id: &VirtualServerId,
     ) -> Result<Option<VirtualServerListing>, BackendError> {
-        let mut all = self.virtual_servers()?.into_iter();
-        Ok(all.find(|listing| listing.config.id == *id))
+        self.client()?.virtual_server(id).map_err(failed)
     }
 
     fn connections(

@@ -5,7 +5,7 @@ use xvs_wire::tcp::{ACK, FIN};
 use super::{CLIENT, CLIENT6, Case, Outcome, REAL, REAL6, Step, VIP, VIP6, to_server, world};
 use crate::{
     abi::{Counter, HopKey, HopKind, Method, NextHop},
-    native::{Datagram, Server, Service, World, address},
+    native::{Datagram, Server, Service, World, address, icmp_error},
 };
 
 pub(super) fn cases() -> Vec<Case> {
@@ -123,31 +123,33 @@ pub(super) fn cases() -> Vec<Case> {
             )],
         },
         Case {
-            description: "what is translated to an address of this host keeps its frame's addresses",
-            world: with(
-                Service::udp(VIP),
-                &Server::new(Method::NAT, "10.0.6.6:53").unknown_next_hop(),
-            )
-            .having("10.0.6.6"),
-            steps: repeated(
-                &Datagram::udp(CLIENT, VIP).payload(3),
-                &Outcome::Host(
-                    Datagram::udp(CLIENT, "10.0.6.6:53")
-                        .payload(3)
-                        .ttl(63)
-                        .bytes(),
-                ),
-            ),
+            description: "what is translated for a client that is this host keeps its frame's addresses",
+            world: with(Service::udp(VIP), &Server::new(Method::NAT, REAL)).having("10.0.6.6"),
+            steps: {
+                let up = Datagram::udp("10.0.6.6:40000", VIP).payload(3);
+                let down = Datagram::udp(REAL, "10.0.6.6:40000").payload(3);
+                let reply = || {
+                    Step::Packet(
+                        down.bytes(),
+                        Outcome::Host(down.clone().from(VIP).ttl(63).bytes()),
+                    )
+                };
+                let request = to_server(up.bytes(), up.clone().to(REAL).forwarded(0).bytes());
+                vec![request, reply(), reply()]
+            },
         },
         Case {
-            description: "without a route packets are dropped",
+            description: "without a route the sender is told that nobody is there",
             world: with(
                 Service::tcp(VIP),
                 &Server::new(Method::DIRECT, "10.0.8.8:0").unknown_next_hop(),
             ),
             steps: vec![Step::Packet(
                 Datagram::syn(CLIENT, VIP).bytes(),
-                Outcome::Drop(Counter::DropNoRoute),
+                Outcome::Answer(
+                    Counter::DropNoRoute,
+                    icmp_error(&Datagram::syn(CLIENT, VIP).bytes(), 3, 1, 0),
+                ),
             )],
         },
     ]);

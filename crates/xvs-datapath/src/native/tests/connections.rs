@@ -95,12 +95,15 @@ fn without_replies_a_fin_of_the_client_ends_the_activity() {
 
 #[test]
 fn datagrams_are_assured_by_the_second_one_either_way_and_never_active() {
-    for second in [Datagram::udp(CLIENT, VIP), Datagram::udp(REAL, CLIENT)] {
+    for (second, state) in [
+        (Datagram::udp(CLIENT, VIP), udp::ASSURED),
+        (Datagram::udp(REAL, CLIENT), udp::REPLIED),
+    ] {
         let director = director(Service::udp(VIP), Method::NAT);
         director.forward(&Datagram::udp(CLIENT, VIP));
         assert_eq!(director.states().0, [udp::ONE_WAY]);
         assert!(director.send(&second).redirected().is_some());
-        assert_eq!(director.states().0, [udp::ASSURED]);
+        assert_eq!(director.states().0, [state]);
         assert_eq!(director.counts(0), (0, 1));
         director.audit();
     }

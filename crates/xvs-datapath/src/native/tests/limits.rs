@@ -113,7 +113,7 @@ fn a_packet_that_stands_for_several_is_as_large_as_each_of_them() {
     assert_eq!(director.counted(Counter::DropTooBig), 1);
     let entries = director.cpu.tables().entries4();
     let packets = entries.iter().map(|(_, entry)| entry.packets).max();
-    // what is too large counts as well, as in the kernel
+    // The kernel counts what comes from clients before it knows that it is too large.
     assert_eq!(packets, Some(22), "SYN, ACK and twice ten segments");
 }
 

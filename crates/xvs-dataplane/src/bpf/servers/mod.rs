@@ -8,6 +8,7 @@
 mod adopt;
 mod lists;
 mod locals;
+mod totals;
 mod waste;
 mod words;
 mod write;
@@ -65,6 +66,8 @@ pub(super) struct Servers {
     left: Left,
     /// Virtual servers of which a real server's weight has changed since their list was written.
     reweighted: HashSet<ServiceKey>,
+    /// Virtual servers that lingered and were added again.
+    restarted: Vec<u32>,
     /// What is local to this host; none until it is told.
     prefixes: Option<Vec<Prefix>>,
     hz: u32,
@@ -109,6 +112,7 @@ impl Servers {
             by_address: StdMap::new(),
             left: Left::default(),
             reweighted: HashSet::new(),
+            restarted: Vec::new(),
             prefixes: None,
             hz,
         };
@@ -157,6 +161,11 @@ impl Servers {
         slots.insert(slot);
     }
 
+    /// Virtual servers that lingered and were added again since this was asked last.
+    pub(super) fn take_restarted(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.restarted)
+    }
+
     /// The slot of a virtual server.
     pub(super) fn slot_of(&self, id: &VirtualServerId) -> Option<u32> {
         self.virtual_index.get(id).copied()
@@ -195,39 +204,6 @@ impl Servers {
             .into_iter()
             .flatten()
             .any(|slot| self.is_available(*slot))
-    }
-
-    /// Makes a real server's totals nought, given what its living entries count.
-    pub(super) fn zero_real(&self, slot: u32, live: &super::table::Live) {
-        let server = self.real_servers.at(slot);
-        if server.is_null() {
-            return;
-        }
-        // SAFETY: the slot is mapped.
-        unsafe {
-            use std::sync::atomic::Ordering::Release;
-
-            use super::memory::atomic64;
-            atomic64(&raw mut (*server).connections).store(0, Release);
-            for (word, counted) in [
-                (&raw mut (*server).packets_in, live.packets_in),
-                (&raw mut (*server).packets_out, live.packets_out),
-                (&raw mut (*server).bytes_in, live.bytes_in),
-                (&raw mut (*server).bytes_out, live.bytes_out),
-            ] {
-                atomic64(word).store(counted.wrapping_neg(), Release);
-            }
-        }
-    }
-
-    /// Makes a virtual server's count of connections nought.
-    pub(super) fn zero_virtual(&self, slot: u32) {
-        let server = self.virtual_servers.at(slot);
-        if !server.is_null() {
-            // SAFETY: the slot is mapped.
-            unsafe { super::memory::atomic64(&raw mut (*server).connections) }
-                .store(0, Ordering::Release);
-        }
     }
 
     /// The virtual server in a slot.
@@ -365,6 +341,9 @@ impl Servers {
 
     fn virtual_slot(&mut self, id: &VirtualServerId) -> Result<u32, OpError> {
         if let Some(slot) = self.slot_of(id) {
+            if self.left.virtual_servers.contains(&slot) {
+                self.restarted.push(slot);
+            }
             return Ok(slot);
         }
         let slot = self

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use xvs_datapath::abi::{RealServer as RealSlot, VirtualServer as VirtualSlot, real_server_flag};
+use xvs_datapath::abi::{RealServer as RealSlot, VirtualServer as VirtualSlot};
 
 use super::{
     super::{
@@ -69,17 +69,19 @@ impl Servers {
     }
 
     fn has_ended(&self, slot: u32) -> bool {
+        !self.is_available(slot) && !self.has_connections(slot)
+    }
+
+    /// Whether a real server has connections or templates.
+    pub(in crate::bpf) fn has_connections(&self, slot: u32) -> bool {
         let server = self.real_servers.at(slot);
-        if server.is_null() {
-            return false;
-        }
         // SAFETY: the slot is mapped.
-        unsafe {
-            load32(&raw mut (*server).flags) & real_server_flag::AVAILABLE == 0
-                && load32(&raw mut (*server).active) == 0
-                && load32(&raw mut (*server).inactive) == 0
-                && load32(&raw mut (*server).persistent) == 0
-        }
+        !server.is_null()
+            && unsafe {
+                load32(&raw mut (*server).active) != 0
+                    || load32(&raw mut (*server).inactive) != 0
+                    || load32(&raw mut (*server).persistent) != 0
+            }
     }
 
     fn give_real_back(&mut self, slot: u32) -> Option<RealSlot> {

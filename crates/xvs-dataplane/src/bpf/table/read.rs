@@ -50,6 +50,28 @@ impl<F: Family> Table<F>
 where
     Plain<F::Entry>: aya::Pod,
 {
+    /// Makes every entry older by so many jiffies.
+    #[cfg(feature = "testing")]
+    pub(in crate::bpf) fn age(&mut self, jiffies: u32) {
+        for index in 0..self.capacity() {
+            // SAFETY: the entry is mapped.
+            unsafe {
+                let stamp = F::fields(self.entry(index)).stamp;
+                stamp.write_volatile(stamp.read_volatile().wrapping_sub(jiffies));
+            }
+        }
+        for (key, mut entry) in self.overflow.entries() {
+            // SAFETY: the entry is a copy.
+            unsafe {
+                let stamp = F::fields(&raw mut entry).stamp;
+                stamp.write(stamp.read().wrapping_sub(jiffies));
+            }
+            if let Err(error) = self.overflow.insert(key, entry) {
+                tracing::error!(%error, "an entry of the overflow hash is lost");
+            }
+        }
+    }
+
     /// Adds to `counts` the connections of each real server as the entries have them.
     pub(in crate::bpf) fn count_connections(&self, counts: &mut StdMap<u32, Counts>) {
         let mut add = |entry: *mut F::Entry| {
@@ -163,14 +185,7 @@ where
                 let other = if peer != NONE && peer < self.capacity() {
                     self.entry(peer)
                 } else {
-                    let back = record.recipe.swapped();
-                    let key = OverflowKey {
-                        source: back.source,
-                        destination: back.destination,
-                        ports: back.ports,
-                        identity: u32::from(tag.protocol()) << 8,
-                    };
-                    match self.overflow.get(&key) {
+                    match self.overflow.get(&reverse_key::<F>(entry, tag)) {
                         Some(found) => {
                             copy = found;
                             &raw mut copy
@@ -187,6 +202,21 @@ where
             }
             Some(record)
         }
+    }
+}
+
+/// The key of the reverse entry of a forward one, where it is in the overflow hash.
+///
+/// # Safety
+/// `entry` must be valid.
+pub(super) unsafe fn reverse_key<F: Family>(entry: *mut F::Entry, tag: Tag) -> OverflowKey {
+    // SAFETY: the caller vouches for the entry.
+    let back = unsafe { F::recipe(entry) }.swapped();
+    OverflowKey {
+        source: back.source,
+        destination: back.destination,
+        ports: back.ports,
+        identity: u32::from(tag.protocol()) << 8,
     }
 }
 

@@ -1,0 +1,226 @@
+//! Packets of established connections: each method, hook and family, by the number of flows.
+
+use anyhow::ensure;
+use xvs_dataplane::Hook;
+use xvs_types::Scheduler;
+
+use super::{
+    frame::{ACK, Changing, Order, Plan, SYN},
+    rounds::{self, Floors, Subject},
+    tester::Tester,
+};
+use crate::{
+    Scale,
+    director::{Director, Family, Method},
+    row::{Plot, Row},
+};
+
+/// Real servers behind the virtual server.
+const SERVERS: u32 = 8;
+/// The least room that the product's table has.
+const LEAST_ROOM: u32 = 1 << 16;
+
+/// What was measured.
+pub(crate) struct Established {
+    /// The rows.
+    pub(crate) rows: Vec<Row>,
+    /// Cost over flows.
+    pub(crate) plots: Vec<Plot>,
+}
+
+/// Measures established connections, a table of its own for each number of flows.
+pub(super) fn measure(tester: &mut Tester, scale: &Scale) -> anyhow::Result<Established> {
+    let mut rows = Vec::new();
+    for family in [Family::V4, Family::V6] {
+        for flows in scale.flows(family == Family::V6) {
+            rows.extend(of_size(tester, scale, family, flows)?);
+        }
+    }
+    let (rows, points): (Vec<Row>, Vec<Point>) = rows.into_iter().unzip();
+    Ok(Established {
+        rows,
+        plots: vec![
+            plot("IPv4, over the floor", &points, Family::V4),
+            plot("IPv6, over the floor", &points, Family::V6),
+        ],
+    })
+}
+
+/// Where a row stands in the plot: the line, and the flows, if it is of a method.
+type Point = Option<(Family, String, u32, f64)>;
+
+fn plot(title: &str, points: &[Point], family: Family) -> Plot {
+    let mut lines: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
+    for (of, name, flows, net) in points.iter().flatten() {
+        if *of != family {
+            continue;
+        }
+        let point = (f64::from(*flows), *net);
+        match lines.iter_mut().find(|(line, _)| line == name) {
+            Some((_, points)) => points.push(point),
+            None => lines.push((name.clone(), vec![point])),
+        }
+    }
+    Plot {
+        title: format!("Established connections, {title}"),
+        x: "flows",
+        y: "ns",
+        lines,
+    }
+}
+
+fn of_size(
+    tester: &mut Tester,
+    scale: &Scale,
+    family: Family,
+    flows: u32,
+) -> anyhow::Result<Vec<(Row, Point)>> {
+    // Twice the room: the table of NAT is then half full. IPv6 has a quarter of the room.
+    let room = match family {
+        Family::V4 => flows * 2,
+        Family::V6 => flows * 8,
+    };
+    let mut director = Director::open(room.max(LEAST_ROOM), Hook::Xdp)?;
+    let mut rows = Vec::new();
+    for method in Method::ALL {
+        let (flow, repeat) = (packets(&director, family, flows), scale.repeat);
+        director.serve(family, method, Scheduler::Rr, SERVERS)?;
+        open(tester, &mut director, &flow, flows)?;
+        let mut subjects = Floors::subjects(tester, flow.established)?;
+        let floors = subjects.len();
+        let opened = director.count("opened");
+        for hook in [Hook::Xdp, Hook::Tcx] {
+            if hook == Hook::Tcx && method == Method::Tun {
+                continue;
+            }
+            subjects.push(Subject {
+                name: format!(
+                    "{} {} {hook}, {}",
+                    name(family),
+                    method.name(),
+                    counted(flows)
+                ),
+                hook,
+                target: director.program(if hook == Hook::Tcx {
+                    "xvs_tcx"
+                } else {
+                    "xvs_xdp"
+                })?,
+                plan: flow.established,
+                answer: rounds::redirected(hook),
+                floor: match (method, hook, family) {
+                    (Method::Tun, _, Family::V4) => Floors::GROW4,
+                    (Method::Tun, _, Family::V6) => Floors::GROW6,
+                    _ => Floors::of(hook),
+                },
+                limit: limit(family, method, hook, flows),
+            });
+        }
+        let drops = director.drops();
+        let times = rounds::run(tester, &mut director, &mut subjects, scale.rounds, repeat)?;
+        ensure!(
+            director.count("opened") == opened && director.drops() == drops,
+            "connections were opened or packets dropped while established ones were measured"
+        );
+        let measured = rounds::rows(&subjects, &times);
+        // The floors of each size stand in the table once.
+        let skip = if method == Method::Nat { 0 } else { floors };
+        for (subject, row) in subjects.iter().zip(measured).skip(skip) {
+            let point = row.net.map(|net| {
+                (
+                    family,
+                    format!("{} {}", method.name(), subject.hook),
+                    flows,
+                    net.median,
+                )
+            });
+            let row = if point.is_some() {
+                row
+            } else {
+                Row {
+                    name: format!("{} ({} flows to make)", row.name, counted(flows)),
+                    ..row
+                }
+            };
+            rows.push((row, point));
+        }
+        director.clear();
+    }
+    Ok(rows)
+}
+
+/// The gate, where the issue sets one.
+fn limit(family: Family, method: Method, hook: Hook, flows: u32) -> Option<f64> {
+    if method == Method::Fullnat {
+        return None;
+    }
+    let v6 = if family == Family::V6 { 1.4 } else { 1.0 };
+    match (hook, flows) {
+        (Hook::Xdp, 1..=1024) => Some(35.0 * v6),
+        (Hook::Xdp, 1_048_576) => Some(210.0 * v6),
+        (Hook::Tcx, 1..=1024) if method == Method::Nat => Some(90.0 * v6),
+        (Hook::Tcx, 1..=1024) => Some(35.0 * v6),
+        _ => None,
+    }
+}
+
+/// Plans for the flows of a measurement.
+struct Packets {
+    syn: Plan,
+    ack: Plan,
+    established: Plan,
+}
+
+fn packets(director: &Director, family: Family, flows: u32) -> Packets {
+    let segment = |flags| director.segment(family, flags);
+    Packets {
+        syn: segment(SYN).plan(Changing::Source, flows, Order::InOrder),
+        ack: segment(ACK).plan(Changing::Source, flows, Order::InOrder),
+        established: segment(ACK).plan(Changing::Source, flows, Order::Random),
+    }
+}
+
+/// Opens the flows and has the clients answer, so that all are established.
+fn open(
+    tester: &mut Tester,
+    director: &mut Director,
+    packets: &Packets,
+    flows: u32,
+) -> anyhow::Result<()> {
+    /// As many as are opened well within the patience of the programs.
+    const AT_ONCE: u32 = 1 << 17;
+    let target = director.program("xvs_xdp")?;
+    let (ifindex, _) = director.clients();
+    let before = director.count("opened");
+    for mut plan in [packets.syn, packets.ack] {
+        let mut left = flows;
+        while left > 0 {
+            director.keep_alive();
+            let now = left.min(AT_ONCE);
+            tester.run(Hook::Xdp, &target, &mut plan, ifindex, now)?;
+            left -= now;
+        }
+    }
+    let opened = director.count("opened") - before;
+    ensure!(
+        opened == u64::from(flows),
+        "{opened} of {flows} connections were opened"
+    );
+    Ok(())
+}
+
+fn name(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
+    }
+}
+
+/// A number of flows as it stands in the table.
+fn counted(flows: u32) -> String {
+    match flows {
+        0..1024 => flows.to_string(),
+        1024..1_048_576 => format!("{} K", flows >> 10),
+        _ => format!("{} M", flows >> 20),
+    }
+}

@@ -1,0 +1,87 @@
+//! The ways to replay.
+
+use std::path::{Path, PathBuf};
+
+use xvs_dataplane::Hook;
+
+use crate::{Known, Live, Offline, Suite, Tally};
+
+/// A way to replay: where the director is, and at which hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    place: Place,
+    hook: Hook,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Native,
+    Programs,
+    Live,
+}
+
+/// Every way: in this process, through the loaded programs, live; at tcx and at XDP.
+pub fn ways() -> impl Iterator<Item = Way> {
+    let places = [Place::Native, Place::Programs, Place::Live];
+    places
+        .into_iter()
+        .flat_map(|place| [Hook::Tcx, Hook::Xdp].map(|hook| Way { place, hook }))
+}
+
+impl Way {
+    /// Its name, as `native tcx`.
+    #[must_use]
+    pub fn name(self) -> String {
+        let place = match self.place {
+            Place::Native => "native",
+            Place::Programs => "programs",
+            Place::Live => "live",
+        };
+        format!("{place} {}", self.hook)
+    }
+
+    /// Replays a suite.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the director from being made.
+    pub fn replay(self, suite: &Suite, known: &Known) -> Result<Tally, String> {
+        match self.place {
+            Place::Native => suite.native(known, self.hook),
+            Place::Programs => {
+                let pins = Pins::default();
+                let mut programs = Offline::programs(pins.path())?;
+                suite.programs(known, self.hook, &mut programs)
+            }
+            Place::Live => suite.replay(known, &self.name(), |scenario, network| {
+                let mut live = Live::start(network, self.hook, &scenario.local_sockets)?;
+                Ok(crate::replay(scenario, network, &mut live))
+            }),
+        }
+    }
+}
+
+/// A place for pins that is given up at the end.
+pub struct Pins(PathBuf);
+
+impl Default for Pins {
+    /// A place of this process.
+    fn default() -> Self {
+        let folder = format!("/run/xvs-conformance-pins-{}", std::process::id());
+        Self(folder.into())
+    }
+}
+
+impl Pins {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        crate::namespace::unmount(&self.0);
+    }
+}

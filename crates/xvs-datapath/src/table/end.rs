@@ -1,0 +1,104 @@
+//! Ending a connection before its time.
+
+use crate::{
+    Env,
+    abi::{Method, NONE, Slot, Tag, Tuple},
+    memory::{opaque, read_shared},
+    table::{Family, at, retire},
+};
+
+/// Ends the connection whose forward entry is at `place`, as if it were past its timeout. Answers
+/// whether this call did it.
+#[inline(always)]
+pub fn end<F: Family, E: Env>(env: &E, place: u32) -> bool {
+    let entry = at::<F, E>(env, place);
+    if entry.is_null() {
+        return false;
+    }
+    // SAFETY: entries in the table are valid for ever.
+    let fields = unsafe { F::fields(entry) };
+    // SAFETY: as above.
+    let (tag, peer) = unsafe { (read_shared(fields.tag), *fields.peer) };
+    if Tag(tag).slot() < Slot::LIVE || Tag(tag).reverse() {
+        return false;
+    }
+    let held = held(tag);
+    // SAFETY: tags are shared by atomics alone.
+    if unsafe { env.compare_exchange(fields.tag, tag, held) } != tag {
+        return false;
+    }
+    // SAFETY: the entry is ours since the exchange.
+    unsafe { retire::<F, E>(env, entry, tag) };
+    if peer == NONE && Method::two_way(Tag(tag).method()) {
+        // SAFETY: as above.
+        unsafe { forget_overflown::<F, E>(env, entry, tag) };
+    }
+    free_reverse::<F, E>(env, peer, place);
+    // SAFETY: as above.
+    unsafe { env.exchange(fields.tag, held & Tag::GENERATION) };
+    true
+}
+
+/// The tag of an entry that is held for the moment it takes to settle its counts.
+#[inline(always)]
+pub(super) fn held(tag: u64) -> u64 {
+    tag & Tag::IDENTITY | Tag(tag).next_generation() | Slot::BUSY
+}
+
+/// Frees the reverse entry at `peer` if it is one of `mine`.
+#[inline(always)]
+pub(super) fn free_reverse<F: Family, E: Env>(env: &E, peer: u32, mine: u32) {
+    if peer == NONE {
+        return;
+    }
+    let entry = at::<F, E>(env, peer);
+    if entry.is_null() {
+        return;
+    }
+    // SAFETY: entries in the table are valid for ever.
+    let fields = unsafe { F::fields(entry) };
+    // SAFETY: as above.
+    let tag = unsafe { read_shared(fields.tag) };
+    // SAFETY: as above.
+    if Tag(tag).slot() < Slot::LIVE || !Tag(tag).reverse() || unsafe { *fields.peer } != mine {
+        return;
+    }
+    let held = held(tag);
+    // SAFETY: tags are shared by atomics alone.
+    if unsafe { env.compare_exchange(fields.tag, tag, held) } == tag {
+        // SAFETY: the entry is ours since the exchange.
+        unsafe {
+            retire::<F, E>(env, entry, tag);
+            env.exchange(fields.tag, held & Tag::GENERATION);
+        }
+    }
+}
+
+/// Removes the reverse entry of a forward one from the overflow hash, and settles its counts.
+///
+/// # Safety
+/// `entry` must be claimed by the caller, and `tag` its tag before.
+#[inline(always)]
+pub(super) unsafe fn forget_overflown<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64) {
+    let scratch = env.scratch();
+    if scratch.is_null() {
+        return;
+    }
+    // SAFETY: the scratch is this CPU's alone while the program runs; no claim needs its key.
+    let key = unsafe { &mut (*opaque(scratch)).key };
+    let mut tuple = Tuple::default();
+    // SAFETY: the caller vouches for the entry.
+    unsafe { F::answer_tuple(entry, &mut tuple) };
+    key.source = tuple.source;
+    key.destination = tuple.destination;
+    key.ports = tuple.ports;
+    key.identity = u32::from(Tag(tag).protocol()) << 8;
+    let other = F::overflow(env, key);
+    if other.is_null() {
+        return;
+    }
+    let other = opaque(other);
+    // SAFETY: the entry is valid while this runs.
+    unsafe { retire::<F, E>(env, other, read_shared(F::fields(other).tag)) };
+    F::overflow_remove(env, key);
+}

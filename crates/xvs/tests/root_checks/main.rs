@@ -1,0 +1,18 @@
+//! The daemon with a keepalived.conf and a simulated dataplane: checks against real servers in a network
+//! namespace.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail and say why"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bed;
+mod face;
+mod health;
+mod reload;
+mod scale;
+mod seeds;

@@ -1,0 +1,80 @@
+//! What a program costs at least that does next to nothing, at each hook.
+
+use aya_ebpf::{
+    bindings::xdp_action,
+    helpers::{bpf_redirect, bpf_xdp_adjust_head},
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+use xvs_datapath::memory::{load16, load32, store16, store32};
+
+use crate::plan;
+
+/// Returns at once.
+#[xdp(frags)]
+pub fn floor_xdp_return(_context: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
+}
+
+/// Swaps the link-layer addresses and sends the packet back.
+#[xdp(frags)]
+pub fn floor_xdp_swap(context: XdpContext) -> u32 {
+    let (start, end) = (context.data(), context.data_end());
+    if start + 14 > end {
+        return xdp_action::XDP_ABORTED;
+    }
+    // SAFETY: the Ethernet header was compared with the end.
+    unsafe {
+        let to = (load32(start), load16(start + 4));
+        let from = (load32(start + 6), load16(start + 10));
+        store32(start, from.0);
+        store16(start + 4, from.1);
+        store32(start + 6, to.0);
+        store16(start + 10, to.1);
+    }
+    xdp_action::XDP_TX
+}
+
+/// Sends the packet to the link of the plan.
+#[xdp(frags)]
+pub fn floor_xdp_redirect(_context: XdpContext) -> u32 {
+    redirect(xdp_action::XDP_ABORTED)
+}
+
+/// Makes room for an outer IPv4 header and returns: the entry takes it back the next time.
+#[xdp(frags)]
+pub fn floor_xdp_grow4(context: XdpContext) -> u32 {
+    // SAFETY: the context is the program's.
+    unsafe { bpf_xdp_adjust_head(context.ctx, -20) };
+    xdp_action::XDP_PASS
+}
+
+/// The same for an outer IPv6 header.
+#[xdp(frags)]
+pub fn floor_xdp_grow6(context: XdpContext) -> u32 {
+    // SAFETY: the context is the program's.
+    unsafe { bpf_xdp_adjust_head(context.ctx, -40) };
+    xdp_action::XDP_PASS
+}
+
+/// Returns at once.
+#[classifier]
+pub fn floor_tcx_return(_context: TcContext) -> i32 {
+    -1
+}
+
+/// Sends the packet to the link of the plan.
+#[classifier]
+pub fn floor_tcx_redirect(_context: TcContext) -> i32 {
+    redirect(2) as i32
+}
+
+#[inline(always)]
+fn redirect(failed: u32) -> u32 {
+    let plan = plan::get();
+    if plan.is_null() {
+        return failed;
+    }
+    // SAFETY: the plan is a valid map value; the helper has no precondition.
+    unsafe { bpf_redirect((*plan).ifindex, 0) as u32 }
+}
