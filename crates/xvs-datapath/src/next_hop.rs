@@ -163,9 +163,9 @@ unsafe fn ask<F: Family, P: Packet, E: Env>(
     look_up(packet, env, &mut query, tag.reverse(), hop);
 }
 
-/// Asks the kernel for the way to an address of `family`, 4 or 6.
+/// Asks the kernel for the way to a client of `family`, 4 or 6.
 #[inline(always)]
-pub(crate) fn towards<P: Packet, E: Env>(
+pub(crate) fn towards_client<P: Packet, E: Env>(
     packet: &mut P,
     env: &E,
     destination: &Address,
@@ -187,7 +187,7 @@ fn look_up<P: Packet, E: Env>(
     packet: &mut P,
     env: &E,
     query: &mut Fib,
-    may_be_here: bool,
+    to_client: bool,
     hop: &mut Hop,
 ) {
     env.count(Counter::AskedRoute);
@@ -203,7 +203,9 @@ fn look_up<P: Packet, E: Env>(
     hop.code = match answer.code {
         FibAnswer::KNOWN => HOP_KNOWN,
         FibAnswer::NO_NEIGHBOUR => HOP_NEIGHBOUR,
-        FibAnswer::LOCAL if may_be_here => HOP_LOCAL,
+        // The kernel says the same where it has no route. A real server that is this host has its own
+        // method; clients may be here.
+        FibAnswer::LOCAL if to_client => HOP_LOCAL,
         _ => {
             env.count(Counter::DropNoRoute);
             HOP_NONE

@@ -45,7 +45,8 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if quoted == 0 {
         return otherwise;
     }
-    let entry = table::entry_of::<F, E>(env, flow);
+    let place = table::find_flow::<F, E>(env, flow);
+    let entry = table::entry_at::<F, E>(env, place);
     if entry.is_null() {
         return otherwise;
     }

@@ -53,7 +53,8 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if quote.overhead == 0 {
         return Verdict::PASS;
     }
-    let entry = table::entry_of::<V4, E>(env, flow);
+    let place = table::find_flow::<V4, E>(env, flow);
+    let entry = table::entry_at::<V4, E>(env, place);
     if entry.is_null() {
         return Verdict::PASS;
     }
@@ -80,7 +81,7 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
         return Verdict::DROP;
     }
     let mut hop = Hop::default();
-    next_hop::towards::<P, E>(packet, env, &flow.tuple.source, 4, &mut hop);
+    next_hop::towards_client::<P, E>(packet, env, &flow.tuple.source, 4, &mut hop);
     let settled = next_hop::settle(packet, env, &mut hop);
     if settled != Verdict::ONWARD {
         return settled;

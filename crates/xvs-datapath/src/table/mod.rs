@@ -27,7 +27,7 @@ pub use family::{Family, Fields, V4, V6};
 pub(crate) use insert::OVERFLOWED;
 pub use insert::{Draft, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL, Scratch, insert};
 pub use probe::{FOUND_OVERFLOW, at, find};
-pub(crate) use probe::{alternate, entry_at, entry_of, find_flow, locate, overflow_entry, place};
+pub(crate) use probe::{alternate, entry_at, find_flow, locate, overflow_entry, place};
 pub use retire::{Account, account, evictable, expired, partner, relieve, retire};
 pub(crate) use retire::{available, burden};
 

@@ -180,13 +180,7 @@ pub(crate) fn find_flow<F: Family, E: Env>(env: &E, flow: &crate::Flow) -> i64 {
     env.find_call(F::V6, super::FORWARD)
 }
 
-/// The entry of a packet's flow; null when there is none.
-#[inline(always)]
-pub(crate) fn entry_of<F: Family, E: Env>(env: &E, flow: &crate::Flow) -> *mut F::Entry {
-    entry_at::<F, E>(env, find_flow::<F, E>(env, flow))
-}
-
-/// The entry at the place that [`find_flow`] answered; null when that was none.
+/// The entry that [`find_flow`] just found at `place`; null when it found none.
 #[inline(always)]
 pub(crate) fn entry_at<F: Family, E: Env>(env: &E, place: i64) -> *mut F::Entry {
     if place >= 0 {
