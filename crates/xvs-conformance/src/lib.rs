@@ -16,6 +16,7 @@ mod live;
 mod namespace;
 mod network;
 mod offline;
+mod place;
 mod plane;
 mod replay;
 mod scenario;

@@ -18,7 +18,8 @@ use xvs_dataplane::Hook;
 
 use crate::{
     Answer, Director, LocalSocket, Network, Seen, command, host,
-    namespace::{self, Namespace, unmount},
+    namespace::{self, Namespace},
+    place,
     wire::{self, Wire},
 };
 
@@ -74,7 +75,7 @@ impl Live {
             .collect::<io::Result<_>>()
             .map_err(|error| format!("cannot open a socket on the director: {error}"))?;
         let program = program()?;
-        let runtime = PathBuf::from(format!("/run/xvs-conformance-{}", std::process::id()));
+        let runtime = place::folder();
         let instance = format!("live{number}");
         let mut run = Command::new(&program);
         run.args(["run", "--connections", "4096", "--hook", &hook.to_string()]);
@@ -85,6 +86,16 @@ impl Live {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        // SAFETY: between fork and exec the closure makes one system call of numbers.
+        unsafe {
+            // The daemon ends with the thread that started it, also when that is killed.
+            run.pre_exec(
+                || match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+                    0 => Ok(()),
+                    _ => Err(io::Error::last_os_error()),
+                },
+            );
+        }
         let daemon = run
             .spawn()
             .map_err(|error| format!("cannot start `{}`: {error}", program.display()))?;
@@ -227,9 +238,7 @@ impl Drop for Live {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        let folder = self.runtime.join(&self.instance);
-        unmount(&folder.join("bpf"));
-        let _gone = fs::remove_dir_all(&folder);
+        place::clear(&self.runtime.join(&self.instance));
         // It goes with the last instance.
         let _in_use = fs::remove_dir(&self.runtime);
     }

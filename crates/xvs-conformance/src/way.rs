@@ -1,10 +1,10 @@
 //! The ways to replay.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use xvs_dataplane::Hook;
 
-use crate::{Known, Live, Offline, Suite, Tally};
+use crate::{Known, Live, Offline, Suite, Tally, place};
 
 /// A way to replay: where the director is, and at which hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Way {
             Place::Native => suite.native(known, self.hook),
             Place::Programs => {
                 let pins = Pins::default();
-                let mut programs = Offline::programs(pins.path())?;
+                let mut programs = Offline::programs(&pins.path())?;
                 suite.programs(known, self.hook, &mut programs)
             }
             Place::Live => suite.replay(known, &self.name(), |scenario, network| {
@@ -67,21 +67,22 @@ pub struct Pins(PathBuf);
 impl Default for Pins {
     /// A place of this process.
     fn default() -> Self {
-        let folder = format!("/run/xvs-conformance-pins-{}", std::process::id());
-        Self(folder.into())
+        Self(place::folder().join("programs"))
     }
 }
 
 impl Pins {
     /// Where it is.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.0
+    pub fn path(&self) -> PathBuf {
+        self.0.join("bpf")
     }
 }
 
 impl Drop for Pins {
     fn drop(&mut self) {
-        crate::namespace::unmount(&self.0);
+        place::clear(&self.0);
+        // It goes with its last folder.
+        let _in_use = self.0.parent().map(std::fs::remove_dir);
     }
 }

@@ -35,7 +35,7 @@ fn root_every_recording_is_as_known_through_the_loaded_programs() {
         return;
     }
     let pins = Pins::default();
-    let mut programs = Offline::programs(pins.path()).unwrap();
+    let mut programs = Offline::programs(&pins.path()).unwrap();
     for hook in HOOKS {
         let tally = suite().programs(&known(), hook, &mut programs).unwrap();
         expect(&format!("programs {hook}"), &tally);
