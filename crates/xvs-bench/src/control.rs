@@ -84,7 +84,7 @@ pub(crate) fn measure(scale: &Scale) -> anyhow::Result<Part> {
     drop(daemon);
     fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
     Ok(Part {
-        name: "control",
+        name: "control".into(),
         about: format!(
             "{} virtual servers with {SERVERS} real servers each, through `ipvsadm` of this build to a \
              daemon of it; wall-clock times.",

@@ -9,10 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use aya::{
-    maps::MapInfo,
-    programs::{ProgramFd, loaded_programs},
-};
+use aya::{maps::MapInfo, programs::loaded_programs};
 use xvs_datapath::abi;
 use xvs_dataplane::{
     Atomicity, Attachment, Bpf, BpfOptions, ConnectionFilter, Dataplane, Hook, Mac, NeighbourKey,
@@ -22,7 +19,10 @@ use xvs_types::{
     Endpoint, ForwardingMethod, Op, RealServer, Scheduler, Tunnel, VirtualServer, VirtualServerId,
 };
 
-use crate::{kernel, program::frame::Segment};
+use crate::{
+    kernel,
+    program::{frame::Segment, tester::Target},
+};
 
 /// The link that clients are behind, as the director has it.
 pub(crate) const CLIENTS: &str = "clients";
@@ -286,7 +286,7 @@ impl Director {
     }
 
     /// A program of this dataplane, and not of another one on this host: it uses these pinned maps.
-    pub(crate) fn program(&self, name: &str) -> anyhow::Result<ProgramFd> {
+    pub(crate) fn program(&self, name: &str) -> anyhow::Result<Target> {
         let pin = self.pin("flows4");
         let flows = MapInfo::from_pin(&pin)
             .with_context(|| format!("read the pin {}", pin.display()))?
@@ -302,7 +302,10 @@ impl Director {
                     .is_some_and(|ids| ids.contains(&flows))
             };
             if program.name_as_str() == Some(name) && ours() {
-                return program.fd().context("open the program");
+                return Ok(Target {
+                    fd: program.fd().context("open the program")?,
+                    id: program.id(),
+                });
             }
         }
         bail!("the kernel has no program `{name}` of this dataplane")

@@ -16,6 +16,7 @@ mod director;
 mod flood;
 mod kernel;
 mod machine;
+mod oracle;
 mod program;
 mod report;
 mod row;
@@ -38,12 +39,13 @@ const USAGE: &str = "usage: xvs-bench [--quick | --tiny] [--part NAME]... [--out
 type Measure = fn(&Scale) -> anyhow::Result<Part>;
 
 /// The parts in the order of the report.
-const PARTS: [(&str, Measure); 5] = [
+const PARTS: [(&str, Measure); 6] = [
     ("program", program::measure),
     ("table", table::measure),
     ("flood", flood::measure),
     ("control", control::measure),
     ("veth", veth::measure),
+    ("oracle", oracle::measure),
 ];
 
 struct Options {

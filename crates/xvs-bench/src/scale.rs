@@ -99,6 +99,11 @@ impl Scale {
         }
     }
 
+    /// Whether a virtual machine is booted.
+    pub(crate) fn boots(&self) -> bool {
+        self.kind == Kind::Whole
+    }
+
     /// The name on the report.
     pub(crate) fn name(&self) -> &'static str {
         match self.kind {

@@ -5,7 +5,7 @@ use xvs_dataplane::Hook;
 use xvs_types::Scheduler;
 
 use super::{
-    frame::{ACK, Changing, Order, Plan, SYN, Segment},
+    frame::{ACK, Order, Plan, SYN, Segment},
     tester::Tester,
 };
 use crate::{
@@ -87,12 +87,10 @@ fn passes(
     servers: u32,
 ) -> anyhow::Result<Passes> {
     director.serve(Family::V4, method, scheduler, servers)?;
-    let floor = tester.program("floor_xdp_return")?;
+    let floor = tester.target("floor_xdp_return")?;
     let target = director.program("xvs_xdp")?;
     let (ifindex, _) = director.clients();
-    let plan = |segment: Segment| -> Plan {
-        segment.plan(Changing::Source, scale.connections, Order::InOrder)
-    };
+    let plan = |segment: Segment| -> Plan { segment.plan(scale.connections, Order::InOrder) };
     let syn = director.segment(Family::V4, SYN);
     let ack = director.segment(Family::V4, ACK);
     let mut passes = Passes {

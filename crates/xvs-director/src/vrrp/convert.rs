@@ -91,6 +91,7 @@ pub fn convert(config: &conf::Config) -> Result<Converted, Vec<ConvertError>> {
         let tracker = Tracker::Interface.named(&tracked.name);
         converted.plan.interfaces.insert(name, tracker);
     }
+    converted.plan.fixed = holding::fixed(config, &mut converted.notes);
     converted.plan.hear_strangers = config.global.log_unknown_vrids;
     converted.plan.realtime = realtime(config);
     if errors.is_empty() {

@@ -33,6 +33,9 @@ const GATHER: Duration = Duration::from_millis(2);
 /// How long the thread waits before it opens a failed watch anew.
 const REOPEN: Duration = Duration::from_millis(200);
 
+/// The name under which is kept what is there whoever is master; no virtual router has one with a space.
+const FIXED: &str = "static addresses";
+
 /// Something for the thread to do, in order.
 #[derive(Debug)]
 pub(super) enum Task {
@@ -40,6 +43,8 @@ pub(super) enum Task {
     Announce { router: Name, rounds: u8 },
     /// Take off what a virtual router holds.
     Release { router: Name },
+    /// Take off what is there whoever is master.
+    ReleaseFixed,
     /// Go over to another plan; what virtual routers hold follows with [`Task::Take`].
     Reload(Arc<Plan>),
     /// Bring to the host what a virtual router holds.
@@ -111,6 +116,7 @@ struct Holder {
 impl Holder {
     async fn serve(&mut self, mut tasks: UnboundedReceiver<Task>, mut watcher: Watcher) {
         self.look(&Changes::everything()).await;
+        self.take_fixed().await;
         loop {
             tokio::select! {
                 biased;
@@ -131,20 +137,38 @@ impl Holder {
         match task {
             Task::Announce { router, rounds } => self.announce(&router, rounds).await,
             Task::Release { router } => self.release(&router).await,
+            Task::ReleaseFixed => self.exchange(&FIXED.into(), None).await,
             Task::Reload(plan) => {
                 self.plan = plan;
                 self.look(&Changes::everything()).await;
+                self.take_fixed().await;
             }
             Task::Take { router } => self.take(&router).await,
         }
     }
 
+    /// Brings to the host what is there whoever is master.
+    async fn take_fixed(&mut self) {
+        let fixed = self.plan.fixed.clone();
+        if fixed != Holding::default() || self.held.contains_key(FIXED) {
+            self.exchange(&FIXED.into(), Some(fixed)).await;
+        }
+    }
+
     /// Brings to the host what `router` holds, and takes off what it held under an earlier plan.
     async fn take(&mut self, router: &Name) {
-        let Some(wanted) = self.plan.holdings.get(router).cloned() else {
-            return;
+        if let Some(wanted) = self.plan.holdings.get(router).cloned() {
+            self.exchange(router, Some(wanted)).await;
+        }
+    }
+
+    /// Takes off what `router` held and does not any more, and brings what it shall.
+    async fn exchange(&mut self, router: &Name, wanted: Option<Holding>) {
+        let before = match &wanted {
+            Some(wanted) => self.held.insert(router.clone(), wanted.clone()),
+            None => self.held.remove(router),
         };
-        let before = self.held.insert(router.clone(), wanted.clone());
+        let wanted = wanted.unwrap_or_default();
         if let Some(mut before) = before {
             before.routes.retain(|route| !wanted.routes.contains(route));
             before.rules.retain(|rule| !wanted.rules.contains(rule));

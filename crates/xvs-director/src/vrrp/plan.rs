@@ -19,6 +19,9 @@ pub struct Plan {
     pub config: Config,
     /// What each virtual router brings to the host.
     pub holdings: BTreeMap<Name, Holding>,
+    /// What the host has for as long as the daemon runs, whoever is master (`static_ipaddress`,
+    /// `static_routes`, `static_rules`).
+    pub fixed: Holding,
     /// Interfaces that are tracked beside the routers' own, each with its name as a tracker.
     pub interfaces: BTreeMap<Name, Name>,
     /// Trackers that are down for as long as this plan holds: faults of the configuration.
@@ -31,7 +34,7 @@ pub struct Plan {
 }
 
 /// What a virtual router brings to the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holding {
     /// Its virtual MAC address, if it uses one.
     pub vmac: Option<Vmac>,
@@ -101,6 +104,11 @@ pub struct HeldAddress {
 }
 
 impl Plan {
+    /// Whether there is anything to do.
+    pub(super) fn is_empty(&self) -> bool {
+        self.config.routers().is_empty() && self.fixed == Holding::default()
+    }
+
     /// The virtual MAC address of a virtual router.
     pub(super) fn vmac(&self, router: &Name) -> Option<&Vmac> {
         self.holdings.get(router)?.vmac.as_ref()

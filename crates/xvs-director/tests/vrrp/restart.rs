@@ -230,3 +230,21 @@ fn root_routes_and_rules_come_with_the_addresses_are_put_back_and_go() {
     assert!(route().is_empty() && !rule());
     assert_eq!(rig.ip("a", "route show table 100"), "");
 }
+
+#[test]
+fn root_static_settings_are_there_whoever_is_master_and_go_with_the_daemon() {
+    if !can_run(false) {
+        return;
+    }
+    let rig = Rig::new("static");
+    let fixed = "static_ipaddress {\n 10.98.0.1/24 dev eth0\n }\n static_routes {\n \
+                 203.0.113.0/24 via 10.98.0.2 dev eth0\n }\n";
+    let backup = configuration(50, SLOW, "10.99.0.100/24");
+    let mut ours = rig.routers("a", &format!("{fixed}{backup}"));
+    let route = || rig.ip("a", "route show 203.0.113.0/24");
+    wait_for("both", SLACK, || {
+        rig.has("a", "10.98.0.1") && !route().is_empty()
+    });
+    ours.stop();
+    assert!(!rig.has("a", "10.98.0.1") && route().is_empty());
+}

@@ -206,12 +206,11 @@ impl Rig {
             ready.send(()).unwrap();
             let mut buffer = [0; 2_048];
             while !stop.load(Ordering::Relaxed) {
-                let (length, from) = match recv(&socket, &mut buffer) {
-                    Some(received) => received,
-                    None => continue,
+                let Some((length, from)) = recv(&socket, &mut buffer) else {
+                    continue;
                 };
                 // What a host sent comes in by its port; copies on the way out do not count.
-                if from == u8::try_from(libc::PACKET_OUTGOING).unwrap() {
+                if from == libc::PACKET_OUTGOING {
                     continue;
                 }
                 let bytes = buffer[..length].to_vec();

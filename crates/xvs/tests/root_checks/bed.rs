@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::support::{Daemon, Place, wait_until};
@@ -56,6 +56,19 @@ impl Bed {
 
     pub(crate) fn daemon(&self) -> Daemon {
         self.place.daemon(&["-f", self.file().to_str().unwrap()])
+    }
+
+    /// A daemon whose log nobody keeps: it may be long.
+    pub(crate) fn daemon_in_silence(&self) -> Daemon {
+        let mut command = self.place.tool(env!("CARGO_BIN_EXE_xvs"));
+        command.args(["run", "--simulate", "-f"]).arg(self.file());
+        let daemon = Daemon::spawn_in_silence(&mut command);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.place.xvs(&["hook", "show"]).status.success() {
+            assert!(Instant::now() < deadline, "the daemon does not answer");
+            thread::sleep(Duration::from_millis(50));
+        }
+        daemon
     }
 
     /// `keepalived ARGUMENTS` with the file, in its folder and without a datapath, to be run.

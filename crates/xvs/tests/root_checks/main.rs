@@ -14,4 +14,5 @@ mod bed;
 mod face;
 mod health;
 mod reload;
+mod scale;
 mod seeds;

@@ -96,7 +96,7 @@ fn dies_and_comes_back(text: &str, addresses: [&str; 2], pool: [&str; 2], persis
     drop(first);
     wait_long(&bed, &pool[1..]);
     let first = Nginx::start(&bed, addresses[0]);
-    wait_long(&bed, &[pool[1], pool[0]]);
+    wait_long(&bed, &pool);
     drop(first);
     daemon.signal(Signal::SIGTERM);
     let (status, log) = daemon.wait();

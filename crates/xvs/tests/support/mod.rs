@@ -231,6 +231,12 @@ impl Daemon {
         Self { child }
     }
 
+    /// Starts one; its log is lost.
+    pub(crate) fn spawn_in_silence(command: &mut Command) -> Self {
+        let child = command.stderr(Stdio::null()).spawn().unwrap();
+        Self { child }
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();

@@ -32,10 +32,7 @@ impl Holder {
 
     /// Puts back what somebody removed. To add what is there changes nothing, so nothing is compared.
     pub(super) async fn restore_routing(&self) {
-        for router in self.held.keys() {
-            let Some(holding) = self.plan.holdings.get(router) else {
-                continue;
-            };
+        for (router, holding) in &self.held {
             let outcomes = self.bring(holding, true).await;
             let back = outcomes
                 .iter()
