@@ -32,6 +32,8 @@ const OPEN_AGAIN: i64 = -13;
 
 /// How many local ports a FULLNAT connection tries.
 const PORT_TRIES: u32 = 32;
+/// How often it takes another port because somebody else inserted the one it had found free.
+const INSERT_TRIES: u32 = 3;
 
 /// Decides a packet of the family that the fast path found no connection for: [`Verdict::CARRY`]
 /// when there is one now.
@@ -362,31 +364,38 @@ unsafe fn full_nat<F: Family, E: Env>(
         env,
         scratch,
         local,
-        answer: NO_PORT,
+        free: 0,
         family: PhantomData,
     };
-    env.repeat(PORT_TRIES, &mut ports);
-    if ports.answer == NO_PORT {
-        env.count(Counter::DropNoLocalPort);
-        // SAFETY: the caller vouches for the virtual server; the count is shared by atomics alone.
-        unsafe { env.add64(&raw mut (*service).portless, 1) };
-        return OPEN_DROP;
+    let mut answer = INSERT_COLLISION;
+    let mut attempts = 0;
+    // Another CPU may take a port between look-up and insert: then the next free one. The insert is no
+    // part of the search's rounds, for it would be too deep on the stack.
+    while attempts < INSERT_TRIES && answer == INSERT_COLLISION {
+        ports.free = 0;
+        env.repeat(PORT_TRIES, &mut ports);
+        if ports.free == 0 {
+            env.count(Counter::DropNoLocalPort);
+            // SAFETY: the caller vouches for the virtual server; the count is shared by atomics alone.
+            unsafe { env.add64(&raw mut (*service).portless, 1) };
+            return OPEN_DROP;
+        }
+        // SAFETY: the caller vouches for the scratch.
+        answer = unsafe { two_way::<F, E>(env, scratch) };
+        attempts += 1;
     }
-    outcome(env, ports.answer)
+    outcome(env, answer)
 }
 
-/// What [`Ports`] answers while no port was free.
-const NO_PORT: i64 = -20;
-
-/// Looks for a free port and inserts the connection, one a round.
+/// Looks for a free port, one a round.
 struct Ports<'a, F, E> {
     env: &'a E,
     /// The environment's; no reference into it lives between rounds.
     scratch: *mut Scratch,
     /// A valid map value.
     local: *mut LocalAddress,
-    /// That of the last insert.
-    answer: i64,
+    /// Not 0 once the drafts have one.
+    free: u32,
     family: PhantomData<F>,
 }
 
@@ -407,13 +416,10 @@ impl<F: Family, E: Env> Rounds for Ports<'_, F, E> {
         back(forward, reverse);
         reverse.identity = forward.identity;
         let taken = self.env.find_call(F::V6, REVERSE);
-        if taken >= 0 || taken == FOUND_OVERFLOW {
-            return false;
+        if taken < 0 && taken != FOUND_OVERFLOW {
+            self.free = 1;
         }
-        // SAFETY: as above.
-        self.answer = unsafe { two_way::<F, E>(self.env, self.scratch) };
-        // Another CPU may have taken it since: then the next one.
-        self.answer != INSERT_COLLISION
+        self.free != 0
     }
 }
 
