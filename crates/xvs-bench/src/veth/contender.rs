@@ -138,10 +138,10 @@ impl Contender {
 
     /// The frame of client 0 for this contender.
     pub(super) fn segment(self, wires: &Wires, flags: u8) -> Segment {
-        let to = if self.kind == Kind::Forwarding {
-            (FAMILY.server(0), 8080)
-        } else {
-            (FAMILY.vip(), PORT)
+        let to = match self.kind {
+            Kind::Forwarding => (FAMILY.server(0), 8080),
+            Kind::Ipvs(method) => (FAMILY.vip(), ipvs_port(method)),
+            _ => (FAMILY.vip(), PORT),
         };
         Segment {
             macs: [wires.clients().1, NEIGHBOUR],
@@ -206,13 +206,24 @@ impl Contender {
     }
 }
 
+/// The port of a method: the kernel keeps the connections of a virtual server that is gone, and drops
+/// their packets.
+fn ipvs_port(method: Method) -> u16 {
+    match method {
+        Method::Nat | Method::Fullnat => PORT,
+        Method::Dr => PORT + 1,
+        Method::Tun => PORT + 2,
+    }
+}
+
 fn ipvs_rules(method: Method) -> String {
+    let own = ipvs_port(method);
     let (flag, port) = match method {
-        Method::Tun => ("-i", PORT),
-        Method::Dr => ("-g", PORT),
+        Method::Tun => ("-i", own),
+        Method::Dr => ("-g", own),
         Method::Nat | Method::Fullnat => ("-m", 8080),
     };
-    let vip = format!("{}:{PORT}", FAMILY.vip());
+    let vip = format!("{}:{own}", FAMILY.vip());
     let mut rules = format!("-A -t {vip} -s rr\n");
     for number in 0..SERVERS {
         let server = FAMILY.server(number);
