@@ -181,7 +181,7 @@ pub(crate) fn towards_client<P: Packet, E: Env>(
 }
 
 /// Asks the kernel, which says the same of an address of this host and of one without a route. Clients
-/// `may_be_here`; a real server that is this host has a method of its own.
+/// may be here; a real server that is this host has a method of its own.
 #[inline(always)]
 fn look_up<P: Packet, E: Env>(
     packet: &mut P,
