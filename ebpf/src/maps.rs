@@ -7,7 +7,9 @@ use aya_ebpf::{
 use xvs_datapath::{
     Flow,
     abi::{
-AddressFilter, Block, Cold, Entry4, Entry6, Fragment, FragmentKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, Rate,
+        AddressFilter, Block, Cold, Entry4, Entry6, Fragment, FragmentKey, HopKey, LinkMac,
+        LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate, RealServer, Seed,
+        ServiceKey, Settings, VirtualServer, WAYS,
     },
     table::Scratch,
 };
