@@ -50,6 +50,7 @@ lab-ha: setup ## what each failure of a director costs, beside keepalived, in on
 		target/release/xvs lab ha --v3 --interval 0.1 $$peer || exit 1; \
 	done
 	target/release/xvs lab ha --v3 --interval 0.01
+	cargo build --locked -p xvs-director --example routers
 	cargo test --locked -p xvs-director --test vrrp load -- --nocapture --test-threads=1
 
 conformance: setup ## what the kernel's IPVS was recorded to do, replayed on xvs in every way (root)
