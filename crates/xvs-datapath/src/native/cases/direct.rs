@@ -123,21 +123,26 @@ pub(super) fn cases() -> Vec<Case> {
             )],
         },
         Case {
-            description: "what is translated to an address of this host keeps its frame's addresses",
-            world: with(
-                Service::udp(VIP),
-                &Server::new(Method::NAT, "10.0.6.6:53").unknown_next_hop(),
-            )
-            .having("10.0.6.6"),
-            steps: repeated(
-                &Datagram::udp(CLIENT, VIP).payload(3),
-                &Outcome::Host(
-                    Datagram::udp(CLIENT, "10.0.6.6:53")
-                        .payload(3)
-                        .ttl(63)
-                        .bytes(),
+            description: "a reply to a client on this host keeps its frame's addresses",
+            world: with(Service::udp(VIP), &Server::new(Method::NAT, REAL)).having("10.0.6.6"),
+            steps: vec![
+                Step::Packet(
+                    Datagram::udp("10.0.6.6:5000", VIP).bytes(),
+                    Outcome::Forward(
+                        World::SERVERS,
+                        Datagram::udp("10.0.6.6:5000", REAL).forwarded(0).bytes(),
+                    ),
                 ),
-            ),
+                Step::Packet(
+                    Datagram::udp(REAL, "10.0.6.6:5000").payload(3).bytes(),
+                    Outcome::Host(
+                        Datagram::udp(VIP, "10.0.6.6:5000")
+                            .payload(3)
+                            .ttl(63)
+                            .bytes(),
+                    ),
+                ),
+            ],
         },
         Case {
             description: "without a route the sender is told that nobody is there",
