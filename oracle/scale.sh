@@ -49,6 +49,8 @@ measure() {
   "$@" >output
   after=$(date +%s%N)
   spent[$name]=$(((after - before) / 1000000))
+  # It takes minutes: whoever waits sees that it goes on.
+  echo "$name: ${spent[$name]} M" >&2
 }
 session() {
   # Once without measuring: programs and modules are read from the disk.

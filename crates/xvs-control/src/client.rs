@@ -1,6 +1,7 @@
 //! The client of command lines: one call, one answer, no runtime to care about.
 
 mod configuration;
+mod vrrp;
 
 use std::{
     io,

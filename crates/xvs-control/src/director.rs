@@ -8,7 +8,7 @@ use xvs_types::{ServerScope, Settings, SyncDaemon, Timeouts, VirtualServerListin
 use crate::wire::{
     Batch, BatchOutcome, ChecksStatus, ConfigurationPlan, ConfigurationRequest,
     ConfigurationStatus, ConnectionPage, ConnectionQuery, Event, HookSetting, InterfaceSetting,
-    Problem, Status, StopRequest,
+    Problem, Status, StopRequest, VrrpFailover, VrrpPriority, VrrpStatus,
 };
 
 /// The daemon as the API sees it: one function a route.
@@ -82,6 +82,21 @@ pub trait Director: Clone + Send + Sync + 'static {
 
     /// What health checks have found.
     fn checks(&self) -> impl Future<Output = Result<ChecksStatus, Problem>> + Send;
+
+    /// The virtual routers as they are now.
+    fn vrrp(&self) -> impl Future<Output = Result<VrrpStatus, Problem>> + Send;
+
+    /// Makes a virtual router that is master hand over.
+    fn vrrp_failover(
+        &self,
+        request: VrrpFailover,
+    ) -> impl Future<Output = Result<(), Problem>> + Send;
+
+    /// Sets a priority in place of the configured one, or takes it back.
+    fn vrrp_priority(
+        &self,
+        request: VrrpPriority,
+    ) -> impl Future<Output = Result<(), Problem>> + Send;
 
     /// What happens from now on. A receiver that is too slow loses the oldest.
     fn events(&self) -> broadcast::Receiver<Event>;

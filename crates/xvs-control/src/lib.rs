@@ -25,6 +25,9 @@
 //! | `/v1/timeouts` | GET, PUT | connection timeouts |
 //! | `/v1/version` | GET | the versions of the daemon and of the API |
 //! | `/v1/virtual-servers` | GET | virtual and real servers with counts; one of them, or no totals, by the query |
+//! | `/v1/vrrp` | GET | virtual routers: states, reasons, counters |
+//! | `/v1/vrrp/failover` | POST | makes a master hand over |
+//! | `/v1/vrrp/priority` | POST | sets a priority, or takes it back |
 
 mod client;
 mod director;

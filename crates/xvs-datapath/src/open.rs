@@ -12,12 +12,13 @@ use crate::{
     },
     admission, answer,
     memory::opaque,
-    parse, persistence, port, service,
+    persistence, port, service,
     state::{self, udp},
     table::{
         self, Draft, FOUND_OVERFLOW, Family, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL,
         OVERFLOWED, REVERSE, Scratch, V4, V6,
     },
+    unusual,
 };
 
 /// Not ours: to the kernel.
@@ -31,20 +32,20 @@ const OPEN_AGAIN: i64 = -13;
 
 /// How many local ports a FULLNAT connection tries.
 const PORT_TRIES: u32 = 32;
+/// How often it takes another port because somebody else inserted the one it had found free.
+const INSERT_TRIES: u32 = 3;
 
 /// Decides a packet of the family that the fast path found no connection for: [`Verdict::CARRY`]
 /// when there is one now.
 #[inline(always)]
 pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    packet.pull(parse::PULL);
-    let (start, end) = packet.bounds();
     let room = env.flow();
     if room.is_null() {
         return Verdict::PASS;
     }
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
-    if !parse::parse(start, end, flow) || flow.ipv6 != F::V6 {
+    if !unusual::parse::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
     let place = table::find_flow::<F, E>(env, flow);
@@ -67,17 +68,13 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
 /// Tells the sender of a packet that its port is unreachable (kernel `ip_vs_leave`).
 #[inline(always)]
 pub fn refuse<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    packet.pull(parse::PULL);
-    let (start, end) = packet.bounds();
     let room = env.flow();
     if room.is_null() {
         return Verdict::PASS;
     }
+    // The stage before this one has read the packet.
     // SAFETY: the room is this CPU's alone while the program runs.
-    let flow = unsafe { &mut *opaque(room) };
-    if !parse::parse(start, end, flow) {
-        return Verdict::DROP;
-    }
+    let flow = unsafe { &*opaque(room) };
     if flow.ipv6 {
         answer::send::<V6, P, E>(packet, env, flow, answer::PORT_UNREACHABLE)
     } else {
@@ -233,7 +230,10 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
     let (scratch, service) = (opaque(scratch), opaque(service));
     let server = opaque(server).cast_const();
     // SAFETY: the server is a valid map value.
-    let (method, crosses) = unsafe { ((*server).method, ((*server).family == 6) != F::V6) };
+    let (method, crosses) = unsafe {
+        let crosses = ((*server).family == 6) != F::V6 || (*server).tunnel_kind != 0;
+        ((*server).method, crosses)
+    };
     // SAFETY: the scratch is this CPU's alone while the program runs; nothing is called meanwhile that
     // would use it.
     let Scratch {
@@ -367,14 +367,24 @@ unsafe fn full_nat<F: Family, E: Env>(
         free: 0,
         family: PhantomData,
     };
-    env.repeat(PORT_TRIES, &mut ports);
-    if ports.free == 0 {
-        env.count(Counter::DropNoLocalPort);
-        return OPEN_DROP;
+    let mut answer = INSERT_COLLISION;
+    let mut attempts = 0;
+    // Another CPU may take a port between look-up and insert: then the next free one. The insert is no
+    // part of the search's rounds, for it would be too deep on the stack.
+    while attempts < INSERT_TRIES && answer == INSERT_COLLISION {
+        ports.free = 0;
+        env.repeat(PORT_TRIES, &mut ports);
+        if ports.free == 0 {
+            env.count(Counter::DropNoLocalPort);
+            // SAFETY: the caller vouches for the virtual server; the count is shared by atomics alone.
+            unsafe { env.add64(&raw mut (*service).portless, 1) };
+            return OPEN_DROP;
+        }
+        // SAFETY: the caller vouches for the scratch.
+        answer = unsafe { two_way::<F, E>(env, scratch) };
+        attempts += 1;
     }
-    // The rotor gives no other CPU this port soon, so that it is still free.
-    // SAFETY: the caller vouches for the scratch.
-    outcome(env, unsafe { two_way::<F, E>(env, scratch) })
+    outcome(env, answer)
 }
 
 /// Looks for a free port, one a round.

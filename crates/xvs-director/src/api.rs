@@ -9,7 +9,8 @@ use xvs_control::{
     wire::{
         Batch, BatchOutcome, ChecksStatus, Code, ConfigurationPlan, ConfigurationRequest,
         ConfigurationStatus, ConnectionPage, ConnectionQuery, Event, HookSetting, InterfaceSetting,
-        LinkStatus, Problem, Status, StopRequest, TableFill,
+        LinkStatus, Problem, Status, StopRequest, TableFill, VrrpFailover, VrrpPriority,
+        VrrpStatus,
     },
 };
 use xvs_dataplane::{Atomicity, ConnectionFilter, TableStatus};
@@ -21,6 +22,7 @@ use crate::{
     events::Events,
     network::{Network, Placement},
     state::{State, StateError},
+    vrrp::VrrpService,
     worker::{Ended, Worker},
 };
 
@@ -42,6 +44,7 @@ pub(crate) struct Api {
     pub(crate) network: Network,
     pub(crate) checks: ChecksThread,
     pub(crate) configuration: Control,
+    pub(crate) vrrp: VrrpService,
     pub(crate) events: Events,
     pub(crate) identity: Arc<Identity>,
     pub(crate) stop: mpsc::Sender<StopRequest>,
@@ -238,6 +241,20 @@ impl Director for Api {
 
     async fn checks(&self) -> Result<ChecksStatus, Problem> {
         Ok(self.checks.status().await?)
+    }
+
+    async fn vrrp(&self) -> Result<VrrpStatus, Problem> {
+        self.vrrp.status().await
+    }
+
+    async fn vrrp_failover(&self, request: VrrpFailover) -> Result<(), Problem> {
+        self.vrrp.failover(&request.router).await
+    }
+
+    async fn vrrp_priority(&self, request: VrrpPriority) -> Result<(), Problem> {
+        self.vrrp
+            .set_priority(&request.router, request.priority)
+            .await
     }
 
     fn events(&self) -> broadcast::Receiver<Event> {

@@ -17,6 +17,7 @@
 //!   |   reload, apply, confirm, plan                   |         |   ops --jobs--> dataplane  |
 //!   | signals: TERM and INT end the daemon, HUP        |         +----------------------------+
 //!   |   reloads the configuration                      |
+//!   | VrrpService <--reports, messages---------------------------> threads `vrrp`: see vrrp/mod.rs
 //!   +--------------------------------------------------+
 //! ```
 //!
@@ -61,6 +62,7 @@ use crate::{
     privileges::{PrivilegeError, drop_privileges},
     state::{StateError, StateFile},
     sysctl,
+    vrrp::VrrpService,
     worker::Worker,
 };
 
@@ -219,9 +221,15 @@ async fn serve_until_stopped(
     let (checks, checks_ended) = ChecksThread::start(worker.clone(), network.clone(), teller)
         .map_err(system("start a thread"))?;
     let in_force = InForce::new(configuration);
+    let vrrp = VrrpService::new(
+        options.instance.directory().to_owned(),
+        events.clone(),
+        notifier.clone(),
+    );
     let control = Control::new(
         in_force.clone(),
         checks.clone(),
+        vrrp.clone(),
         events.clone(),
         notifier.clone(),
     );
@@ -231,6 +239,7 @@ async fn serve_until_stopped(
         network: network.clone(),
         checks: checks.clone(),
         configuration: control.clone(),
+        vrrp: vrrp.clone(),
         events,
         identity: Arc::new(Identity {
             instance: options.instance.name().to_owned(),
@@ -303,6 +312,11 @@ async fn serve_until_stopped(
         Err(_died) => true,
     };
     tell(&options, "STOPPING=1");
+    // First, while the datapath still serves what clients send until the other director announces. A
+    // daemon that breaks down hands over too.
+    if vrrp.stop(keep && ending.is_ok()).await.is_err() {
+        warn!("the virtual routers had ended before");
+    }
     if checks
         .stop(release(&options, keep, &in_force))
         .await

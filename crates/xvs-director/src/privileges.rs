@@ -6,9 +6,11 @@
 //! | Capability | For |
 //! | --- | --- |
 //! | `CAP_BPF` | creating maps and loading programs anew |
+//! | `CAP_IPC_LOCK` | keeping the memory of VRRP from being paged out |
 //! | `CAP_NET_ADMIN` | attaching to links; addresses, neighbours and sysctls of the network |
 //! | `CAP_NET_RAW` | packet sockets: announcing addresses, probing neighbours |
 //! | `CAP_PERFMON` | programs that read kernel memory by pointer, as every verifier-checked walk does |
+//! | `CAP_SYS_NICE` | the real-time priority of the thread that advertises |
 //!
 //! Everything else goes, also from the bounding set, so that no program the daemon starts gets it
 //! back; and `PR_SET_NO_NEW_PRIVS` closes set-user-id programs to it. Capabilities belong to
@@ -18,11 +20,13 @@ use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::prctl;
 
 /// What a running daemon keeps.
-pub const KEPT: [Capability; 4] = [
+pub const KEPT: [Capability; 6] = [
     Capability::CAP_BPF,
+    Capability::CAP_IPC_LOCK,
     Capability::CAP_NET_ADMIN,
     Capability::CAP_NET_RAW,
     Capability::CAP_PERFMON,
+    Capability::CAP_SYS_NICE,
 ];
 
 /// Privileges could not be given up.

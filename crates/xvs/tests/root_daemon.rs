@@ -311,8 +311,8 @@ fn root_the_socket_is_for_root_and_the_daemon_keeps_little() {
         let found = status.lines().find(|line| line.starts_with(name)).unwrap();
         found.split_whitespace().nth(1).unwrap().to_owned()
     };
-    // CAP_NET_ADMIN 12, CAP_NET_RAW 13, CAP_PERFMON 38, CAP_BPF 39.
-    let kept = format!("{:016x}", (3_u64 << 12) | (3_u64 << 38));
+    // CAP_NET_ADMIN 12, CAP_NET_RAW 13, CAP_IPC_LOCK 14, CAP_SYS_NICE 23, CAP_PERFMON 38, CAP_BPF 39.
+    let kept = format!("{:016x}", (7_u64 << 12) | (1_u64 << 23) | (3_u64 << 38));
     assert_eq!(line("CapPrm:"), kept);
     assert_eq!(line("CapBnd:"), kept);
     assert_eq!(line("NoNewPrivs:"), "1");

@@ -16,6 +16,7 @@ mod peer;
 mod routes;
 mod schemas;
 mod tcp;
+mod vrrp;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 

@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use xvs_types::{Op, Timeouts};
 
-use super::{configuration, listing, openapi, peer::Caller};
+use super::{configuration, listing, openapi, peer::Caller, vrrp};
 use crate::{
     Director,
     wire::{
@@ -51,6 +51,7 @@ pub(super) fn router<D: Director>(director: D) -> Router {
         .route("/v1/version", get(version))
         .route("/v1/virtual-servers", get(virtual_servers::<D>))
         .merge(configuration::router())
+        .merge(vrrp::router())
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn(guard))

@@ -3,6 +3,8 @@
 //! They say what the types of [`crate::wire`] and `xvs-types` serialise to; a test holds them against
 //! values of those types.
 
+mod configuration;
+
 use serde_json::{Map, Value, json};
 use xvs_types::Setting;
 
@@ -23,7 +25,7 @@ pub(super) fn all() -> Value {
         ];
         object(&fields.map(|field| (field, number())))
     };
-    json!({
+    let mut all = json!({
         "Address": { "type": "string", "description": "an IPv4 or IPv6 address" },
         "Batch": {
             "type": "object",
@@ -189,7 +191,13 @@ pub(super) fn all() -> Value {
                 ("rates", of("Rates")),
             ]))),
         ]),
-    })
+    });
+    if let Some(all) = all.as_object_mut() {
+        all.extend(super::vrrp::schemas());
+        let more = configuration::all().into_iter();
+        all.extend(more.map(|(name, schema)| (name.to_owned(), schema)));
+    }
+    all
 }
 
 /// The schema of the type of this name; an array of it for `array of NAME`, none for other words.
@@ -200,11 +208,11 @@ pub(super) fn named(name: &str) -> Option<Value> {
     all().get(name).map(|_schema| of(name))
 }
 
-fn of(name: &str) -> Value {
+pub(super) fn of(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-fn nullable(schema: Value) -> Value {
+pub(super) fn nullable(schema: Value) -> Value {
     json!({ "oneOf": [schema, { "type": "null" }] })
 }
 
@@ -213,7 +221,7 @@ fn op(name: &str, fields: &[(&str, Value)]) -> Value {
 }
 
 /// An object with these fields, all of them required.
-fn object(fields: &[(&str, Value)]) -> Value {
+pub(super) fn object(fields: &[(&str, Value)]) -> Value {
     let required: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
     let properties: Map<String, Value> = fields
         .iter()
@@ -235,7 +243,8 @@ mod tests {
     use super::*;
     use crate::wire::{
         Batch, BatchOutcome, HookChoice, HookSetting, InterfaceSetting, Problem, SettingChanges,
-        SettingListing, Status, StopRequest, Version,
+        SettingListing, Status, StopRequest, Version, VirtualRouterStatus, VrrpFailover,
+        VrrpPriority, VrrpStatus, VrrpTransition,
     };
 
     /// Whether `value` fits `schema`, and has no field that the schema does not name.
@@ -273,7 +282,7 @@ mod tests {
         }
     }
 
-    fn check(name: &str, value: &impl Serialize) {
+    pub(super) fn check(name: &str, value: &impl Serialize) {
         let all = all();
         let value = serde_json::to_value(value).unwrap();
         assert!(fits(&value, &all[name], &all), "{name}: {value}");
@@ -373,6 +382,26 @@ mod tests {
             api: 1,
         };
         check("Version", &version);
+        let router = VirtualRouterStatus {
+            source: Some("10.99.0.1".parse().unwrap()),
+            transitions: vec![VrrpTransition::default()],
+            ..VirtualRouterStatus::default()
+        };
+        let mut vrrp = VrrpStatus {
+            routers: vec![router, VirtualRouterStatus::default()],
+            ..VrrpStatus::default()
+        };
+        vrrp.stray.insert("Vrid".to_owned(), 3);
+        check("VrrpStatus", &vrrp);
+        let router = "VI_1".to_owned();
+        let priority = Some(100);
+        check(
+            "VrrpFailover",
+            &VrrpFailover {
+                router: router.clone(),
+            },
+        );
+        check("VrrpPriority", &VrrpPriority { router, priority });
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod servers;
 mod settings;
 mod status;
 mod sysctl;
+mod vrrp;
 
 pub use batch::{Batch, BatchOutcome, OpOutcome};
 pub use checks::{
@@ -30,6 +31,10 @@ pub(crate) use servers::WithoutCounters;
 pub use settings::{HookChoice, HookSetting, InterfaceSetting, ParseHookError, StopRequest};
 pub use status::{LinkStatus, Status, TableFill, Version};
 pub use sysctl::{SettingChanges, SettingListing};
+pub use vrrp::{
+    VirtualRouterCounters, VirtualRouterStatus, VrrpFailover, VrrpPriority, VrrpStatus,
+    VrrpTransition,
+};
 
 /// The version of the API: the `1` of `/v1`. It changes when an old client could misunderstand.
 pub const API_VERSION: u32 = 1;

@@ -16,7 +16,7 @@ use xvs_control::{
     wire::{
         Batch, BatchOutcome, ChecksStatus, Code, ConfigurationPlan, ConfigurationRequest,
         ConfigurationStatus, ConnectionPage, ConnectionQuery, Event, HookSetting, InterfaceSetting,
-        Problem, Status, StopRequest,
+        Problem, Status, StopRequest, VrrpFailover, VrrpPriority, VrrpStatus,
     },
 };
 use xvs_types::{
@@ -152,11 +152,22 @@ impl Director for Fake {
     }
 
     fn events(&self) -> broadcast::Receiver<Event> {
-        let mut memory = self.0.lock().unwrap();
-        let sender = memory
-            .events
-            .get_or_insert_with(|| broadcast::Sender::new(4));
-        sender.subscribe()
+        self.events_sender().subscribe()
+    }
+
+    async fn vrrp(&self) -> Result<VrrpStatus, Problem> {
+        Ok(VrrpStatus::default())
+    }
+
+    async fn vrrp_failover(&self, request: VrrpFailover) -> Result<(), Problem> {
+        Err(Problem::new(
+            Code::Conflict,
+            format!("{} is no master", request.router),
+        ))
+    }
+
+    async fn vrrp_priority(&self, _request: VrrpPriority) -> Result<(), Problem> {
+        Ok(())
     }
 
     async fn configuration(&self) -> Result<ConfigurationStatus, Problem> {
@@ -194,6 +205,17 @@ impl Director for Fake {
 
     async fn reload_configuration(&self) -> Result<ConfigurationStatus, Problem> {
         self.configuration().await
+    }
+}
+
+impl Fake {
+    /// Where events come from.
+    pub(crate) fn events_sender(&self) -> broadcast::Sender<Event> {
+        let mut memory = self.0.lock().unwrap();
+        memory
+            .events
+            .get_or_insert_with(|| broadcast::Sender::new(4))
+            .clone()
     }
 }
 

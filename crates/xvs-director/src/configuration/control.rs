@@ -21,13 +21,14 @@ use xvs_control::wire::{
 use xvs_notify::{Notifier, Settings};
 
 use super::{InForce, LoadError, Loaded, Parts, Source};
-use crate::{checks::ChecksThread, events::Events};
+use crate::{checks::ChecksThread, events::Events, vrrp::VrrpService};
 
 /// The changes of the configuration. Clones are handles to the same.
 #[derive(Clone)]
 pub(crate) struct Control {
     in_force: InForce,
     checks: ChecksThread,
+    vrrp: VrrpService,
     events: Events,
     notifier: Notifier,
     /// Held while the configuration changes.
@@ -55,12 +56,14 @@ impl Control {
     pub(crate) fn new(
         in_force: InForce,
         checks: ChecksThread,
+        vrrp: VrrpService,
         events: Events,
         notifier: Notifier,
     ) -> Self {
         Self {
             in_force,
             checks,
+            vrrp,
             events,
             notifier,
             changing: Arc::default(),
@@ -161,6 +164,7 @@ impl Control {
         request: ConfigurationRequest,
     ) -> Result<ConfigurationPlan, Problem> {
         let loaded = self.load(source(request)).await?;
+        VrrpService::plan(&loaded.config)?;
         let planned = self.checks.plan(Arc::clone(&loaded.config)).await?;
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         Ok(ConfigurationPlan {
@@ -176,10 +180,15 @@ impl Control {
         let config = loaded
             .as_ref()
             .map_or_else(Arc::<Config>::default, |loaded| Arc::clone(&loaded.config));
+        // Refused before anything has changed.
+        let virtual_routers = VrrpService::plan(&config)?;
         // What the checks tell of the new configuration goes where it says. Who leaves with the old one
         // is told of there too: jobs that wait go on.
         self.notifier.reload(notifications(&config)).await;
-        let warnings = self.checks.configure(config).await?;
+        let mut warnings = self.checks.configure(Arc::clone(&config)).await?;
+        warnings.extend(virtual_routers.notes);
+        // After the virtual servers, so that whoever becomes master has them.
+        self.vrrp.configure(&config, virtual_routers.plan).await?;
         for warning in &warnings {
             warn!("configuration: {warning}");
         }

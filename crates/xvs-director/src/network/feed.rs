@@ -110,7 +110,10 @@ impl Feed {
     async fn bring_up(&mut self, all: bool) -> Result<(), Ended> {
         let changes = self.worker.call(super::Keeper::take_changes).await?;
         self.firewall.follow(&changes);
+        let was_empty = self.footprint.is_empty();
         let shift = self.footprint.take(changes);
+        // Which links carry the datapath depends on addresses, and on whether there is anything to do.
+        let moves = shift.moves_addresses() || was_empty != self.footprint.is_empty();
         let arrived = if all {
             self.footprint.real_servers()
         } else {
@@ -123,7 +126,7 @@ impl Feed {
             .warnings
             .get("links")
             .is_some_and(|lines| !lines.is_empty());
-        if all || shift.addresses || shift.virtual_servers || unsettled {
+        if all || moves || unsettled {
             self.attach().await?;
         }
         Ok(())

@@ -25,14 +25,26 @@ pub(super) struct Footprint {
 /// What a change of the rules means for the network.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Shift {
-    /// Whether virtual servers came or went.
-    pub(super) virtual_servers: bool,
-    /// Whether addresses of virtual or real servers came or went.
-    pub(super) addresses: bool,
+    /// Addresses of virtual servers that came or went.
+    pub(super) vips: BTreeSet<IpAddr>,
     /// Real servers' addresses that came.
     pub(super) arrived: BTreeSet<IpAddr>,
     /// Real servers' addresses that went.
     pub(super) left: BTreeSet<IpAddr>,
+}
+
+impl Shift {
+    /// Whether any address came or went.
+    pub(super) fn moves_addresses(&self) -> bool {
+        !(self.vips.is_empty() && self.arrived.is_empty() && self.left.is_empty())
+    }
+
+    /// Notes that an address of virtual servers came, or went; one that does both is as it was.
+    fn turn_vip(&mut self, vip: IpAddr) {
+        if !self.vips.remove(&vip) {
+            self.vips.insert(vip);
+        }
+    }
 }
 
 impl Footprint {
@@ -90,17 +102,18 @@ impl Footprint {
             .collect();
         for address in &addresses {
             if add(&mut self.real_servers, *address) && !shift.left.remove(address) {
-                shift.addresses = true;
                 shift.arrived.insert(*address);
             }
         }
-        if id.vip().is_some_and(|vip| add(&mut self.vips, vip)) {
-            shift.addresses = true;
+        if let Some(vip) = id.vip()
+            && add(&mut self.vips, vip)
+        {
+            shift.turn_vip(vip);
         }
         if !virtual_server.local_addresses.is_empty() {
             self.with_local_addresses.insert(id, rule.clone());
         }
-        shift.virtual_servers |= self.servers.insert(id, addresses).is_none();
+        self.servers.insert(id, addresses);
     }
 
     fn forget(&mut self, id: &VirtualServerId, shift: &mut Shift) {
@@ -109,15 +122,15 @@ impl Footprint {
         };
         for address in addresses {
             if remove(&mut self.real_servers, address) && !shift.arrived.remove(&address) {
-                shift.addresses = true;
                 shift.left.insert(address);
             }
         }
-        if id.vip().is_some_and(|vip| remove(&mut self.vips, vip)) {
-            shift.addresses = true;
+        if let Some(vip) = id.vip()
+            && remove(&mut self.vips, vip)
+        {
+            shift.turn_vip(vip);
         }
         self.with_local_addresses.remove(id);
-        shift.virtual_servers = true;
     }
 }
 
@@ -175,7 +188,7 @@ mod tests {
         let shift = footprint.take(some(&[rule(80, &["10.0.0.1", "10.0.0.2"])]));
         assert_eq!(shift.arrived, addresses(&["10.0.0.1", "10.0.0.2"]));
         let shift = footprint.take(some(&[rule(81, &["10.0.0.2"])]));
-        assert!(shift.virtual_servers && !shift.addresses);
+        assert!(!shift.moves_addresses());
         assert_eq!(shift.arrived, BTreeSet::new());
         let shift = footprint.take(RuleChanges::Some(vec![(rule(80, &[]).0.id, None)]));
         assert_eq!(shift.left, addresses(&["10.0.0.1"]));
@@ -194,7 +207,7 @@ mod tests {
             RuleChanges::All(vec![rule(80, &["10.0.0.1"])]),
         ] {
             let shift = footprint.take(changes);
-            assert_eq!((shift.arrived, shift.left), Default::default());
+            assert_eq!(shift, Shift::default());
             assert_eq!(footprint.real_servers().len(), 1);
         }
     }

@@ -4,6 +4,7 @@
 //! meant, a note where it is the same with less.
 
 mod holding;
+mod routing;
 
 use std::{net::IpAddr, time::Duration};
 
@@ -77,6 +78,20 @@ pub fn convert(config: &conf::Config) -> Result<Converted, Vec<ConvertError>> {
         Ok(config) => converted.plan.config = config,
         Err(several) => errors.extend(several.into_iter().map(ConvertError::from)),
     }
+    let lists = config
+        .instances
+        .iter()
+        .map(|instance| &instance.track_interfaces);
+    let of_groups = config
+        .sync_groups
+        .iter()
+        .map(|group| &group.track_interfaces);
+    for tracked in lists.chain(of_groups).flatten() {
+        let name = tracked.name.as_str().into();
+        let tracker = Tracker::Interface.named(&tracked.name);
+        converted.plan.interfaces.insert(name, tracker);
+    }
+    converted.plan.fixed = holding::fixed(config, &mut converted.notes);
     converted.plan.hear_strangers = config.global.log_unknown_vrids;
     converted.plan.realtime = realtime(config);
     if errors.is_empty() {
@@ -145,7 +160,6 @@ fn router(
         (Tracker::Script, &instance.track_scripts),
         (Tracker::File, &instance.track_files),
         (Tracker::Process, &instance.track_processes),
-        (Tracker::Bfd, &instance.track_bfd),
     ]);
     for fault in &instance.faults {
         let tracker: Name = format!("configuration of {}: {fault}", instance.name).into();
@@ -156,14 +170,44 @@ fn router(
         });
         converted.plan.faults.push(tracker);
     }
+    forget_weights_in_a_group(config, &mut router, &mut converted.notes);
     note_what_is_left_out(config, instance, &mut converted.notes);
     Ok(router)
+}
+
+/// A member of a sync group whose priority moved would part from the others, so keepalived ignores
+/// what is tracked with a weight there, unless the group allows it.
+fn forget_weights_in_a_group(
+    config: &conf::Config,
+    router: &mut RouterConfig,
+    notes: &mut Vec<String>,
+) {
+    let is_bound = config.sync_groups.iter().any(|group| {
+        !group.tracking_weight
+            && group
+                .members
+                .iter()
+                .any(|name| name == router.name.as_str())
+    });
+    if !is_bound {
+        return;
+    }
+    router.tracks.retain(|track| {
+        let stays = track.weight == TrackWeight::FAULT;
+        if !stays {
+            notes.push(format!(
+                "virtual router `{}`: {} has a weight, so it is not followed in a sync group without \
+                 `sync_group_tracking_weight`",
+                router.name, track.tracker
+            ));
+        }
+        stays
+    });
 }
 
 /// What is tracked; its name in the election says so, since a script and a file may have one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tracker {
-    Bfd,
     File,
     Interface,
     Process,
@@ -174,7 +218,6 @@ impl Tracker {
     /// The name under which the election knows the tracker `name`.
     pub(super) fn named(self, name: &str) -> Name {
         let kind = match self {
-            Self::Bfd => "BFD session",
             Self::File => "file",
             Self::Interface => "interface",
             Self::Process => "process",
@@ -211,7 +254,6 @@ fn group(group: &SyncGroup) -> GroupConfig {
             (Tracker::Script, &group.track_scripts),
             (Tracker::File, &group.track_files),
             (Tracker::Process, &group.track_processes),
-            (Tracker::Bfd, &group.track_bfd),
         ]),
         tracking_weight: group.tracking_weight,
     }
@@ -320,6 +362,9 @@ fn note_what_is_left_out(config: &conf::Config, instance: &VrrpInstance, notes: 
     let wanted = instance.multicast_group.or(group.1);
     if instance.unicast_peers.is_empty() && wanted.is_some_and(|wanted| wanted != group.0) {
         note("advertisements go to the group of the RFC, not to the one that is configured");
+    }
+    if !instance.track_bfd.is_empty() {
+        note("`track_bfd` is not followed: BFD sessions are not run");
     }
     if instance.ipvlan.is_some() {
         note("`use_ipvlan` is not followed; the addresses are on the interface itself");

@@ -23,7 +23,10 @@ mod elector;
 mod holder;
 mod plan;
 mod realtime;
+mod service;
 mod sockets;
+mod status;
+mod trackers;
 
 use std::{
     fmt, io,
@@ -42,10 +45,12 @@ use xvs_vrrp::{
 
 pub use convert::{ConvertError, Converted, convert};
 pub use elector::Status;
-pub use plan::{HeldAddress, Holding, Plan, Vmac};
+pub use plan::{HeldAddress, HeldRoute, HeldRule, Holding, Plan, Vmac};
 pub use realtime::{Realtime, RealtimeError};
 
+use convert::Tracker;
 use elector::{Inbox, Message};
+pub(crate) use service::VrrpService;
 
 /// Something that virtual routers tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -238,10 +243,18 @@ impl Routers {
         let _running = elector.send(Message::Stop { keep });
         let [electing, holding] = threads;
         let elected = electing.join();
+        if !keep {
+            let _running = holder.send(holder::Task::ReleaseFixed);
+        }
         // With the last sender gone the holder does what is left and ends.
         drop(holder);
         let held = holding.join();
         elected.and(held).map_err(|_panicked| RoutersEnded)
+    }
+
+    /// Where trackers report to.
+    fn inbox(&self) -> Inbox {
+        self.elector.clone()
     }
 
     fn tell(&self, message: Message) -> Result<(), RoutersEnded> {

@@ -123,26 +123,20 @@ pub(super) fn cases() -> Vec<Case> {
             )],
         },
         Case {
-            description: "a reply to a client on this host keeps its frame's addresses",
+            description: "what is translated for a client that is this host keeps its frame's addresses",
             world: with(Service::udp(VIP), &Server::new(Method::NAT, REAL)).having("10.0.6.6"),
-            steps: vec![
-                Step::Packet(
-                    Datagram::udp("10.0.6.6:5000", VIP).bytes(),
-                    Outcome::Forward(
-                        World::SERVERS,
-                        Datagram::udp("10.0.6.6:5000", REAL).forwarded(0).bytes(),
-                    ),
-                ),
-                Step::Packet(
-                    Datagram::udp(REAL, "10.0.6.6:5000").payload(3).bytes(),
-                    Outcome::Host(
-                        Datagram::udp(VIP, "10.0.6.6:5000")
-                            .payload(3)
-                            .ttl(63)
-                            .bytes(),
-                    ),
-                ),
-            ],
+            steps: {
+                let up = Datagram::udp("10.0.6.6:40000", VIP).payload(3);
+                let down = Datagram::udp(REAL, "10.0.6.6:40000").payload(3);
+                let reply = || {
+                    Step::Packet(
+                        down.bytes(),
+                        Outcome::Host(down.clone().from(VIP).ttl(63).bytes()),
+                    )
+                };
+                let request = to_server(up.bytes(), up.clone().to(REAL).forwarded(0).bytes());
+                vec![request, reply(), reply()]
+            },
         },
         Case {
             description: "without a route the sender is told that nobody is there",

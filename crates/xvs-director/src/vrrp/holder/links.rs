@@ -3,10 +3,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
 };
 
 use xvs_net::{Changes, Sysctl};
-use xvs_vrrp::{Link, Name};
+use xvs_vrrp::{Link, Name, TrackerStatus};
 
 use super::{super::elector::Message, Holder};
 
@@ -38,7 +39,11 @@ impl Holder {
             }
             self.report_vmacs();
             self.report_links();
+            self.report_trackers();
             self.report_losses();
+        }
+        if changes.everything || changes.links || changes.routes || changes.rules {
+            self.restore_routing().await;
         }
     }
 
@@ -62,6 +67,26 @@ impl Holder {
                     ifindex,
                     link: report,
                 });
+            }
+        }
+    }
+
+    /// Tells the election of each interface that is tracked, where that is news.
+    fn report_trackers(&mut self) {
+        let plan = Arc::clone(&self.plan);
+        self.told_trackers
+            .retain(|tracker, _told| plan.interfaces.values().any(|one| one == tracker));
+        for (interface, tracker) in &plan.interfaces {
+            let up = self
+                .link(interface)
+                .is_some_and(|link| link.up && link.carrier);
+            let status = if up {
+                TrackerStatus::Up
+            } else {
+                TrackerStatus::Down
+            };
+            if self.told_trackers.insert(tracker.clone(), status) != Some(status) {
+                self.tell(Message::Tracker(tracker.clone(), status));
             }
         }
     }
