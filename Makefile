@@ -18,7 +18,7 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test lab-all soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
+.PHONY: help setup demo build test lab-all soak checks-scale install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ lab-all: setup ## the labs' tests with every method on every hook, IPv4 and IPv6
 soak: setup ## what outlives the daemon, for long: 10 minutes without one, 100 kills (root)
 	XVS_SURVIVAL_SECONDS=$(SOAK_SECONDS) XVS_SURVIVAL_ROUNDS=$(SOAK_ROUNDS) \
 		cargo test -p xvs --locked --test survival -- --nocapture
+
+checks-scale: setup ## health checks at full size: 3,000 virtual servers with 40,000 real servers (root)
+	XVS_CHECKS_SCALE=3000 cargo test --release --locked -p xvs --test root_checks scale -- --nocapture
 
 install: ## binary and its other names under PREFIX (/usr/local), DESTDIR respected
 	@scripts/install install
