@@ -21,7 +21,7 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test lab-all lab-ha soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean conformance bench bench-quick bench-build
+.PHONY: help setup demo build test lab-all lab-ha soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean conformance bench bench-quick bench-build checks-scale
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,8 @@ bench-quick: setup bench-build ## the same in short
 
 bench-build:
 	cargo build --release --locked -p xvs -p xvs-bench
+checks-scale: setup ## health checks at full size: 3,000 virtual servers with 40,000 real servers (root)
+	XVS_CHECKS_SCALE=3000 cargo test --release --locked -p xvs --test root_checks scale -- --nocapture
 
 install: ## binary and its other names under PREFIX (/usr/local), DESTDIR respected
 	@scripts/install install
