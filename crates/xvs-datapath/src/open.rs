@@ -230,10 +230,7 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
     let (scratch, service) = (opaque(scratch), opaque(service));
     let server = opaque(server).cast_const();
     // SAFETY: the server is a valid map value.
-    let (method, crosses) = unsafe {
-        let crosses = ((*server).family == 6) != F::V6 || (*server).tunnel_kind != 0;
-        ((*server).method, crosses)
-    };
+    let method = unsafe { (*server).method };
     // SAFETY: the scratch is this CPU's alone while the program runs; nothing is called meanwhile that
     // would use it.
     let Scratch {
@@ -263,20 +260,33 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
         }
         // SAFETY: all are valid map values.
         Method::FULLNAT => unsafe { full_nat::<F, E>(env, scratch, service, server) },
-        Method::TUNNEL if crosses => {
-            draft.tag |= Tag::CROSSING;
-            outcome(env, env.insert_call(F::V6, false))
-        }
         Method::TUNNEL => {
-            // SAFETY: as above.
-            unsafe {
-                draft.recipe.source = (*server).tunnel_source;
-                draft.recipe.destination = (*server).address;
-            }
-            draft.recipe.ports = 0;
+            // SAFETY: both are valid map values; the draft is not used any more.
+            unsafe { tunnel::<F>(scratch, server) };
             outcome(env, env.insert_call(F::V6, false))
         }
         _ => outcome(env, env.insert_call(F::V6, false)),
+    }
+}
+
+/// Completes the draft of a tunnelled connection.
+///
+/// # Safety
+/// `scratch` must be the environment's, and no reference into it may live; `server` must be a valid
+/// map value.
+// A frame of its own, and not under those of the other methods.
+#[inline(never)]
+unsafe fn tunnel<F: Family>(scratch: *mut Scratch, server: *const RealServer) {
+    // SAFETY: the caller vouches for both.
+    unsafe {
+        let draft = &mut (*scratch).forward;
+        if ((*server).family == 6) != F::V6 || (*server).tunnel_kind != 0 {
+            draft.tag |= Tag::CROSSING;
+        } else {
+            draft.recipe.source = (*server).tunnel_source;
+            draft.recipe.destination = (*server).address;
+            draft.recipe.ports = 0;
+        }
     }
 }
 
@@ -304,6 +314,18 @@ unsafe fn to_server(draft: &mut Draft, service: *const VirtualServer, server: *c
 /// `scratch` must be the environment's, and no reference into it may live.
 #[inline(always)]
 unsafe fn two_way<F: Family, E: Env>(env: &E, scratch: *mut Scratch) -> i64 {
+    // SAFETY: the caller vouches for the scratch.
+    unsafe { complete::<F>(scratch) };
+    env.insert_call(F::V6, true)
+}
+
+/// Completes the forward draft's deltas, and drafts the reverse entry.
+///
+/// # Safety
+/// As for [`two_way`].
+// A frame of its own, which is gone before the insert has one.
+#[inline(never)]
+unsafe fn complete<F: Family>(scratch: *mut Scratch) {
     // SAFETY: the caller vouches for the scratch; its last use here is before the insert.
     let Scratch {
         forward, reverse, ..
@@ -316,7 +338,6 @@ unsafe fn two_way<F: Family, E: Env>(env: &E, scratch: *mut Scratch) -> i64 {
     reverse.real_server = forward.real_server;
     reverse.next_hop = 0;
     reverse.virtual_server = forward.virtual_server;
-    env.insert_call(F::V6, true)
 }
 
 /// The way back: what comes from the real server goes to the client.
