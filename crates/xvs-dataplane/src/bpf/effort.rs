@@ -95,9 +95,11 @@ fn list(bpf: &mut Bpf, only: Option<VirtualServerId>) -> Vec<VirtualServerListin
     })
 }
 
-/// What each kind of work costs with so many virtual servers: a second in which nothing happens,
-/// changes of one thing, and clearing. None where it cannot be tried.
-fn costs(virtual_servers: u32) -> Option<(u64, Vec<(&'static str, u64)>, u64)> {
+/// What each kind of work costs: a second in which nothing happens, changes of one thing, and clearing.
+type Costs = (u64, Vec<(&'static str, u64)>, u64);
+
+/// The costs with so many virtual servers. None where they cannot be tried.
+fn costs(virtual_servers: u32) -> Option<Costs> {
     let place = Place::new(&format!("effort-{virtual_servers}"))?;
     let mut bpf = at_rest(&place, virtual_servers);
     bpf.last_sample = None;
