@@ -19,7 +19,7 @@ pub const fn is_active(tag: Tag) -> bool {
     tag.protocol() == ipv4::PROTOCOL_TCP && tcp::is_active(tag.state())
 }
 
-/// Whether a setting of [`setting_flag`](crate::abi::setting_flag) is on.
+/// Whether a setting of [`setting_flag`] is on.
 #[inline(always)]
 #[must_use]
 pub fn is_set<E: Env>(env: &E, flag: u32) -> bool {

@@ -1,7 +1,7 @@
 //! Packet tables: worlds, packets, and what must become of them.
 //!
 //! Each case runs natively at both hooks and through the loaded programs. Frames are built from
-//! scratch by [`Datagram`](super::Datagram), never by the code under test.
+//! scratch by [`Datagram`], never by the code under test.
 
 mod answers;
 mod direct;
