@@ -3,12 +3,15 @@
 PREFIX ?= /usr/local
 export PREFIX DESTDIR FORCE
 
-# what `make demo` adds to the lab, as in `make demo ARGS="--hook xdp"`
+# what `make demo` adds to the lab and `make bench` to the benchmark, as in `make demo ARGS="--hook xdp"`
 ARGS ?=
+# what `make conformance` replays and how, as in `make conformance REPLAY="--by native FILE"`
+REPLAY ?=
 # seconds that `make fuzz` gives to each target
 FUZZ_SECONDS ?= 30
 
-# how long the daemon stays dead in `make soak`, and how often it is killed
+# how many connections come and go, how long the daemon stays dead in `make soak`, and how often it is killed
+SOAK_CONNECTIONS ?= 500000
 SOAK_SECONDS ?= 600
 SOAK_ROUNDS ?= 100
 
@@ -18,10 +21,10 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test lab-all soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean
+.PHONY: help setup demo build test lab-all lab-ha soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean conformance bench bench-quick bench-build checks-scale
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing (Debian 12), start nothing
 	@scripts/setup
@@ -40,9 +43,38 @@ lab-all: setup ## the labs' tests with every method on every hook, IPv4 and IPv6
 	cargo build --locked -p xvs
 	XVS_LAB_ALL=1 cargo test --locked -p xvs-lab --test lab
 
-soak: setup ## what outlives the daemon, for long: 10 minutes without one, 100 kills (root)
+lab-ha: setup ## what each failure of a director costs, beside keepalived, in one run (root)
+	cargo build --release --locked -p xvs
+	for peer in "" "--peer keepalived"; do \
+		target/release/xvs lab ha $$peer && \
+		target/release/xvs lab ha --v3 --interval 0.1 $$peer || exit 1; \
+	done
+	target/release/xvs lab ha --v3 --interval 0.01
+	cargo build --locked -p xvs-director --example routers
+	cargo test --locked -p xvs-director --test vrrp load -- --nocapture --test-threads=1
+
+conformance: setup ## what the kernel's IPVS was recorded to do, replayed on xvs in every way (root)
+	cargo test --locked -p xvs-datapath scheduler
+	cargo build --locked -p xvs -p xvs-conformance
+	target/debug/xvs-conformance $(REPLAY)
+
+soak: setup ## what outlives the daemon, for long: 500,000 connections, 10 minutes without one, 100 kills (root)
+	XVS_LEAK_CONNECTIONS=$(SOAK_CONNECTIONS) \
+		cargo test -p xvs-dataplane --features testing --locked --test leak -- --nocapture
 	XVS_SURVIVAL_SECONDS=$(SOAK_SECONDS) XVS_SURVIVAL_ROUNDS=$(SOAK_ROUNDS) \
 		cargo test -p xvs --locked --test survival -- --nocapture
+
+# 30 minutes and 3 minutes at most, once it is built
+bench: setup bench-build ## what a packet, a connection and a rule cost, beside floors and peers (root)
+	target/release/xvs-bench $(ARGS)
+
+bench-quick: setup bench-build ## the same in short
+	target/release/xvs-bench --quick $(ARGS)
+
+bench-build:
+	cargo build --release --locked -p xvs -p xvs-bench
+checks-scale: setup ## health checks at full size: 3,000 virtual servers with 40,000 real servers (root)
+	XVS_CHECKS_SCALE=3000 cargo test --release --locked -p xvs --test root_checks scale -- --nocapture
 
 install: ## binary and its other names under PREFIX (/usr/local), DESTDIR respected
 	@scripts/install install

@@ -10,9 +10,9 @@ use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_jiffies64, bpf_loop};
 use xvs_datapath::{
     Env, Flow, Rounds, Visitor,
     abi::{
-        AddressFilter, Block, Cold, Counter, Entry4, Entry6, HopKey, LinkMac, LocalAddress,
-        Locality, LocalityKey, NONE, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings,
-        VirtualServer, WAYS, high32, index, low16, low32,
+        AddressFilter, Block, Cold, Counter, Entry4, Entry6, Fragment, FragmentKey, HopKey,
+        LinkMac, LocalAddress, Locality, LocalityKey, NONE, NextHop, OverflowKey, RealServer, Seed,
+        ServiceKey, Settings, VirtualServer, WAYS, high32, index, low16, low32,
     },
     memory::opaque,
     scheduler,
@@ -180,6 +180,17 @@ impl Env for Maps {
     fn locality_insert(&self, key: &LocalityKey, locality: &Locality) {
         // Without room the destination is scheduled anew next time.
         let _ = maps::LOCALITIES.insert(key, locality, 0);
+    }
+
+    #[inline(always)]
+    fn fragment(&self, key: &FragmentKey) -> *const Fragment {
+        or_null(maps::FRAGMENTS.get_ptr_mut(key))
+    }
+
+    #[inline(always)]
+    fn fragment_insert(&self, key: &FragmentKey, fragment: &Fragment) {
+        // Without room the other fragments are not known.
+        let _ = maps::FRAGMENTS.insert(key, fragment, 0);
     }
 
     #[inline(always)]

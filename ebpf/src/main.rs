@@ -26,7 +26,7 @@ use aya_ebpf::{
 use xvs_datapath::{
     Env, Packet, Verdict, carry, fast,
     memory::load16,
-    open, related,
+    open, related, relay,
     table::{V4, V6},
 };
 
@@ -109,9 +109,13 @@ xdp_program!(
     /// Relates ICMPv6 errors to connections at XDP.
     xvs_xdp_related6, related::run::<V6, _, _>, 6
 );
+xdp_program!(
+    /// Relays ICMP errors about tunnels at XDP.
+    xvs_xdp_relay, relay::run, 4
+);
 tcx_program!(
     /// The fast path at tcx ingress.
-    xvs_tcx, fast::run, 0
+    xvs_tcx, enter, 0
 );
 tcx_program!(
     /// Opens connections at tcx ingress, IPv4.
@@ -142,6 +146,20 @@ tcx_program!(
     /// Relates ICMPv6 errors to connections at tcx ingress.
     xvs_tcx_related6, related::run::<V6, _, _>, 6
 );
+tcx_program!(
+    /// Relays ICMP errors about tunnels at tcx ingress.
+    xvs_tcx_relay, relay::run, 4
+);
+
+/// The fast path for the packets of tcx's link.
+#[inline(always)]
+fn enter(buffer: &mut Buffer, maps: &Maps) -> Verdict {
+    if buffer.is_links_own() {
+        fast::run(buffer, maps)
+    } else {
+        Verdict::PASS
+    }
+}
 
 /// Indexes of the programs behind the fast path.
 struct Stage;
@@ -155,6 +173,8 @@ impl Stage {
     const REFUSE: u32 = 4;
     /// Relates ICMP errors; the next one ICMPv6 errors.
     const RELATED: u32 = 5;
+    /// Relays ICMP errors about tunnels.
+    const RELAY: u32 = 7;
 }
 
 /// The program that a verdict asks for. `family` is 4 or 6, or 0 where the frame must say.
@@ -170,6 +190,7 @@ fn stage<P: Packet>(verdict: Verdict, packet: &P, family: u32) -> Option<u32> {
         Verdict::CARRY => Some(Stage::CARRY + ipv6),
         Verdict::REFUSE => Some(Stage::REFUSE),
         Verdict::RELATED => Some(Stage::RELATED + ipv6),
+        Verdict::RELAY => Some(Stage::RELAY),
         _ => None,
     }
 }

@@ -7,9 +7,9 @@ use aya_ebpf::{
 use xvs_datapath::{
     Flow,
     abi::{
-        AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, Locality,
-        LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer,
-        WAYS,
+        AddressFilter, Block, Cold, Entry4, Entry6, Fragment, FragmentKey, HopKey, LinkMac,
+        LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate, RealServer, Seed,
+        ServiceKey, Settings, VirtualServer, WAYS,
     },
     table::Scratch,
 };
@@ -44,6 +44,8 @@ pub static BLOCKS: Array<Block> = Array::with_max_entries(32_768, MMAPABLE);
 #[map]
 pub static LOCALITIES: LruHashMap<LocalityKey, Locality> = LruHashMap::with_max_entries(16_384, 0);
 #[map]
+pub static FRAGMENTS: LruHashMap<FragmentKey, Fragment> = LruHashMap::with_max_entries(16_384, 0);
+#[map]
 pub static LOCALS: Array<LocalAddress> = Array::with_max_entries(4_096, MMAPABLE);
 #[map]
 pub static LINK_MACS: HashMap<LinkMac, u32> = HashMap::with_max_entries(4_096, NO_PREALLOC);
@@ -59,6 +61,9 @@ pub static HOPS_FREE: Queue<u32> = Queue::with_max_entries(65_536, 0);
 pub static SETTINGS: Array<Settings> = Array::with_max_entries(1, MMAPABLE);
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(64, 0);
+/// The daemon's alone: it stands here to outlive it.
+#[map]
+pub static RATES: HashMap<u32, Rate> = HashMap::with_max_entries(147_456, NO_PREALLOC);
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 #[map]

@@ -6,7 +6,7 @@ use aya_ebpf::{
     bindings::__sk_buff,
     helpers::{
         bpf_csum_diff, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_skb_adjust_room,
-        bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_pull_data,
+        bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_vlan_pop,
     },
 };
 use xvs_datapath::{
@@ -14,6 +14,8 @@ use xvs_datapath::{
     abi::Address,
     memory::{opaque, opaque_number, store32},
 };
+
+use xvs_wire::ipv4;
 
 use crate::{fib, maps};
 
@@ -23,6 +25,10 @@ const ROOM_MAC: u32 = 1;
 const ENCAP_IPV4: u64 = 1 << 1;
 /// `BPF_F_ADJ_ROOM_ENCAP_L3_IPV6`.
 const ENCAP_IPV6: u64 = 1 << 2;
+/// `BPF_F_ADJ_ROOM_ENCAP_L4_GRE`.
+const ENCAP_GRE: u64 = 1 << 3;
+/// `BPF_F_ADJ_ROOM_ENCAP_L4_UDP`.
+const ENCAP_UDP: u64 = 1 << 4;
 /// `BPF_F_PSEUDO_HDR`.
 const PSEUDO_HEADER: u64 = 1 << 4;
 /// `BPF_F_MARK_MANGLED_0`.
@@ -49,6 +55,17 @@ struct Neighbour {
 }
 
 impl Buffer {
+    /// Whether the packet is the link's own. That of a VLAN comes by once more at the VLAN's link; a tag
+    /// of VLAN 0 says but a priority (IEEE 802.1Q) and is taken off, as by the kernel.
+    #[inline(always)]
+    pub fn is_links_own(&mut self) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe {
+            (*self.context).vlan_present == 0
+                || (*self.context).vlan_tci & 0xfff == 0 && bpf_skb_vlan_pop(self.context) == 0
+        }
+    }
+
     /// What tcx answers for a verdict. [`Verdict::OPEN`] and [`Verdict::CARRY`] pass where
     /// no program took them.
     #[inline(always)]
@@ -130,8 +147,13 @@ impl Packet for Buffer {
     }
 
     #[inline(always)]
-    fn push_outer(&mut self, length: u32, ipv6: bool) -> bool {
-        let flags = if ipv6 { ENCAP_IPV6 } else { ENCAP_IPV4 };
+    fn push_outer(&mut self, length: u32, ipv6: bool, protocol: u8) -> bool {
+        let outer = if ipv6 { ENCAP_IPV6 } else { ENCAP_IPV4 };
+        let flags = match protocol {
+            ipv4::PROTOCOL_UDP => outer | ENCAP_UDP,
+            ipv4::PROTOCOL_GRE => outer | ENCAP_GRE,
+            _ => outer,
+        };
         // SAFETY: the context is the program's.
         unsafe { bpf_skb_adjust_room(self.context, length as i32, ROOM_MAC, flags) == 0 }
     }
@@ -146,6 +168,12 @@ impl Packet for Buffer {
     fn push_front(&mut self, length: u32, _ipv6: bool) -> bool {
         // SAFETY: the context is the program's.
         unsafe { bpf_skb_adjust_room(self.context, length as i32, ROOM_MAC, 0) == 0 }
+    }
+
+    #[inline(always)]
+    fn pop_front(&mut self, length: u32) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe { bpf_skb_adjust_room(self.context, -(length as i32), ROOM_MAC, 0) == 0 }
     }
 
     #[inline(always)]
@@ -172,23 +200,17 @@ impl Packet for Buffer {
             return 0;
         };
         let space = opaque(space).cast::<u8>();
-        // Two comparisons that the compiler cannot make one of: the verifier must see both bounds.
-        let length = opaque_number(length);
-        if length > 512 {
+        // Of a number from 0 to 511 every verifier sees that neither it nor one more is out of range.
+        let last = opaque_number(length.wrapping_sub(1));
+        if last > 511 {
             return 0;
         }
-        let length = opaque_number(length);
-        if length == 0 {
-            return 0;
-        }
-        let words = opaque_number((length + 3) & !3);
-        if words > 512 {
-            return 0;
-        }
-        // SAFETY: the space has 512 bytes, and both lengths were compared with that; its last word is
-        // cleared where bytes do not fill it.
+        let length = last + 1;
+        let words = (last | 3) + 1;
+        // SAFETY: the space has 512 bytes, and neither length is more; the last word is cleared where
+        // bytes do not fill it.
         unsafe {
-            store32(space as usize + ((length - 1) & 0x1fc) as usize, 0);
+            store32(space as usize + (last & 0x1fc) as usize, 0);
             if bpf_skb_load_bytes(self.context.cast(), offset, space.cast(), length) != 0 {
                 return 0;
             }

@@ -76,7 +76,7 @@ impl Packet for Frame {
     fn adjust_l4(&mut self, _offset: u32, _addresses: u16, _rest: u16, _udp: bool) {}
 
     #[inline(always)]
-    fn push_outer(&mut self, length: u32, _ipv6: bool) -> bool {
+    fn push_outer(&mut self, length: u32, _ipv6: bool, _protocol: u8) -> bool {
         // SAFETY: the context is the program's.
         unsafe { bpf_xdp_adjust_head(self.context, -(length as i32)) == 0 }
     }
@@ -90,7 +90,13 @@ impl Packet for Frame {
 
     #[inline(always)]
     fn push_front(&mut self, length: u32, ipv6: bool) -> bool {
-        self.push_outer(length, ipv6)
+        self.push_outer(length, ipv6, 0)
+    }
+
+    #[inline(always)]
+    fn pop_front(&mut self, length: u32) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe { bpf_xdp_adjust_head(self.context, length as i32) == 0 }
     }
 
     #[inline(always)]
@@ -108,23 +114,17 @@ impl Packet for Frame {
             return 0;
         };
         let space = opaque(space).cast::<u8>();
-        // Two comparisons that the compiler cannot make one of: the verifier must see both bounds.
-        let length = opaque_number(length);
-        if length > 512 {
+        // Of a number from 0 to 511 every verifier sees that neither it nor one more is out of range.
+        let last = opaque_number(length.wrapping_sub(1));
+        if last > 511 {
             return 0;
         }
-        let length = opaque_number(length);
-        if length == 0 {
-            return 0;
-        }
-        let words = opaque_number((length + 3) & !3);
-        if words > 512 {
-            return 0;
-        }
-        // SAFETY: the space has 512 bytes, and both lengths were compared with that; its last word is
-        // cleared where bytes do not fill it.
+        let length = last + 1;
+        let words = (last | 3) + 1;
+        // SAFETY: the space has 512 bytes, and neither length is more; the last word is cleared where
+        // bytes do not fill it.
         unsafe {
-            store32(space as usize + ((length - 1) & 0x1fc) as usize, 0);
+            store32(space as usize + (last & 0x1fc) as usize, 0);
             if bpf_xdp_load_bytes(self.context, offset, space.cast(), length) != 0 {
                 return 0;
             }

@@ -5,13 +5,11 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail, ensure};
-use aya::{
-    maps::MapInfo,
-    programs::{ProgramFd, loaded_programs},
-};
+use aya::{maps::MapInfo, programs::loaded_programs};
 use xvs_datapath::abi;
 use xvs_dataplane::{
     Atomicity, Attachment, Bpf, BpfOptions, ConnectionFilter, Dataplane, Hook, Mac, NeighbourKey,
@@ -21,7 +19,10 @@ use xvs_types::{
     Endpoint, ForwardingMethod, Op, RealServer, Scheduler, Tunnel, VirtualServer, VirtualServerId,
 };
 
-use crate::kernel;
+use crate::{
+    kernel,
+    program::{frame::Segment, tester::Target},
+};
 
 /// The link that clients are behind, as the director has it.
 pub(crate) const CLIENTS: &str = "clients";
@@ -100,6 +101,11 @@ impl Family {
         self.address(10, 129, 0, 1)
     }
 
+    /// The router between the director and the real servers.
+    pub(crate) fn gateway(self) -> IpAddr {
+        self.address(10, 129, 0, 2)
+    }
+
     fn address(self, a: u8, b: u8, c: u8, d: u8) -> IpAddr {
         let bytes = [a, b, c, d];
         match self {
@@ -118,6 +124,8 @@ pub(crate) struct Director {
     pins: PathBuf,
     clients: (u32, [u8; 6]),
     servers: (u32, [u8; 6]),
+    /// When the daemon's work was done last.
+    beaten: Instant,
 }
 
 impl Director {
@@ -137,6 +145,7 @@ impl Director {
             pins,
             clients: kernel::link(CLIENTS)?,
             servers: kernel::link(SERVERS)?,
+            beaten: Instant::now(),
         };
         let attachment = |name: &str, (ifindex, mac): (u32, [u8; 6])| Attachment {
             ifindex,
@@ -206,7 +215,7 @@ impl Director {
     fn route(&mut self, destination: IpAddr, family: Family) -> anyhow::Result<()> {
         let (ifindex, mac) = self.servers;
         // One gateway for all: as many next hops as a director behind a router has.
-        let gateway = family.address(10, 129, 0, 2);
+        let gateway = family.gateway();
         self.bpf.set_route(
             destination,
             Some(Route {
@@ -226,16 +235,13 @@ impl Director {
         Ok(())
     }
 
-    /// Resolves the neighbours that the datapath learned by itself.
-    pub(crate) fn resolve(&mut self) {
-        for key in self.bpf.neighbours() {
-            let (_, mac) = if key.ifindex == self.clients.0 {
-                self.clients
-            } else {
-                self.servers
-            };
-            self.bpf
-                .set_neighbour(key, Some((Mac(mac), Mac(NEIGHBOUR))));
+    /// A segment of the client's to the virtual server of a family, by a number of clients.
+    pub(crate) fn segment(&self, family: Family, flags: u8) -> Segment {
+        Segment {
+            macs: [self.clients.1, NEIGHBOUR],
+            source: (family.client(), 0),
+            destination: (family.vip(), PORT),
+            flags,
         }
     }
 
@@ -254,9 +260,17 @@ impl Director {
         self.clients
     }
 
-    /// Index and address of the link to the real servers.
-    pub(crate) fn servers(&self) -> (u32, [u8; 6]) {
-        self.servers
+    /// Where a map is pinned.
+    pub(crate) fn pin(&self, map: &str) -> PathBuf {
+        self.pins.join(format!("v{}", abi::VERSION)).join(map)
+    }
+
+    /// Does what the daemon does about every second, if it was not done of late.
+    pub(crate) fn keep_alive(&mut self) {
+        if self.beaten.elapsed() > Duration::from_millis(500) {
+            self.bpf.housekeep();
+            self.beaten = Instant::now();
+        }
     }
 
     /// The count of an event or a reason of drops.
@@ -272,8 +286,8 @@ impl Director {
     }
 
     /// A program of this dataplane, and not of another one on this host: it uses these pinned maps.
-    pub(crate) fn program(&self, name: &str) -> anyhow::Result<ProgramFd> {
-        let pin = self.pins.join(format!("v{}", abi::VERSION)).join("flows4");
+    pub(crate) fn program(&self, name: &str) -> anyhow::Result<Target> {
+        let pin = self.pin("flows4");
         let flows = MapInfo::from_pin(&pin)
             .with_context(|| format!("read the pin {}", pin.display()))?
             .id();
@@ -288,7 +302,10 @@ impl Director {
                     .is_some_and(|ids| ids.contains(&flows))
             };
             if program.name_as_str() == Some(name) && ours() {
-                return program.fd().context("open the program");
+                return Ok(Target {
+                    fd: program.fd().context("open the program")?,
+                    id: program.id(),
+                });
             }
         }
         bail!("the kernel has no program `{name}` of this dataplane")

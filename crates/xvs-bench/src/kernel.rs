@@ -5,7 +5,7 @@ use std::{
     ffi::CString,
     fs, io,
     os::{
-        fd::{AsRawFd, BorrowedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd},
         unix::ffi::OsStrExt,
     },
     path::Path,
@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
+use aya::maps::MapFd;
 
 /// `BPF_PROG_TEST_RUN` of `enum bpf_cmd`.
 const PROG_TEST_RUN: libc::c_long = 10;
@@ -147,6 +148,23 @@ pub(crate) fn own_network() -> anyhow::Result<()> {
             .with_context(|| format!("set {setting}"))?;
     }
     ip("link set lo up")
+}
+
+/// Asks a process of ours to end.
+pub(crate) fn terminate(process: u32) {
+    if let Ok(process) = i32::try_from(process) {
+        // SAFETY: the call has no precondition.
+        unsafe { libc::kill(process, libc::SIGTERM) };
+    }
+}
+
+/// Bytes that the kernel accounts for a map (`memlock` of its file).
+pub(crate) fn memory_of(map: &MapFd) -> anyhow::Result<f64> {
+    let path = format!("/proc/self/fdinfo/{}", map.as_fd().as_raw_fd());
+    let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("memlock:"));
+    line.and_then(|line| line.trim().parse().ok())
+        .with_context(|| format!("no memlock in {path}"))
 }
 
 /// Takes a mounted file system away.

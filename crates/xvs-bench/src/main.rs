@@ -11,13 +11,18 @@
     reason = "the table goes to stdout and progress to stderr"
 )]
 
+mod control;
 mod director;
+mod flood;
 mod kernel;
 mod machine;
+mod oracle;
 mod program;
 mod report;
 mod row;
 mod scale;
+mod table;
+mod veth;
 
 use std::{path::PathBuf, process::ExitCode, thread};
 
@@ -34,7 +39,14 @@ const USAGE: &str = "usage: xvs-bench [--quick | --tiny] [--part NAME]... [--out
 type Measure = fn(&Scale) -> anyhow::Result<Part>;
 
 /// The parts in the order of the report.
-const PARTS: [(&str, Measure); 1] = [("program", program::measure)];
+const PARTS: [(&str, Measure); 6] = [
+    ("program", program::measure),
+    ("table", table::measure),
+    ("flood", flood::measure),
+    ("control", control::measure),
+    ("veth", veth::measure),
+    ("oracle", oracle::measure),
+];
 
 struct Options {
     scale: Scale,

@@ -1,9 +1,11 @@
 //! What was measured: medians with their spread, beside a floor and a peer, and whether a gate is met.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 /// The middle and the ends of what several rounds gave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spread {
     /// The median.
     pub(crate) median: f64,
@@ -23,7 +25,7 @@ impl Spread {
         };
         let middle = sorted.len() / 2;
         let median = match sorted.get(middle.wrapping_sub(1)) {
-            Some(below) if sorted.len() % 2 == 0 => f64::midpoint(*below, sorted[middle]),
+            Some(below) if sorted.len().is_multiple_of(2) => f64::midpoint(*below, sorted[middle]),
             _ => sorted[middle],
         };
         Self {
@@ -35,7 +37,7 @@ impl Spread {
 }
 
 /// A limit that the issue or the design sets.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Gate {
     /// What is compared, as `net at most 35`.
     pub(crate) limit: String,
@@ -71,7 +73,7 @@ fn rounded(limit: f64) -> f64 {
 }
 
 /// Something that a row is read beside.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Beside {
     /// Its name.
     pub(crate) name: String,
@@ -80,12 +82,12 @@ pub(crate) struct Beside {
 }
 
 /// A row of the table.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// What was measured.
     pub(crate) name: String,
     /// Its unit.
-    pub(crate) unit: &'static str,
+    pub(crate) unit: Cow<'static, str>,
     /// The whole of it.
     pub(crate) value: Spread,
     /// What it cannot be below.
@@ -94,8 +96,8 @@ pub(crate) struct Row {
     pub(crate) net: Option<Spread>,
     /// Who else does the same.
     pub(crate) peer: Option<Beside>,
-    /// Its gate.
-    pub(crate) gate: Option<Gate>,
+    /// Its gates.
+    pub(crate) gates: Vec<Gate>,
 }
 
 impl Row {
@@ -103,12 +105,12 @@ impl Row {
     pub(crate) fn new(name: impl Into<String>, unit: &'static str, values: &[f64]) -> Self {
         Self {
             name: name.into(),
-            unit,
+            unit: Cow::Borrowed(unit),
             value: Spread::of(values),
             floor: None,
             net: None,
             peer: None,
-            gate: None,
+            gates: Vec::new(),
         }
     }
 
@@ -134,12 +136,10 @@ impl Row {
         }
     }
 
-    /// The row with a gate.
-    pub(crate) fn gated(self, gate: Gate) -> Self {
-        Self {
-            gate: Some(gate),
-            ..self
-        }
+    /// The row with another gate.
+    pub(crate) fn gated(mut self, gate: Gate) -> Self {
+        self.gates.push(gate);
+        self
     }
 
     /// The row beside a peer.
@@ -161,10 +161,10 @@ impl Row {
 }
 
 /// Rows that belong together.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Part {
     /// Its name, as on the command line.
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// What it measures and how, in a sentence or two.
     pub(crate) about: String,
     /// Its rows.
@@ -176,14 +176,14 @@ pub(crate) struct Part {
 }
 
 /// Lines over a logarithmic axis.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Plot {
     /// What it shows.
     pub(crate) title: String,
     /// The name of the horizontal axis.
-    pub(crate) x: &'static str,
+    pub(crate) x: Cow<'static, str>,
     /// The unit of the vertical axis.
-    pub(crate) y: &'static str,
+    pub(crate) y: Cow<'static, str>,
     /// The lines: name and points.
     pub(crate) lines: Vec<(String, Vec<(f64, f64)>)>,
 }
@@ -206,7 +206,7 @@ mod tests {
         let row = Row::over("row", "ns", &[30.0, 130.0], ("floor", &[10.0, 110.0]));
         let net = row.net.unwrap();
         assert_eq!((net.min, net.max), (20.0, 20.0));
-        assert!(row.clone().net_at_most(20.0).gate.unwrap().met);
-        assert!(!row.net_at_most(19.0).gate.unwrap().met);
+        assert!(row.clone().net_at_most(20.0).gates[0].met);
+        assert!(!row.net_at_most(19.0).gates[0].met);
     }
 }

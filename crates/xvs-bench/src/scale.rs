@@ -72,6 +72,38 @@ impl Scale {
         }
     }
 
+    /// Numbers of connections that the table is held, listed and expired at.
+    pub(crate) fn held(&self) -> Vec<u32> {
+        match self.kind {
+            Kind::Whole => vec![1_000_000, 10_000_000],
+            Kind::Quick => vec![1_000_000],
+            Kind::Tiny => vec![1_000],
+        }
+    }
+
+    /// Spoofed SYNs of the flood.
+    pub(crate) fn spoofed(&self) -> u32 {
+        match self.kind {
+            Kind::Whole => 10_000_000,
+            Kind::Quick => 2_000_000,
+            Kind::Tiny => 20_000,
+        }
+    }
+
+    /// Virtual servers, with ten real servers each, that are restored and listed.
+    pub(crate) fn rules(&self) -> u32 {
+        match self.kind {
+            Kind::Whole => 10_000,
+            Kind::Quick => 2_000,
+            Kind::Tiny => 20,
+        }
+    }
+
+    /// Whether a virtual machine is booted.
+    pub(crate) fn boots(&self) -> bool {
+        self.kind == Kind::Whole
+    }
+
     /// The name on the report.
     pub(crate) fn name(&self) -> &'static str {
         match self.kind {

@@ -48,6 +48,13 @@ impl SessionConfig {
         }
     }
 
+    /// Whether both are the same session over a reload, whatever their intervals.
+    #[must_use]
+    pub fn same_place(&self, other: &Self) -> bool {
+        let place = |config: &Self| (config.neighbour, config.source, config.multihop, config.ttl);
+        self.name == other.name && place(self) == place(other)
+    }
+
     /// Whether a packet may have come so far: nobody behind a router can pretend to be next to us
     /// (RFC 5881 5, RFC 5082).
     #[must_use]

@@ -60,11 +60,9 @@ impl Bfd {
     pub fn reload(&mut self, now: Instant, configs: Vec<SessionConfig>) {
         let mut old = std::mem::take(&mut self.sessions);
         for config in configs {
-            let same = old.iter().position(|(_, session)| {
-                let (a, b) = (&session.config, &config);
-                (&a.name, a.neighbour, a.source, a.multihop, a.ttl)
-                    == (&b.name, b.neighbour, b.source, b.multihop, b.ttl)
-            });
+            let same = old
+                .iter()
+                .position(|(_, session)| session.config.same_place(&config));
             if let Some(place) = same {
                 let (id, mut session) = old.remove(place);
                 if session.config != config {

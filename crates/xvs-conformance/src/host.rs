@@ -26,7 +26,7 @@ pub(crate) fn objection(network: &Network, frame: &[u8], outputs: &[Output]) -> 
     outputs.iter().find_map(|output| {
         let sent = Addresses::of(&output.frame)?;
         let host = if network.is_local(packet.destination) {
-            is_reply(&packet, frame, &sent, &output.frame)
+            is_reply(&packet, &sent, &output.frame)
         } else {
             is_forwarded(&packet, frame, &sent, &output.frame) || is_error(network, &packet, &sent)
         };
@@ -130,7 +130,7 @@ fn must_answer(network: &Network, frame: &[u8], packet: &Addresses) -> bool {
 
 /// Whether the director answers `packet` by `sent` itself. A host resets TCP; that a port of TCP is
 /// unreachable only IPVS says.
-fn is_reply(packet: &Addresses, frame: &[u8], sent: &Addresses, reply: &[u8]) -> bool {
+fn is_reply(packet: &Addresses, sent: &Addresses, reply: &[u8]) -> bool {
     const RST: u8 = 4;
     let back = sent.destination == packet.source && sent.source == packet.destination;
     if !back {
@@ -147,7 +147,7 @@ fn is_reply(packet: &Addresses, frame: &[u8], sent: &Addresses, reply: &[u8]) ->
             (Some(1), Some(4)) => sent.protocol == ipv4::PROTOCOL_ICMPV6,
             _ => false,
         };
-    !(refusal && packet.protocol == ipv4::PROTOCOL_TCP) && !frame.is_empty()
+    !(refusal && packet.protocol == ipv4::PROTOCOL_TCP)
 }
 
 /// Whether `sent` is `packet` on its way.

@@ -14,7 +14,9 @@ mod host;
 mod known;
 mod live;
 mod namespace;
+mod network;
 mod offline;
+mod place;
 mod plane;
 mod replay;
 mod scenario;
@@ -29,12 +31,13 @@ use std::{io, path::PathBuf};
 pub use director::{Answer, Director, Seen};
 pub use known::Known;
 pub use live::Live;
+pub use network::Network;
 pub use offline::Offline;
 pub use replay::replay;
 pub use scenario::{LocalSocket, Output, Scenario, Setup, Step, load};
 pub use suite::Suite;
 pub use tally::Tally;
-pub use topology::{Leg, Network, Topology};
+pub use topology::{Leg, Topology};
 pub use way::{Pins, Way, ways};
 
 /// Why a recording cannot be replayed.

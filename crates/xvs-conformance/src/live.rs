@@ -18,7 +18,8 @@ use xvs_dataplane::Hook;
 
 use crate::{
     Answer, Director, LocalSocket, Network, Seen, command, host,
-    namespace::{self, Namespace, unmount},
+    namespace::{self, Namespace},
+    place,
     wire::{self, Wire},
 };
 
@@ -74,7 +75,7 @@ impl Live {
             .collect::<io::Result<_>>()
             .map_err(|error| format!("cannot open a socket on the director: {error}"))?;
         let program = program()?;
-        let runtime = PathBuf::from(format!("/run/xvs-conformance-{}", std::process::id()));
+        let runtime = place::folder();
         let instance = format!("live{number}");
         let mut run = Command::new(&program);
         run.args(["run", "--connections", "4096", "--hook", &hook.to_string()]);
@@ -85,6 +86,16 @@ impl Live {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        // SAFETY: between fork and exec the closure makes one system call of numbers.
+        unsafe {
+            // The daemon ends with the thread that started it, also when that is killed.
+            run.pre_exec(
+                || match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+                    0 => Ok(()),
+                    _ => Err(io::Error::last_os_error()),
+                },
+            );
+        }
         let daemon = run
             .spawn()
             .map_err(|error| format!("cannot start `{}`: {error}", program.display()))?;
@@ -185,7 +196,7 @@ impl Director for Live {
             .last()
             .filter(|last| name == "sysctl" && last.starts_with("net.ipv4.vs."))
         {
-            return Answer::refused(format!("there is no setting `{setting}` yet"));
+            return self.output(Command::new(&self.program).args(["sysctl", setting]));
         }
         let answer = self.output(Command::new(name).args(arguments));
         thread::sleep(SETTLE);
@@ -227,9 +238,7 @@ impl Drop for Live {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        let folder = self.runtime.join(&self.instance);
-        unmount(&folder.join("bpf"));
-        let _gone = fs::remove_dir_all(&folder);
+        place::clear(&self.runtime.join(&self.instance));
         // It goes with the last instance.
         let _in_use = fs::remove_dir(&self.runtime);
     }
@@ -276,9 +285,9 @@ fn program() -> Result<PathBuf, String> {
         return Ok(program.into());
     }
     let own = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
-    let mut folders = own.ancestors().skip(1).take(2);
-    folders
-        .map(|folder| folder.join("xvs"))
+    let folders = own.ancestors().skip(1).take(2);
+    let mut programs = folders.map(|folder| folder.join("xvs"));
+    programs
         .find(|path| path.is_file())
         .ok_or_else(|| "build `xvs` first, or say in XVS_BIN where it is".to_owned())
 }

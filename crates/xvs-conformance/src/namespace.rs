@@ -1,11 +1,9 @@
 //! Network namespaces without names, which end with whoever holds them, and the links in them.
 
 use std::{
-    ffi::CString,
     fs::{self, File},
     io::{self, Write},
-    os::{fd::AsRawFd, unix::ffi::OsStrExt},
-    path::Path,
+    os::fd::AsRawFd,
     process::{Command, Stdio},
     thread,
 };
@@ -83,15 +81,6 @@ pub(crate) fn without_ipv6() {
         let path = format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6");
         let _missing = fs::write(path, "1");
     }
-}
-
-/// Unmounts a file system and removes its folder, where they are there.
-pub(crate) fn unmount(folder: &Path) {
-    if let Ok(path) = CString::new(folder.as_os_str().as_bytes()) {
-        // SAFETY: the path is a C string.
-        unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
-    }
-    let _gone = fs::remove_dir(folder);
 }
 
 /// Runs commands of iproute2, one a line, in this thread's namespace.

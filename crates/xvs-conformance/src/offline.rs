@@ -2,15 +2,13 @@
 
 use std::{path::Path, sync::Arc};
 
-use xvs_datapath::{
-    abi::setting_flag,
-    native::{Sizes, Tables, World},
-};
+use xvs_datapath::native::{Sizes, Tables, World};
 use xvs_dataplane::{
-    Bpf, BpfOptions, Dataplane, Hook,
+    Atomicity, Bpf, BpfOptions, Dataplane, Hook,
     testing::{Action, Clock, Ran},
 };
 use xvs_ipvsadm::{Face, NumericNames, Streams};
+use xvs_types::{Op, Setting};
 
 use crate::{
     Answer, Director, Network, Seen, command,
@@ -163,26 +161,21 @@ impl Offline {
     }
 
     fn setting(&mut self, name: &str, value: &str) -> Answer {
-        let flag = match name {
-            "conn_reuse_mode" => {
-                let mode = value.parse().unwrap_or(1);
-                let dataplane = &mut self.plane.dataplane;
-                dataplane.edit_settings(|settings| settings.reuse_mode = mode);
-                return Answer::default();
+        let parsed = name
+            .parse::<Setting>()
+            .and_then(|setting| Ok((setting, setting.parse_value(value)?)));
+        match parsed {
+            Ok((setting, Some(value))) => {
+                let op = Op::SetSetting { setting, value };
+                let applied = self.plane.dataplane.apply(&[op], Atomicity::AllOrNothing);
+                match applied.into_iter().find_map(Result::err) {
+                    Some(error) => Answer::refused(error.to_string()),
+                    None => Answer::default(),
+                }
             }
-            "expire_nodest_conn" => setting_flag::EXPIRE_NODEST_CONN,
-            "expire_quiescent_template" => setting_flag::EXPIRE_QUIESCENT_TEMPLATE,
-            "sloppy_tcp" => setting_flag::SLOPPY_TCP,
-            _ => return Answer::refused(format!("there is no setting `{name}` yet")),
-        };
-        self.plane.dataplane.edit_settings(|settings| {
-            if value == "0" {
-                settings.flags &= !flag;
-            } else {
-                settings.flags |= flag;
-            }
-        });
-        Answer::default()
+            Ok((_, None)) => Answer::default(),
+            Err(error) => Answer::refused(error.to_string()),
+        }
     }
 
     fn ip_route(&mut self, line: &str, words: &[&str]) -> Answer {

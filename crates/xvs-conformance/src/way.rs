@@ -1,10 +1,10 @@
 //! The ways to replay.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use xvs_dataplane::Hook;
 
-use crate::{Known, Live, Offline, Suite, Tally};
+use crate::{Known, Live, Offline, Suite, Tally, place};
 
 /// A way to replay: where the director is, and at which hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +49,8 @@ impl Way {
         match self.place {
             Place::Native => suite.native(known, self.hook),
             Place::Programs => {
-                let pins = Pins::new();
-                let mut programs = Offline::programs(pins.path())?;
+                let pins = Pins::default();
+                let mut programs = Offline::programs(&pins.path())?;
                 suite.programs(known, self.hook, &mut programs)
             }
             Place::Live => suite.replay(known, &self.name(), |scenario, network| {
@@ -64,23 +64,25 @@ impl Way {
 /// A place for pins that is given up at the end.
 pub struct Pins(PathBuf);
 
-impl Pins {
+impl Default for Pins {
     /// A place of this process.
-    #[must_use]
-    pub fn new() -> Self {
-        let folder = format!("/run/xvs-conformance-{}", std::process::id());
-        Self(folder.into())
+    fn default() -> Self {
+        Self(place::folder().join("programs"))
     }
+}
 
+impl Pins {
     /// Where it is.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.0
+    pub fn path(&self) -> PathBuf {
+        self.0.join("bpf")
     }
 }
 
 impl Drop for Pins {
     fn drop(&mut self) {
-        crate::namespace::unmount(&self.0);
+        place::clear(&self.0);
+        // It goes with its last folder.
+        let _in_use = self.0.parent().map(std::fs::remove_dir);
     }
 }

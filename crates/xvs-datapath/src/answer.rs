@@ -5,10 +5,11 @@ use xvs_wire::{checksum, ethernet, icmp, ipv4, ipv6, tcp, udp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Counter, low16},
+    abi::{Counter, index, low16},
     memory::{load16, load32, store16, store32, store64},
     sum,
     table::Family,
+    unusual,
 };
 
 /// What an ICMP error says.
@@ -20,6 +21,20 @@ pub(crate) struct Message {
     code_v6: u8,
     /// The MTU, else 0.
     value: u32,
+}
+
+impl Message {
+    /// An error of ICMP by type, code and second word.
+    #[inline(always)]
+    pub(crate) const fn v4((kind, code): (u8, u8), value: u32) -> Self {
+        Self {
+            kind_v4: kind,
+            code_v4: code,
+            kind_v6: 0,
+            code_v6: 0,
+            value,
+        }
+    }
 }
 
 /// The port is unreachable.
@@ -71,35 +86,39 @@ pub(crate) fn send<F: Family, P: Packet, E: Env>(
     flow: &Flow,
     message: Message,
 ) -> Verdict {
-    if packet.segment_payload() != 0 || !build::<F, P>(packet, flow, message) {
+    if packet.segment_payload() != 0
+        || flow.fragment == unusual::LATER
+        || !build::<F, P, E>(packet, env, flow, message)
+    {
         return Verdict::DROP;
     }
     env.count(Counter::IcmpSent);
     Verdict::REPLY
 }
 
+/// Bytes of an error about a packet: it quotes as much as fits 576 or 1,280 bytes.
 #[inline(always)]
-fn build<F: Family, P: Packet>(packet: &mut P, flow: &Flow, message: Message) -> bool {
-    let ip_header: u32 = if F::V6 { 40 } else { 20 };
-    let most = if F::V6 { 1232 } else { 548 };
-    let embedded = if flow.length < most {
-        flow.length
+pub(crate) fn length<F: Family>(flow: &Flow) -> u32 {
+    let (headers, most) = if F::V6 { (48, 1232) } else { (28, 548) };
+    if flow.length < most {
+        headers + flow.length
     } else {
-        most
-    };
-    let Some(partial) = partial_checksum::<F, P>(packet, flow) else {
-        return false;
-    };
+        headers + most
+    }
+}
+
+#[inline(always)]
+fn build<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+    message: Message,
+) -> bool {
+    let ip_header: u32 = if F::V6 { 40 } else { 20 };
+    let embedded = length::<F>(flow) - ip_header - 8;
+    let sum = sum_of::<F, P, E>(packet, env, flow, embedded);
     if !packet.resize(14 + embedded) {
         return false;
-    }
-    let mut sum = 0_u32;
-    if partial.left {
-        // The device will complete the embedded checksum over the rest of the packet, which then
-        // sums to the complement of what the field holds now.
-        sum += sum::over(packet, 14, ip_header) + u32::from(!partial.field);
-    } else {
-        sum += sum::over(packet, 14, embedded);
     }
     let (start, end) = packet.bounds();
     if start + ethernet::HEADER > end {
@@ -116,39 +135,79 @@ fn build<F: Family, P: Packet>(packet: &mut P, flow: &Flow, message: Message) ->
         return false;
     }
     let (start, end) = packet.bounds();
-    let ip = start + ethernet::HEADER;
-    let error = ip + F::IP_HEADER;
-    if error + icmp::HEADER > end {
+    if start + ethernet::HEADER > end {
         return false;
     }
-    let length = ip_header + 8 + embedded;
-    // SAFETY: all headers were compared with the end.
+    let kind = if F::V6 {
+        ethernet::TYPE_IPV6
+    } else {
+        ethernet::TYPE_IPV4
+    };
+    // SAFETY: the Ethernet header was compared with the end.
     unsafe {
         store16(start, source.0);
         store32(start + 2, source.1);
         store32(start + 6, destination.0);
         store16(start + 10, destination.1);
+        store16(start + ethernet::TYPE, kind.to_be());
+    }
+    write::<F, P>(packet, flow, message, ip_header + 8 + embedded, sum)
+}
+
+/// Writes IP header and the error's own, in front of a quoted packet whose bytes sum to `sum`, from
+/// whom a packet was sent to, to its sender. `length` is that of it all.
+#[inline(always)]
+pub(crate) fn write<F: Family, P: Packet>(
+    packet: &P,
+    flow: &Flow,
+    message: Message,
+    length: u32,
+    mut sum: u32,
+) -> bool {
+    let (start, end) = packet.bounds();
+    let ip = start + ethernet::HEADER;
+    let error = ip + F::IP_HEADER;
+    if error + icmp::HEADER > end {
+        return false;
+    }
+    let (kind, code) = if F::V6 {
+        (message.kind_v6, message.code_v6)
+    } else {
+        (message.kind_v4, message.code_v4)
+    };
+    let head = u32::from_ne_bytes([kind, code, 0, 0]);
+    let value = message.value.to_be();
+    // SAFETY: both headers were compared with the end.
+    unsafe {
         if F::V6 {
-            store16(start + ethernet::TYPE, ethernet::TYPE_IPV6.to_be());
             write_v6(ip, flow, length - 40);
             sum += pseudo_v6(flow, length - 40);
         } else {
-            store16(start + ethernet::TYPE, ethernet::TYPE_IPV4.to_be());
             write_v4(ip, flow, length);
         }
-        let (kind, code) = if F::V6 {
-            (message.kind_v6, message.code_v6)
-        } else {
-            (message.kind_v4, message.code_v4)
-        };
-        let head = u32::from_ne_bytes([kind, code, 0, 0]);
-        let value = message.value.to_be();
         store32(error, head);
         store32(error + 4, value);
         let sum = checksum::fold(sum + checksum::sum32(head) + checksum::sum32(value));
-        store16(error + 2, !sum);
+        store16(error + icmp::CHECKSUM, !sum);
     }
     true
+}
+
+/// The sum of the first `length` bytes of the packet, its L4 checksum as it will be on the wire.
+#[inline(always)]
+pub(crate) fn sum_of<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+    length: u32,
+) -> u32 {
+    let partial = partial_checksum::<F, P>(packet, flow);
+    if partial.left {
+        // The device will complete the checksum over the rest of the packet, which then sums to the
+        // complement of what the field holds now.
+        return sum::over(packet, env, 14, flow.l4) + u32::from(!partial.field);
+    }
+    sum::over(packet, env, 14, length)
 }
 
 /// Whether the L4 checksum was left to the device, and what its field holds.
@@ -160,21 +219,24 @@ struct Partial {
 /// A checksum left to the device holds the sum of the pseudo-header alone; there is no other sign of
 /// it. One packet in 65,536 holds this by chance.
 #[inline(always)]
-fn partial_checksum<F: Family, P: Packet>(packet: &P, flow: &Flow) -> Option<Partial> {
+fn partial_checksum<F: Family, P: Packet>(packet: &P, flow: &Flow) -> Partial {
+    let complete = Partial {
+        left: false,
+        field: 0,
+    };
+    if P::DIRECT || flow.fragment != unusual::WHOLE {
+        return complete;
+    }
     let (start, end) = packet.bounds();
     let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
     let field = if is_tcp { tcp::CHECKSUM } else { udp::CHECKSUM };
-    let at = start + ethernet::HEADER + F::IP_HEADER + field;
+    let at = start + ethernet::HEADER + index(flow.l4 & 0x1fc) + field;
     if at + 2 > end {
-        return None;
+        return complete;
     }
     // SAFETY: the field was compared with the end.
     let field = unsafe { load16(at) };
-    if P::DIRECT {
-        return Some(Partial { left: false, field });
-    }
-    let ip_header = if F::V6 { 40 } else { 20 };
-    let length = flow.length.wrapping_sub(ip_header);
+    let length = flow.length.wrapping_sub(flow.l4);
     let tuple = &flow.tuple;
     let mut sum = u32::from(u16::from(flow.protocol).to_be())
         + u32::from(low16(length).to_be())
@@ -188,10 +250,10 @@ fn partial_checksum<F: Family, P: Packet>(packet: &P, flow: &Flow) -> Option<Par
             + checksum::sum32(tuple.destination[2])
             + checksum::sum32(tuple.destination[3]);
     }
-    Some(Partial {
+    Partial {
         left: checksum::fold(sum) == field,
         field,
-    })
+    }
 }
 
 /// # Safety

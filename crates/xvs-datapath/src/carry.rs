@@ -7,47 +7,69 @@ use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Counter, Method, NONE, RealServer, Slot, Tag, low16, low32, wide},
+    abi::{
+        Counter, Method, NONE, RealServer, Slot, Tag, Tuple, low16, low32, virtual_server_flag,
+        wide,
+    },
     answer,
     fast::{direction, exceeds, outer_header, touch},
+    fragments,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_LOCAL, HOP_NONE, Hop},
-    parse, persistence, reuse,
-    rewrite::{self, Outer},
+    persistence, reuse,
+    rewrite::{self, Outer, Place, Shim},
     state::{self, tcp as tcp_state, udp as udp_state},
-    table::{self, FOUND_OVERFLOW, Family, at},
+    table::{self, Family},
+    unusual,
 };
 
 /// Decides a packet of a known connection of the family.
 #[inline(always)]
 pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    packet.pull(parse::PULL);
-    let (start, end) = packet.bounds();
     let room = env.flow();
     if room.is_null() {
         return Verdict::PASS;
     }
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
-    if !parse::parse(start, end, flow) || flow.ipv6 != F::V6 {
+    if !unusual::parse::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
     let place = table::find_flow::<F, E>(env, flow);
-    let entry = if place >= 0 {
-        at::<F, E>(env, low32(place.unsigned_abs()))
-    } else if place == FOUND_OVERFLOW {
-        table::overflow_of_scratch::<F, E>(env)
-    } else {
+    let entry = table::entry_at::<F, E>(env, place);
+    if entry.is_null() {
         // It ended between two programs; its client sends again.
         env.count(Counter::DropRace);
         return Verdict::DROP;
-    };
-    if entry.is_null() {
-        env.count(Counter::DropInternal);
-        return Verdict::DROP;
     }
     // SAFETY: `entry` is a valid map value.
-    unsafe { carry::<F, P, E>(packet, env, flow, opaque(entry), place) }
+    let verdict = unsafe { carry::<F, P, E>(packet, env, flow, opaque(entry), place) };
+    // What XDP passes comes by tcx once more, where its connection is known.
+    if flow.protocol == ipv4::PROTOCOL_UDP && (P::RESOLVES || verdict != Verdict::PASS) {
+        // SAFETY: as above.
+        unsafe { end_of_one_packet::<F, E>(env, opaque(entry), place) };
+    }
+    verdict
+}
+
+/// Ends a connection of one-packet scheduling (`-o`) after its packet: the next one is scheduled anew.
+/// One in the overflow hash ends by its timeout.
+///
+/// # Safety
+/// `entry` must be a valid map value.
+#[inline(always)]
+unsafe fn end_of_one_packet<F: Family, E: Env>(env: &E, entry: *mut F::Entry, place: i64) {
+    // SAFETY: the caller vouches for the entry.
+    let index = unsafe { *F::fields(entry).virtual_server };
+    let service = env.virtual_server(u32::from(index));
+    if place < 0 || service.is_null() {
+        return;
+    }
+    // SAFETY: the virtual server is a valid map value.
+    if unsafe { (*opaque(service)).flags } & virtual_server_flag::ONE_PACKET != 0 {
+        // Where another packet did it first, it is done; a reply's entry is no forward one, and stays.
+        let _ended = env.end_call(F::V6, low32(place.unsigned_abs()));
+    }
 }
 
 /// Carries a packet of a known connection, whose entry is at `place`: [`FOUND_OVERFLOW`], or its index.
@@ -95,11 +117,20 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         }
     } else if flow.ttl <= 1 {
         // The kernel forwards replies: what cannot go on never came to IPVS.
+        if Tag(tag).method() == Method::NAT {
+            // It answers in the name of the director.
+            return Verdict::PASS;
+        }
         env.count(Counter::DropTtl);
         return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
     }
-    // SAFETY: the caller vouches for the entry.
-    unsafe { advance::<F, E>(env, entry, tag, flow, place) };
+    if flow.fragment != unusual::LATER {
+        // SAFETY: the caller vouches for the entry.
+        unsafe { advance::<F, E>(env, entry, tag, flow, place) };
+    }
+    if flow.fragment == unusual::FIRST {
+        fragments::note(env, flow);
+    }
     let now = env.now();
     if Tag(tag).method() == Method::LOCAL {
         // What XDP passes comes by tcx once more, and is counted there.
@@ -136,9 +167,11 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, answer::TIME_EXCEEDED) };
     }
     // SAFETY: the server is a valid map value.
-    let outer = outer_header(Tag(tag), unsafe { (*server).family } == 6);
+    let outer = unsafe { overhead(tag, server) };
     if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
         env.count(Counter::DropTooBig);
+        // The kernel finds out after its turn as a router: the packet it quotes is one hop older.
+        rewrite::age::<F, P>(packet);
         let message = answer::too_big(hop.mtu - outer);
         // SAFETY: as above.
         return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, message) };
@@ -196,7 +229,7 @@ unsafe fn tell<F: Family, P: Packet, E: Env>(
             env.add64(&raw mut (*server).packets_out, 1);
             env.add64(
                 &raw mut (*server).bytes_out,
-                wide(packet.length()).wrapping_sub(14),
+                wide(answer::length::<F>(flow)),
             );
         }
     }
@@ -230,8 +263,13 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
             if !Tag(unsafe { read_shared(F::fields(entry).tag) }).same_use(Tag(tag)) {
                 return Err(Counter::DropTorn);
             }
-            let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
-            rewrite::translate::<F, P>(packet, &recipe, deltas, is_tcp, hop)
+            let place = Place {
+                l4: flow.l4,
+                is_tcp: flow.protocol == ipv4::PROTOCOL_TCP,
+                is_there: flow.fragment != unusual::LATER,
+                is_plain: false,
+            };
+            rewrite::translate::<F, P>(packet, &recipe, deltas, place, hop)
         }
     };
     if done {
@@ -260,13 +298,40 @@ pub(crate) unsafe fn pass_on<F: Family, P: Packet, E: Env>(
     // SAFETY: the caller vouches for the server.
     let outer = unsafe {
         Outer {
+            shim: Shim::of(server, &flow.tuple, packet.segment_payload() == 0),
             source: &(*server).tunnel_source,
             destination: &(*server).address,
             ipv6: (*server).family == 6,
             identification: low16(env.random()),
         }
     };
-    rewrite::encapsulate::<F, P>(packet, &outer, flow.length, hop)
+    let inner_sum = if outer.shim.is_summed() {
+        // It will be one hop older.
+        answer::sum_of::<F, P, E>(packet, env, flow, flow.length)
+            + rewrite::age_delta::<F, P>(packet)
+    } else {
+        0
+    };
+    rewrite::encapsulate::<F, P>(packet, &outer, flow.length, inner_sum, hop)
+}
+
+/// Bytes that a tunnel adds to packets of an entry.
+///
+/// # Safety
+/// `server` must be a valid map value.
+#[inline(always)]
+pub(crate) unsafe fn overhead(tag: u64, server: *const RealServer) -> u32 {
+    // SAFETY: the caller vouches for the server.
+    let (shim, ipv6) = unsafe {
+        (
+            Shim::of(server, &Tuple::default(), true),
+            (*server).family == 6,
+        )
+    };
+    match outer_header(Tag(tag), ipv6) {
+        0 => 0,
+        outer => outer + shim.length(),
+    }
 }
 
 /// Steps the state of a connection by a packet, and moves it between the real server's active and

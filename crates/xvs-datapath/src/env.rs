@@ -3,9 +3,9 @@
 use crate::{
     Flow,
     abi::{
-        AddressFilter, Block, Cold, Counter, Entry4, Entry6, HopKey, LinkMac, LocalAddress,
-        Locality, LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings,
-        VirtualServer, WAYS,
+        AddressFilter, Block, Cold, Counter, Entry4, Entry6, Fragment, FragmentKey, HopKey,
+        LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, RealServer, Seed,
+        ServiceKey, Settings, VirtualServer, WAYS,
     },
     table::Scratch,
 };
@@ -81,6 +81,10 @@ pub trait Env {
     fn locality(&self, key: &LocalityKey) -> *mut Locality;
     /// Remembers a destination; what was used longest ago may be forgotten for it.
     fn locality_insert(&self, key: &LocalityKey, locality: &Locality);
+    /// What is remembered of a fragmented packet.
+    fn fragment(&self, key: &FragmentKey) -> *const Fragment;
+    /// Remembers a fragmented packet; what was used longest ago may be forgotten for it.
+    fn fragment_insert(&self, key: &FragmentKey, fragment: &Fragment);
     /// A local address.
     fn local_address(&self, index: u32) -> *mut LocalAddress;
     /// Flags of [`link_mac_flag`](crate::abi::link_mac_flag) of a link's address; 0 for another's.

@@ -12,7 +12,7 @@ use crate::{
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},
     parse,
-    rewrite::{self, Outer},
+    rewrite::{self, Outer, Place, Shim},
     state::{tcp as tcp_state, udp as udp_state},
     table::{Family, Fields, V4, V6, locate},
 };
@@ -23,7 +23,7 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     let (start, end) = packet.bounds();
     let mut flow = Flow::default();
     if !parse::parse(start, end, &mut flow) {
-        return other(start, end);
+        return parse::other(start, end);
     }
     if !may_be_ours(env, &flow) {
         return Verdict::PASS;
@@ -32,16 +32,6 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
         established::<V6, P, E>(packet, env, &flow)
     } else {
         established::<V4, P, E>(packet, env, &flow)
-    }
-}
-
-/// What becomes of a packet that the parser does not know.
-#[inline(always)]
-fn other(start: usize, end: usize) -> Verdict {
-    if parse::is_icmp(start, end) {
-        Verdict::RELATED
-    } else {
-        Verdict::PASS
     }
 }
 
@@ -131,10 +121,11 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
                 destination: &recipe.destination,
                 ipv6: F::V6,
                 identification: crate::abi::low16(now),
+                shim: Shim::NONE,
             };
-            rewrite::encapsulate::<F, P>(packet, &outer, flow.length, &hop)
+            rewrite::encapsulate::<F, P>(packet, &outer, flow.length, 0, &hop)
         }
-        _ => rewrite::translate::<F, P>(packet, &recipe, deltas, is_tcp, &hop),
+        _ => rewrite::translate::<F, P>(packet, &recipe, deltas, Place::plain::<F>(is_tcp), &hop),
     };
     if !done {
         env.count(Counter::DropHeadroom);

@@ -20,4 +20,10 @@ pub struct Flow {
     pub l4_header: u32,
     /// Length of the IP packet in bytes, header included.
     pub length: u32,
+    /// Offset of the L4 header behind the begin of the IP header.
+    pub l4: u32,
+    /// Identification of a fragment, as in the packet.
+    pub identification: u32,
+    /// 0 when it is whole, 1 for the first fragment, 2 for another.
+    pub fragment: u32,
 }

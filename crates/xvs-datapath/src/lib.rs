@@ -16,6 +16,7 @@ pub mod carry;
 mod env;
 pub mod fast;
 mod flow;
+mod fragments;
 mod hash;
 pub mod memory;
 #[cfg(any(test, feature = "native"))]
@@ -27,6 +28,7 @@ mod parse;
 mod persistence;
 mod port;
 pub mod related;
+pub mod relay;
 mod reuse;
 mod rewrite;
 pub mod scheduler;
@@ -34,6 +36,7 @@ mod service;
 pub mod state;
 mod sum;
 pub mod table;
+mod unusual;
 mod verdict;
 
 pub use env::{Env, Rounds, Visitor};

@@ -146,7 +146,6 @@ unsafe fn ask<F: Family, P: Packet, E: Env>(
     server: *const RealServer,
     hop: &mut Hop,
 ) {
-    env.count(Counter::AskedRoute);
     let mut query = Fib {
         destination: recipe.destination,
         family: if F::V6 { 6 } else { 4 },
@@ -161,7 +160,38 @@ unsafe fn ask<F: Family, P: Packet, E: Env>(
             query.family = (*server).family;
         }
     }
-    let answer = packet.fib(&mut query);
+    look_up(packet, env, &mut query, tag.reverse(), hop);
+}
+
+/// Asks the kernel for the way to a client of `family`, 4 or 6.
+#[inline(always)]
+pub(crate) fn towards_client<P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    destination: &Address,
+    family: u8,
+    hop: &mut Hop,
+) {
+    let mut query = Fib {
+        destination: *destination,
+        family,
+        protocol: 0,
+    };
+    look_up(packet, env, &mut query, true, hop);
+}
+
+/// Asks the kernel, which says the same of an address of this host and of one without a route. Clients
+/// may be here; a real server that is this host has a method of its own.
+#[inline(always)]
+fn look_up<P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    query: &mut Fib,
+    to_client: bool,
+    hop: &mut Hop,
+) {
+    env.count(Counter::AskedRoute);
+    let answer = packet.fib(query);
     hop.ifindex = answer.ifindex;
     if answer.code == FibAnswer::KNOWN {
         hop.mac0 = answer.mac0;
@@ -175,7 +205,7 @@ unsafe fn ask<F: Family, P: Packet, E: Env>(
         FibAnswer::NO_NEIGHBOUR => HOP_NEIGHBOUR,
         // The kernel says the same where it has no route. A real server that is this host has its own
         // method; clients may be here.
-        FibAnswer::LOCAL if tag.reverse() => HOP_LOCAL,
+        FibAnswer::LOCAL if to_client => HOP_LOCAL,
         _ => {
             env.count(Counter::DropNoRoute);
             HOP_NONE

@@ -12,12 +12,13 @@ use crate::{
     },
     admission, answer,
     memory::opaque,
-    parse, persistence, port, service,
+    persistence, port, service,
     state::{self, udp},
     table::{
         self, Draft, FOUND_OVERFLOW, Family, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL,
         OVERFLOWED, REVERSE, Scratch, V4, V6,
     },
+    unusual,
 };
 
 /// Not ours: to the kernel.
@@ -31,20 +32,20 @@ const OPEN_AGAIN: i64 = -13;
 
 /// How many local ports a FULLNAT connection tries.
 const PORT_TRIES: u32 = 32;
+/// How often it takes another port because somebody else inserted the one it had found free.
+const INSERT_TRIES: u32 = 3;
 
 /// Decides a packet of the family that the fast path found no connection for: [`Verdict::CARRY`]
 /// when there is one now.
 #[inline(always)]
 pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    packet.pull(parse::PULL);
-    let (start, end) = packet.bounds();
     let room = env.flow();
     if room.is_null() {
         return Verdict::PASS;
     }
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
-    if !parse::parse(start, end, flow) || flow.ipv6 != F::V6 {
+    if !unusual::parse::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
     let place = table::find_flow::<F, E>(env, flow);
@@ -67,17 +68,13 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
 /// Tells the sender of a packet that its port is unreachable (kernel `ip_vs_leave`).
 #[inline(always)]
 pub fn refuse<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    packet.pull(parse::PULL);
-    let (start, end) = packet.bounds();
     let room = env.flow();
     if room.is_null() {
         return Verdict::PASS;
     }
+    // The stage before this one has read the packet.
     // SAFETY: the room is this CPU's alone while the program runs.
-    let flow = unsafe { &mut *opaque(room) };
-    if !parse::parse(start, end, flow) {
-        return Verdict::DROP;
-    }
+    let flow = unsafe { &*opaque(room) };
     if flow.ipv6 {
         answer::send::<V6, P, E>(packet, env, flow, answer::PORT_UNREACHABLE)
     } else {
@@ -233,7 +230,7 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
     let (scratch, service) = (opaque(scratch), opaque(service));
     let server = opaque(server).cast_const();
     // SAFETY: the server is a valid map value.
-    let (method, crosses) = unsafe { ((*server).method, ((*server).family == 6) != F::V6) };
+    let method = unsafe { (*server).method };
     // SAFETY: the scratch is this CPU's alone while the program runs; nothing is called meanwhile that
     // would use it.
     let Scratch {
@@ -263,20 +260,33 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
         }
         // SAFETY: all are valid map values.
         Method::FULLNAT => unsafe { full_nat::<F, E>(env, scratch, service, server) },
-        Method::TUNNEL if crosses => {
-            draft.tag |= Tag::CROSSING;
-            outcome(env, env.insert_call(F::V6, false))
-        }
         Method::TUNNEL => {
-            // SAFETY: as above.
-            unsafe {
-                draft.recipe.source = (*server).tunnel_source;
-                draft.recipe.destination = (*server).address;
-            }
-            draft.recipe.ports = 0;
+            // SAFETY: both are valid map values; the draft is not used any more.
+            unsafe { tunnel::<F>(scratch, server) };
             outcome(env, env.insert_call(F::V6, false))
         }
         _ => outcome(env, env.insert_call(F::V6, false)),
+    }
+}
+
+/// Completes the draft of a tunnelled connection.
+///
+/// # Safety
+/// `scratch` must be the environment's, and no reference into it may live; `server` must be a valid
+/// map value.
+// A frame of its own, and not under those of the other methods.
+#[inline(never)]
+unsafe fn tunnel<F: Family>(scratch: *mut Scratch, server: *const RealServer) {
+    // SAFETY: the caller vouches for both.
+    unsafe {
+        let draft = &mut (*scratch).forward;
+        if ((*server).family == 6) != F::V6 || (*server).tunnel_kind != 0 {
+            draft.tag |= Tag::CROSSING;
+        } else {
+            draft.recipe.source = (*server).tunnel_source;
+            draft.recipe.destination = (*server).address;
+            draft.recipe.ports = 0;
+        }
     }
 }
 
@@ -304,6 +314,18 @@ unsafe fn to_server(draft: &mut Draft, service: *const VirtualServer, server: *c
 /// `scratch` must be the environment's, and no reference into it may live.
 #[inline(always)]
 unsafe fn two_way<F: Family, E: Env>(env: &E, scratch: *mut Scratch) -> i64 {
+    // SAFETY: the caller vouches for the scratch.
+    unsafe { complete::<F>(scratch) };
+    env.insert_call(F::V6, true)
+}
+
+/// Completes the forward draft's deltas, and drafts the reverse entry.
+///
+/// # Safety
+/// As for [`two_way`].
+// A frame of its own, which is gone before the insert has one.
+#[inline(never)]
+unsafe fn complete<F: Family>(scratch: *mut Scratch) {
     // SAFETY: the caller vouches for the scratch; its last use here is before the insert.
     let Scratch {
         forward, reverse, ..
@@ -316,7 +338,6 @@ unsafe fn two_way<F: Family, E: Env>(env: &E, scratch: *mut Scratch) -> i64 {
     reverse.real_server = forward.real_server;
     reverse.next_hop = 0;
     reverse.virtual_server = forward.virtual_server;
-    env.insert_call(F::V6, true)
 }
 
 /// The way back: what comes from the real server goes to the client.
@@ -367,14 +388,24 @@ unsafe fn full_nat<F: Family, E: Env>(
         free: 0,
         family: PhantomData,
     };
-    env.repeat(PORT_TRIES, &mut ports);
-    if ports.free == 0 {
-        env.count(Counter::DropNoLocalPort);
-        return OPEN_DROP;
+    let mut answer = INSERT_COLLISION;
+    let mut attempts = 0;
+    // Another CPU may take a port between look-up and insert: then the next free one. The insert is no
+    // part of the search's rounds, for it would be too deep on the stack.
+    while attempts < INSERT_TRIES && answer == INSERT_COLLISION {
+        ports.free = 0;
+        env.repeat(PORT_TRIES, &mut ports);
+        if ports.free == 0 {
+            env.count(Counter::DropNoLocalPort);
+            // SAFETY: the caller vouches for the virtual server; the count is shared by atomics alone.
+            unsafe { env.add64(&raw mut (*service).portless, 1) };
+            return OPEN_DROP;
+        }
+        // SAFETY: the caller vouches for the scratch.
+        answer = unsafe { two_way::<F, E>(env, scratch) };
+        attempts += 1;
     }
-    // The rotor gives no other CPU this port soon, so that it is still free.
-    // SAFETY: the caller vouches for the scratch.
-    outcome(env, unsafe { two_way::<F, E>(env, scratch) })
+    outcome(env, answer)
 }
 
 /// Looks for a free port, one a round.

@@ -62,13 +62,17 @@ pub trait Packet {
     fn adjust_l4(&mut self, offset: u32, addresses: u16, rest: u16, udp: bool);
 
     /// Makes room of `length` bytes between Ethernet and IP header for an outer IP header.
-    fn push_outer(&mut self, length: u32, ipv6: bool) -> bool;
+    /// `protocol` is what the header names.
+    fn push_outer(&mut self, length: u32, ipv6: bool, protocol: u8) -> bool;
 
     /// Makes the packet `length` bytes long in all, longer or shorter.
     fn resize(&mut self, length: u32) -> bool;
 
     /// Makes room of `length` bytes at the front: a new Ethernet header, then bytes to be written.
     fn push_front(&mut self, length: u32, ipv6: bool) -> bool;
+
+    /// Takes `length` bytes out behind the Ethernet header, which then must be written anew.
+    fn pop_front(&mut self, length: u32) -> bool;
 
     /// Bytes of the whole packet.
     fn length(&self) -> u32;

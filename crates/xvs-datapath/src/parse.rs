@@ -1,12 +1,12 @@
 //! From bytes to a [`Flow`].
 //!
 //! Recognised are TCP and UDP right behind an IPv4 header without options or an IPv6 header without
-//! extensions, not fragmented. Everything else is left to the kernel.
+//! extensions, not fragmented. What is not so is read by [`unusual`](crate::unusual).
 
 use xvs_wire::{ethernet, ipv4, ipv6, tcp, udp};
 
 use crate::{
-    Flow,
+    Flow, Verdict,
     abi::{Address, Tuple},
     memory::{load8, load16, load32},
 };
@@ -32,6 +32,8 @@ pub(crate) fn parse(start: usize, end: usize, flow: &mut Flow) -> bool {
                 return false;
             }
             flow.ipv6 = false;
+            flow.l4 = 20;
+            flow.fragment = 0;
             flow.protocol = load8(ip + ipv4::PROTOCOL);
             flow.ttl = load8(ip + ipv4::TTL);
             flow.length = u32::from(u16::from_be(load16(ip + ipv4::TOTAL_LENGTH)));
@@ -49,6 +51,8 @@ pub(crate) fn parse(start: usize, end: usize, flow: &mut Flow) -> bool {
     // SAFETY: Ethernet, IPv6 and 8 more bytes were compared with the end.
     unsafe {
         flow.ipv6 = true;
+        flow.l4 = 40;
+        flow.fragment = 0;
         flow.protocol = load8(ip + ipv6::NEXT_HEADER);
         flow.ttl = load8(ip + ipv6::HOP_LIMIT);
         flow.length = u32::from(u16::from_be(load16(ip + ipv6::PAYLOAD_LENGTH))) + 40;
@@ -61,20 +65,32 @@ pub(crate) fn parse(start: usize, end: usize, flow: &mut Flow) -> bool {
     l4(ip + ipv6::HEADER, end, flow)
 }
 
-/// Whether the frame may be an ICMP or ICMPv6 message.
+/// Who decides a packet that [`parse`] does not know: ICMP messages may be about a connection, and
+/// other stages read options, extension headers and fragments.
 #[inline(always)]
-pub(crate) fn is_icmp(start: usize, end: usize) -> bool {
+pub(crate) fn other(start: usize, end: usize) -> Verdict {
     let ip = start + ethernet::HEADER;
     if ip + ipv4::HEADER > end {
-        return false;
+        return Verdict::PASS;
     }
     // SAFETY: Ethernet and 20 more bytes were compared with the end.
-    unsafe {
-        match u16::from_be(load16(start + ethernet::TYPE)) {
-            ethernet::TYPE_IPV4 => load8(ip + ipv4::PROTOCOL) == ipv4::PROTOCOL_ICMP,
-            ethernet::TYPE_IPV6 => load8(ip + ipv6::NEXT_HEADER) == ipv4::PROTOCOL_ICMPV6,
-            _ => false,
-        }
+    let (kind, protocol, next) = unsafe {
+        (
+            u16::from_be(load16(start + ethernet::TYPE)),
+            load8(ip + ipv4::PROTOCOL),
+            load8(ip + ipv6::NEXT_HEADER),
+        )
+    };
+    match (kind, protocol, u32::from(next)) {
+        (ethernet::TYPE_IPV4, ipv4::PROTOCOL_ICMP, _) => Verdict::RELATED,
+        (ethernet::TYPE_IPV4, ipv4::PROTOCOL_TCP | ipv4::PROTOCOL_UDP, _) => Verdict::OPEN,
+        (ethernet::TYPE_IPV6, _, 58) => Verdict::RELATED,
+        (
+            ethernet::TYPE_IPV6,
+            _,
+            ipv6::HOP_BY_HOP | ipv6::ROUTING | ipv6::FRAGMENT | ipv6::DESTINATION_OPTIONS,
+        ) => Verdict::OPEN,
+        _ => Verdict::PASS,
     }
 }
 
@@ -99,7 +115,7 @@ fn l4(l4: usize, end: usize, flow: &mut Flow) -> bool {
 /// # Safety
 /// 16 bytes at `at` must be readable.
 #[inline(always)]
-unsafe fn address(at: usize) -> Address {
+pub(crate) unsafe fn address(at: usize) -> Address {
     // SAFETY: the caller vouches for 16 bytes.
     unsafe { [load32(at), load32(at + 4), load32(at + 8), load32(at + 12)] }
 }

@@ -10,13 +10,14 @@ use xvs_wire::{checksum, ethernet, icmp, ipv4, ipv6};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Address, Counter, Method, Slot, Tag, Tuple, index, low32},
+    abi::{Address, Counter, Method, Slot, Tag, Tuple, index},
     carry,
-    fast::{exceeds, outer_header},
+    fast::exceeds,
     memory::{load8, load16, load32, opaque, read_shared},
     next_hop::{self, HOP_LOCAL, Hop},
     rewrite, sum,
-    table::{self, FOUND_OVERFLOW, Family, at},
+    table::{self, Family},
+    unusual,
 };
 
 /// Bytes that must be directly readable: Ethernet, IP header, the error's header, the quoted IP header
@@ -35,19 +36,19 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
     let quoted = parse::<F>(start, end, flow);
+    // The kernel relays errors about tunnels for IPv4 alone.
+    let otherwise = if F::V6 || flow.length == 0 {
+        Verdict::PASS
+    } else {
+        Verdict::RELAY
+    };
     if quoted == 0 {
-        return Verdict::PASS;
+        return otherwise;
     }
     let place = table::find_flow::<F, E>(env, flow);
-    let entry = if place >= 0 {
-        at::<F, E>(env, low32(place.unsigned_abs()))
-    } else if place == FOUND_OVERFLOW {
-        table::overflow_of_scratch::<F, E>(env)
-    } else {
-        return Verdict::PASS;
-    };
+    let entry = table::entry_at::<F, E>(env, place);
     if entry.is_null() {
-        return Verdict::PASS;
+        return otherwise;
     }
     // SAFETY: `entry` is a valid map value.
     unsafe { relate::<F, P, E>(packet, env, flow, quoted, opaque(entry)) }
@@ -81,7 +82,7 @@ unsafe fn relate<F: Family, P: Packet, E: Env>(
         return Verdict::DROP;
     }
     let server = opaque(server);
-    if !is_intact::<F, P>(packet, flow) {
+    if !is_intact::<F, P, E>(packet, env, flow) {
         env.count(Counter::DropIcmpChecksum);
         return Verdict::DROP;
     }
@@ -103,7 +104,7 @@ unsafe fn relate<F: Family, P: Packet, E: Env>(
         return settled;
     }
     // SAFETY: the server is a valid map value.
-    let outer = outer_header(Tag(tag), unsafe { (*server).family } == 6);
+    let outer = unsafe { carry::overhead(tag, server) };
     if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
         env.count(Counter::DropTooBig);
         return Verdict::DROP;
@@ -145,6 +146,7 @@ fn parse<F: Family>(start: usize, end: usize, flow: &mut Flow) -> u32 {
     let ip = start + ethernet::HEADER;
     let error = ip + F::IP_HEADER;
     let inner = error + icmp::HEADER;
+    flow.length = 0;
     if inner + F::IP_HEADER + 4 > end {
         return 0;
     }
@@ -160,6 +162,8 @@ fn parse<F: Family>(start: usize, end: usize, flow: &mut Flow) -> u32 {
         if flow.length == 0 || quoted == 0 {
             return 0;
         }
+        flow.l4 = if F::V6 { 40 } else { 20 };
+        flow.fragment = unusual::MESSAGE;
         let ports = inner + index(quoted & 0x7c);
         if ports + 4 > end {
             return 0;
@@ -184,7 +188,7 @@ fn parse<F: Family>(start: usize, end: usize, flow: &mut Flow) -> u32 {
 /// # Safety
 /// An IPv4 header at `ip` and an error's at `error` must be readable.
 #[inline(always)]
-unsafe fn outer_v4(ip: usize, error: usize, flow: &mut Flow) {
+pub(crate) unsafe fn outer_v4(ip: usize, error: usize, flow: &mut Flow) {
     // SAFETY: the caller vouches for both headers.
     unsafe {
         let kind = load8(error);
@@ -196,11 +200,7 @@ unsafe fn outer_v4(ip: usize, error: usize, flow: &mut Flow) {
         let is_error = kind == icmp::V4_UNREACHABLE
             || kind == icmp::V4_SOURCE_QUENCH
             || kind == icmp::V4_TIME_EXCEEDED;
-        flow.length = if whole && is_error && length <= sum::MOST {
-            length
-        } else {
-            0
-        };
+        flow.length = if whole && is_error { length } else { 0 };
         flow.ttl = load8(ip + ipv4::TTL);
         flow.ipv6 = false;
     }
@@ -217,11 +217,7 @@ unsafe fn outer_v6(ip: usize, error: usize, flow: &mut Flow) {
         let length = u32::from(u16::from_be(load16(ip + ipv6::PAYLOAD_LENGTH))) + 40;
         let is_error = load8(ip + ipv6::NEXT_HEADER) == ipv4::PROTOCOL_ICMPV6
             && load8(error) < icmp::V6_INFORMATIONAL;
-        flow.length = if is_error && length <= sum::MOST {
-            length
-        } else {
-            0
-        };
+        flow.length = if is_error { length } else { 0 };
         flow.ttl = load8(ip + ipv6::HOP_LIMIT);
         flow.ipv6 = true;
     }
@@ -265,16 +261,20 @@ unsafe fn quoted_v6(inner: usize, flow: &mut Flow) -> u32 {
 }
 
 #[inline(always)]
-const fn has_ports(protocol: u8) -> bool {
+pub(crate) const fn has_ports(protocol: u8) -> bool {
     protocol == ipv4::PROTOCOL_TCP || protocol == ipv4::PROTOCOL_UDP
 }
 
 /// Whether the error's checksum is right: the packet will get another one by deltas.
 #[inline(always)]
-fn is_intact<F: Family, P: Packet>(packet: &mut P, flow: &Flow) -> bool {
+pub(crate) fn is_intact<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+) -> bool {
     let header = if F::V6 { 40 } else { 20 };
     let length = flow.length.wrapping_sub(header);
-    let mut total = sum::over(packet, 14 + header, length);
+    let mut total = sum::over(packet, env, 14 + header, length);
     if F::V6 {
         total += u32::from(checksum::fold(packet.sum(14 + 8, 32)))
             + checksum::sum32(length.to_be())

@@ -26,6 +26,8 @@ impl Verdict {
     pub const REFUSE: Self = Self(8);
     /// An ICMP error that may be about a known connection: run [`related`](crate::related).
     pub const RELATED: Self = Self(9);
+    /// An ICMP error that may be about a tunnel: run [`relay`](crate::relay).
+    pub const RELAY: Self = Self(11);
     /// Not decided yet: the packet may go on.
     pub(crate) const ONWARD: Self = Self(10);
     const REDIRECT: u64 = 6;

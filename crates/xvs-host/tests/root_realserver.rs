@@ -71,6 +71,25 @@ fn tunnel((source, destination): (&str, &str), class: u8, packet: &[u8]) -> Vec<
     )
 }
 
+/// Puts a packet into a GUE or a GRE tunnel; a checksum is there or not, never looked at.
+fn shimmed((source, destination): (&str, &str), shim: &str, packet: &[u8]) -> Vec<u8> {
+    let v4 = packet[0] >> 4 == 4;
+    let ether: [u8; 2] = if v4 { [0x08, 0x00] } else { [0x86, 0xdd] };
+    let (protocol, head) = match shim {
+        "gre" => (47, [[0, 0], ether].concat()),
+        "grecsum" => (47, [&[0x80, 0][..], &ether, &[0x12, 0x34, 0, 0]].concat()),
+        _ => {
+            let length = u16::try_from(packet.len() + 12).unwrap().to_be_bytes();
+            let kind = if v4 { 4 } else { 41 };
+            let udp = [0xc0, 0x01, 0x17, 0xc0, length[0], length[1], 0, 0];
+            (17, [&udp[..], &[0, kind, 0, 0]].concat())
+        }
+    };
+    let address = |text: &str| -> IpAddr { text.parse().unwrap() };
+    let inside = [&head[..], packet].concat();
+    ip(address(source), address(destination), protocol, 0, &inside)
+}
+
 fn socket(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
@@ -105,6 +124,40 @@ fn root_tunnels_of_every_family_end_at_the_server() {
     }
     let counts = status(&wire).unwrap().counts.unwrap();
     assert_eq!((counts.decapsulated, counts.dropped_unable), (12, 0));
+    down(&wire);
+}
+
+#[test]
+fn root_gue_and_gre_tunnels_end_at_the_server() {
+    let Some(wire) = Wire::make("shim") else {
+        return;
+    };
+    wire.peer("192.0.2.7");
+    wire.peer("2001:db8:c::7");
+    up(
+        &wire,
+        RealserverMethod::Tun,
+        &["198.51.100.9", "2001:db8:51::9"],
+    );
+    let mut port = 8_000;
+    for shim in ["gue", "gre", "grecsum"] {
+        for (client, vip) in [
+            ("192.0.2.7:4000", "198.51.100.9"),
+            ("[2001:db8:c::7]:4000", "2001:db8:51::9"),
+        ] {
+            for outer in OUTER {
+                port += 1;
+                let server = SocketAddr::new(vip.parse().unwrap(), port);
+                let _seen = serve(&wire, server);
+                let client = Client::new(&wire, socket(client), server, |packet| {
+                    shimmed(outer, shim, &packet)
+                });
+                let answer = client.exchange(b"question");
+                assert_eq!(answer.unwrap(), b"hello", "{shim} {outer:?}");
+            }
+        }
+    }
+    assert_eq!(status(&wire).unwrap().counts.unwrap().dropped_unable, 0);
     down(&wire);
 }
 

@@ -23,6 +23,8 @@ pub enum LabCommand {
     Fullnat(RunArgs),
     /// All four, one after the other
     All(RunArgs),
+    /// Two directors share a VIP; one thing after the other breaks
+    Ha(HaArgs),
     /// Take down every lab that is up or was killed
     Down,
     /// Open a shell in a host of a lab that was kept
@@ -50,6 +52,33 @@ pub struct RunArgs {
     /// One JSON document instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// How the lab of two directors is run.
+#[derive(Args, Clone, Debug)]
+pub struct HaArgs {
+    /// What director2 is [default: xvs as well]
+    #[arg(long, value_enum)]
+    pub peer: Option<HaPeer>,
+    /// VRRP version 3
+    #[arg(long)]
+    pub v3: bool,
+    /// Seconds between two advertisements: whole ones in version 2, 0.01 to 40.95 in version 3
+    #[arg(long, value_name = "SECONDS", default_value = "1")]
+    pub interval: String,
+    /// Where on its links a director runs the datapath
+    #[arg(long, value_enum, default_value_t)]
+    pub hook: LabHook,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Other implementations of VRRP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HaPeer {
+    /// Debian's keepalived, with VRRP alone
+    Keepalived,
 }
 
 impl Default for RunArgs {

@@ -10,6 +10,7 @@ pub mod curl;
 mod error;
 mod experiment;
 mod frame;
+mod ha;
 mod host;
 mod interrupt;
 mod labs;
@@ -31,7 +32,7 @@ use std::{
 
 use serde_json::json;
 
-pub use args::{LabArgs, LabCommand, LabHook, RunArgs};
+pub use args::{HaArgs, HaPeer, LabArgs, LabCommand, LabHook, RunArgs};
 pub use capture::{Capture, Port, Sighting};
 pub use error::LabError;
 pub use frame::{Frame, Ip, Mac, Tcp};
@@ -59,6 +60,7 @@ pub fn run(command: &LabCommand) -> ExitCode {
         LabCommand::Fullnat(run) => labs(&[Method::Fullnat], run),
         LabCommand::Nat(run) => labs(&[Method::Nat], run),
         LabCommand::Tun(run) => labs(&[Method::Tun], run),
+        LabCommand::Ha(arguments) => pair(arguments),
         LabCommand::Down => down(),
         LabCommand::Shell { host } => manage::shell(host).map(|()| true),
     };
@@ -70,6 +72,24 @@ pub fn run(command: &LabCommand) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs the lab of two directors; true when it showed what it should.
+fn pair(arguments: &HaArgs) -> Result<bool, LabError> {
+    topology::require_root()?;
+    interrupt::catch()?;
+    let report =
+        ha::conduct(arguments).map_err(|error| interrupt::check().err().unwrap_or(error))?;
+    if arguments.json {
+        print(&format!("{:#}\n", json!(report)))?;
+    } else {
+        let text = report.text().map_err(io::Error::other);
+        print(&text.map_err(LabError::system("write the report"))?)?;
+    }
+    for problem in &report.problems {
+        complain(&format!("xvs lab ha: {problem}"));
+    }
+    Ok(report.problems.is_empty())
 }
 
 /// Runs labs one after the other; true when all of them showed what they should.

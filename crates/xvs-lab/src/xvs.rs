@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -28,6 +28,8 @@ pub(crate) struct Xvs {
     instance: String,
     /// The folder with one folder an instance.
     runtime: PathBuf,
+    /// What the daemon is started with.
+    configuration: Option<PathBuf>,
 }
 
 impl Xvs {
@@ -43,7 +45,14 @@ impl Xvs {
             runtime: env::var_os("XVS_RUNTIME_DIR")
                 .filter(|folder| !folder.is_empty())
                 .map_or_else(|| "/run/xvs".into(), PathBuf::from),
+            configuration: None,
         })
+    }
+
+    /// The same with a configuration for the daemon.
+    pub(crate) fn with_configuration(mut self, file: &Path) -> Self {
+        self.configuration = Some(file.to_owned());
+        self
     }
 
     /// Starts the daemon in `host` and waits until it answers.
@@ -83,7 +92,11 @@ impl Xvs {
     /// The arguments that start the daemon.
     pub(crate) fn run_line(&self, host: &Host, hook: &str) -> String {
         let (instance, netns) = (&self.instance, host.namespace().name());
-        format!("run --instance {instance} --netns {netns} --hook {hook}")
+        let mut line = format!("run --instance {instance} --netns {netns} --hook {hook}");
+        if let Some(file) = &self.configuration {
+            line.push_str(&format!(" -f {}", file.display()));
+        }
+        line
     }
 
     /// Takes a step of a plan in `host`.

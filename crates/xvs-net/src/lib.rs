@@ -7,6 +7,7 @@
 
 mod addresses;
 mod announce;
+mod bfd;
 mod carry;
 mod changes;
 mod command;
@@ -21,6 +22,7 @@ mod macvlan;
 mod neighbours;
 mod netns;
 mod routes;
+mod routing;
 mod sysctl;
 mod types;
 mod vrrp;
@@ -28,6 +30,7 @@ mod watch;
 
 pub use addresses::{AddressScope, AddressSpec, Change};
 pub use announce::{AnnounceError, Announcement, Announcer};
+pub use bfd::{BfdEvent, BfdService, BfdSocketError, bfd_session};
 pub use carry::{CarryChoice, CarryReason, Surroundings, Wanted, links_to_carry};
 pub use changes::{ChangedNeighbours, Changes};
 pub use command::CommandError;
@@ -39,6 +42,7 @@ pub use hook::{AutoHook, HookChoice, choose_hook};
 pub use host::Host;
 pub use neighbours::Kept;
 pub use netns::{NetnsError, enter_netns, netns_exists};
+pub use routing::{RouteKind, RouteSpec, RuleSpec};
 pub use sysctl::{Restored, Sysctl, SysctlError, SysctlPathError, SysctlRecord, local_port_range};
 pub use types::{
     LinkAddress, LinkInfo, Mac, Neighbour, NeighbourKey, NeighbourState, Prefix, RouteAnswer,

@@ -12,7 +12,7 @@ pub struct Counts {
     pub events: u64,
     /// Events lost because the notifier itself was overrun.
     pub events_lost: u64,
-    /// Scripts that ended by themselves.
+    /// Scripts; done with status 0.
     pub scripts: SinkCounts,
     /// Lines of all FIFOs.
     pub fifo_lines: SinkCounts,

@@ -2,6 +2,8 @@
 
 use std::{io, time::Duration};
 
+use xvs_process::ProcessError;
+
 /// Why a check failed: the peer, this host or the configuration, in a few words.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -75,21 +77,8 @@ pub enum Failure {
     #[error("the reply is not what it should be")]
     WrongReply,
     /// The program cannot be run.
-    #[error("cannot run `{program}`: {source}")]
-    Spawn {
-        /// The program.
-        program: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The program should run as someone who does not exist.
-    #[error("there is no {kind} `{name}`")]
-    NoUser {
-        /// `user` or `group`.
-        kind: &'static str,
-        /// The name.
-        name: String,
-    },
+    #[error(transparent)]
+    Program(#[from] ProcessError),
     /// The program says no.
     #[error("exited with status {0}")]
     Exit(i32),

@@ -4,6 +4,7 @@
 //! body, then its regular expression; a body is only read when one of these asks for it. There are no
 //! redirects, and chunks are not decoded.
 
+mod fetch;
 mod regex;
 mod response;
 mod tls;
@@ -15,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use xvs_conf::config::{HttpCheck, HttpVersion, StatusRange, Url};
 use xvs_types::Endpoint;
 
+pub use self::fetch::{Fetch, Fetched, fetch};
 use crate::{Failure, Probe, Success, connect};
 
 /// Statuses that are well when nothing is said.

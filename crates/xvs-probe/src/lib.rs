@@ -25,6 +25,7 @@ mod udp;
 use std::time::{Duration, Instant};
 
 pub use failure::Failure;
+pub use http::{Fetch, Fetched, fetch};
 pub use probe::Probe;
 use xvs_conf::config::CheckKind;
 

@@ -13,6 +13,7 @@ use support::{probe, result};
 use xvs_conf::Span;
 use xvs_conf::config::{CheckKind, FileCheck, MiscCheck, Script, ScriptUser, TrackWeight};
 use xvs_probe::{Failure, Probe, Success};
+use xvs_process::ProcessError;
 
 fn misc(line: &[&str], change: impl FnOnce(&mut MiscCheck)) -> Probe {
     let mut check = MiscCheck {
@@ -68,13 +69,16 @@ async fn no_shell_is_between_the_words_and_the_program() {
     let echo = misc(&["test", "$HOME;exit", "=", "$HOME;exit"], |_| {});
     assert_eq!(result(&echo).await.unwrap(), Success::Plain);
     let missing = misc(&["/no/such/program"], |_| {});
-    assert!(matches!(result(&missing).await, Err(Failure::Spawn { .. })));
+    assert!(matches!(
+        result(&missing).await,
+        Err(Failure::Program(ProcessError::Spawn { .. }))
+    ));
     let stranger = misc(&["true"], |check| {
         check.script.user.user = "no-such-user".to_owned()
     });
     assert!(matches!(
         result(&stranger).await,
-        Err(Failure::NoUser { kind: "user", .. })
+        Err(Failure::Program(ProcessError::NoUser { kind: "user", .. }))
     ));
 }
 

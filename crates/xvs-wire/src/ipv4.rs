@@ -36,6 +36,8 @@ pub const DONT_FRAGMENT: u16 = 0x4000;
 pub const FRAGMENT_MASK: u16 = 0x3fff;
 /// The fragment offset alone in the flags word, in units of eight bytes.
 pub const OFFSET_MASK: u16 = 0x1fff;
+/// "More fragments" in the flags word.
+pub const MORE_FRAGMENTS: u16 = 0x2000;
 /// Offset of the time to live.
 pub const TTL: usize = 8;
 /// Offset of the protocol.
@@ -47,6 +49,15 @@ pub const SOURCE: usize = 12;
 /// Offset of the destination address.
 pub const DESTINATION: usize = 16;
 
+/// Option: the end of the list.
+pub const OPTION_END: u8 = 0;
+/// Option: nothing.
+pub const OPTION_NOP: u8 = 1;
+/// Option: loose source route.
+pub const OPTION_LOOSE_SOURCE_ROUTE: u8 = 0x83;
+/// Option: strict source route.
+pub const OPTION_STRICT_SOURCE_ROUTE: u8 = 0x89;
+
 /// IANA protocol number of ICMP.
 pub const PROTOCOL_ICMP: u8 = 1;
 /// IANA protocol number of IPv4 in IP (RFC 2003).
@@ -57,5 +68,7 @@ pub const PROTOCOL_TCP: u8 = 6;
 pub const PROTOCOL_UDP: u8 = 17;
 /// IANA protocol number of IPv6 in IP (RFC 2473).
 pub const PROTOCOL_IPV6: u8 = 41;
+/// IANA protocol number of GRE (RFC 2784).
+pub const PROTOCOL_GRE: u8 = 47;
 /// IANA protocol number of ICMPv6.
 pub const PROTOCOL_ICMPV6: u8 = 58;

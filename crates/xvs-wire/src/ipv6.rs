@@ -28,3 +28,12 @@ pub const HOP_LIMIT: usize = 7;
 pub const SOURCE: usize = 8;
 /// Offset of the destination address.
 pub const DESTINATION: usize = 24;
+
+/// Next header: hop-by-hop options (RFC 8200 section 4.3).
+pub const HOP_BY_HOP: u32 = 0;
+/// Next header: routing (RFC 8200 section 4.4).
+pub const ROUTING: u32 = 43;
+/// Next header: fragment (RFC 8200 section 4.5).
+pub const FRAGMENT: u32 = 44;
+/// Next header: destination options (RFC 8200 section 4.6).
+pub const DESTINATION_OPTIONS: u32 = 60;

@@ -1,6 +1,7 @@
 //! xvs: one binary with several faces.
 //!
-//! The name it is called by decides: `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore` and `keepalived` are
+//! The name it is called by decides: `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore`, `keepalived` and `genhash`
+//! are
 //! the old programs with their own rules; any other name is `xvs`, whose sub-commands lie in a file each.
 //! Data goes to stdout, messages to stderr. The exit status of `xvs` is 0 when it was done, 1 when
 //! it could not be or is not so, 2 when the command line is wrong.
@@ -64,6 +65,9 @@ enum Command {
     Director(xvs_host::DirectorCommand),
     /// What happens, as it happens: checks, servers that come and go, configurations
     Events(target::Target),
+    /// The MD5 of a page, for `digest` in a keepalived.conf, with genhash's own options
+    #[command(disable_help_flag = true)]
+    Genhash(faces::Arguments),
     /// Where on its links the datapath runs
     #[command(subcommand)]
     Hook(hook::Command),
@@ -116,6 +120,9 @@ fn main() -> ExitCode {
     if faces::is_keepalived(&name) {
         return faces::keepalived(arguments.collect());
     }
+    if faces::is_genhash(&name) {
+        return faces::genhash(&name, arguments.collect());
+    }
     if let Some(face) = faces::by_name(&name) {
         return faces::run(face, &name, arguments.collect());
     }
@@ -127,6 +134,7 @@ fn main() -> ExitCode {
         Command::Conn(command) => finish(connections::run(command)),
         Command::Director(command) => finish_with(host::director(&command)),
         Command::Events(target) => finish(events::run(&target)),
+        Command::Genhash(arguments) => arguments.run_genhash(),
         Command::Hook(command) => finish(hook::run(command)),
         Command::Interface(command) => finish(interface::run(command)),
         Command::Ipvsadm(arguments) => arguments.run(Face::Ipvsadm),

@@ -13,9 +13,7 @@ pub const BYTES: usize = WORDS * 8;
 const IN_ORDER: u32 = 0;
 /// The kinds of frame: where the part that differs by flow stands. Frames of other kinds are all alike.
 const FROM_CLIENT_V4: u32 = 0;
-const TO_CLIENT_V4: u32 = 1;
-const FROM_CLIENT_V6: u32 = 2;
-const TO_CLIENT_V6: u32 = 3;
+const FROM_CLIENT_V6: u32 = 1;
 
 /// What user space asks for; its twin is `xvs-bench`'s.
 #[repr(C, align(64))]
@@ -29,7 +27,7 @@ pub struct Plan {
     pub mask: u32,
     /// 0 takes the flows in order, 1 by chance.
     pub order: u32,
-    /// 0 and 1 change the source and the destination of TCP over IPv4, 2 and 3 over IPv6, 4 nothing.
+    /// 0 and 1 change the client of TCP over IPv4 and IPv6, 2 nothing.
     pub kind: u32,
     /// The next flow in order.
     pub next: u32,
@@ -37,14 +35,14 @@ pub struct Plan {
     pub address: u32,
     /// Bytes of the whole frame.
     pub length: u32,
-    /// Where [`crate::xdp`]'s generator and the floors that redirect send to.
+    /// Where the generator and the floors that redirect send to.
     pub ifindex: u32,
     /// Sum of the IPv4 header without checksum and changing address.
     pub ip_sum: u32,
     /// Sum of TCP and pseudo-header without checksum, changing address and changing port.
     pub tcp_sum: u32,
-    /// Zero.
-    pub spare: u32,
+    /// Where [`crate::sinks`]' plain redirects send to.
+    pub through: u32,
 }
 
 #[map]
@@ -80,15 +78,13 @@ pub unsafe fn write(plan: *mut Plan, start: usize) {
         let tcp_sum = checksum::fold((*plan).tcp_sum + change + u32::from(port));
         let (address_at, port_at, sum_at) = match (*plan).kind {
             FROM_CLIENT_V4 => (26, 34, 50),
-            TO_CLIENT_V4 => (30, 36, 50),
             FROM_CLIENT_V6 => (34, 54, 70),
-            TO_CLIENT_V6 => (50, 56, 70),
             _ => return,
         };
         store32(start + address_at, address);
         store16(start + port_at, port);
         store16(start + sum_at, !tcp_sum);
-        if (*plan).kind <= TO_CLIENT_V4 {
+        if (*plan).kind == FROM_CLIENT_V4 {
             store16(start + 24, !checksum::fold((*plan).ip_sum + change));
         }
     }

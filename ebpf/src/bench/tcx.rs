@@ -30,7 +30,7 @@ pub fn measure_tcx(context: TcContext) -> i32 {
             return NOTHING;
         }
         plan::write(plan, start);
-        let _ = TARGET_TCX.tail_call(&context, 0);
+        TARGET_TCX.tail_call(&context, 0);
     }
     NOTHING
 }

@@ -20,7 +20,7 @@ pub fn measure_xdp(context: XdpContext) -> u32 {
     if make(context.ctx) {
         // SAFETY: the array holds programs of this type.
         unsafe {
-            let _ = TARGET_XDP.tail_call(&context, 0);
+            TARGET_XDP.tail_call(&context, 0);
         }
     }
     xdp_action::XDP_ABORTED

@@ -1,6 +1,6 @@
 //! Takes the outer header off packets that a director tunnelled to this host.
 //!
-//! It stands in for the kernel's `ipip`, `sit` and `ip6_tunnel` devices. Only packets are touched
+//! It stands in for the kernel's `ipip`, `sit`, `ip6_tunnel`, `gre` and `fou` devices. Only packets are touched
 //! whose frame and outer destination are this host's own and whose inner destination is a VIP.
 //! An outer packet in fragments passes: the hook sits before reassembly.
 
@@ -65,12 +65,15 @@ fn ours(context: &TcContext) -> Option<(Header, Header)> {
     if ip::skb(context).pkt_type != PACKET_HOST {
         return None;
     }
-    let outer = ip::outermost(context)?;
+    let mut outer = ip::outermost(context)?;
     if outer.fragment {
         return None;
     }
+    let shim = shim(context, &outer)?;
+    // All that is taken off counts as the outer header.
+    outer.length += shim.length;
     let at = ETHERNET + outer.length;
-    let inner = match outer.protocol {
+    let inner = match shim.protocol {
         ip::PROTOCOL_IPV4 => header_v4(context, at)?,
         ip::PROTOCOL_IPV6 => header_v6(context, at)?,
         _ => return None,
@@ -78,6 +81,45 @@ fn ours(context: &TcContext) -> Option<(Header, Header)> {
     // SAFETY: only the presence of the key matters; the value is never read.
     unsafe { VIPS.get(inner.destination) }?;
     is_local(context, &outer).then_some((outer, inner))
+}
+
+/// What stands between the outer header and the packet inside.
+struct Shim {
+    length: usize,
+    /// What follows: an IANA protocol number.
+    protocol: u8,
+}
+
+/// Nothing for IPIP; GRE without key and sequence number (RFC 2784); UDP and GUE of variant 0 without
+/// private fields, to any port: what is inside and whom it is for says enough. The checksums of both
+/// cover what the packet inside has a checksum for itself.
+#[inline(always)]
+fn shim(context: &TcContext, outer: &Header) -> Option<Shim> {
+    let at = ETHERNET + outer.length;
+    let (length, protocol) = match outer.protocol {
+        ip::PROTOCOL_GRE => {
+            let head: [u8; 4] = context.load(at).ok()?;
+            let length = match [head[0], head[1]] {
+                [0, 0] => 4,
+                [0x80, 0] => 8,
+                _ => return None,
+            };
+            match u16::from_ne_bytes([head[2], head[3]]) {
+                ETHERTYPE_V4 => (length, ip::PROTOCOL_IPV4),
+                ETHERTYPE_V6 => (length, ip::PROTOCOL_IPV6),
+                _ => return None,
+            }
+        }
+        ip::PROTOCOL_UDP => {
+            let gue: [u8; 4] = context.load(at + 8).ok()?;
+            if gue[0] != 0 || gue[2] != 0 || gue[3] != 0 {
+                return None;
+            }
+            (12, gue[1])
+        }
+        protocol => (0, protocol),
+    };
+    Some(Shim { length, protocol })
 }
 
 /// Whether the outer destination is an address of this host.

@@ -19,7 +19,11 @@ pub const PROTOCOL_IPV4: u8 = 4;
 /// See [`PROTOCOL_IPV4`].
 pub const PROTOCOL_TCP: u8 = 6;
 /// See [`PROTOCOL_IPV4`].
+pub const PROTOCOL_UDP: u8 = 17;
+/// See [`PROTOCOL_IPV4`].
 pub const PROTOCOL_IPV6: u8 = 41;
+/// See [`PROTOCOL_IPV4`].
+pub const PROTOCOL_GRE: u8 = 47;
 
 /// What the programs need of an IP header; addresses in their IPv6 form.
 pub struct Header {

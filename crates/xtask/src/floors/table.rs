@@ -46,6 +46,7 @@ pub(super) const ROWS: &[Row] = &[
     row("xvs-slow", 2),
     limited("xvs-ebpf", 2, &["xvs-datapath", "xvs-wire"]),
     row("xvs-bench", 3),
+    row("xvs-conformance", 3),
     row("xvs-director", 3),
     row("xvs-host", 3),
     row("xvs-lab", 3),

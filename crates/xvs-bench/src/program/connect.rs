@@ -1,16 +1,16 @@
 //! New connections, by scheduler and number of real servers, and the packet that establishes one.
 
 use anyhow::ensure;
-use xvs_dataplane::{Dataplane, Hook};
+use xvs_dataplane::Hook;
 use xvs_types::Scheduler;
 
 use super::{
-    frame::{ACK, Changing, Order, Plan, SYN, Segment},
+    frame::{ACK, Order, Plan, SYN, Segment},
     tester::Tester,
 };
 use crate::{
     Scale,
-    director::{Director, Family, Method, NEIGHBOUR, PORT},
+    director::{Director, Family, Method},
     row::{Gate, Row, Spread},
 };
 
@@ -87,30 +87,24 @@ fn passes(
     servers: u32,
 ) -> anyhow::Result<Passes> {
     director.serve(Family::V4, method, scheduler, servers)?;
-    let floor = tester.program("floor_xdp_return")?;
+    let floor = tester.target("floor_xdp_return")?;
     let target = director.program("xvs_xdp")?;
-    let (ifindex, mac) = director.clients();
-    let plan = |flags| -> Plan {
-        Segment {
-            macs: [mac, NEIGHBOUR],
-            source: (Family::V4.client(), 0),
-            destination: (Family::V4.vip(), PORT),
-            flags,
-        }
-        .plan(Changing::Source, scale.connections, Order::InOrder)
-    };
+    let (ifindex, _) = director.clients();
+    let plan = |segment: Segment| -> Plan { segment.plan(scale.connections, Order::InOrder) };
+    let syn = director.segment(Family::V4, SYN);
+    let ack = director.segment(Family::V4, ACK);
     let mut passes = Passes {
         floor: Vec::new(),
         new: Vec::new(),
         establishing: Vec::new(),
     };
     for _ in 0..scale.rounds {
-        director.dataplane().housekeep();
+        director.keep_alive();
         let before = director.count("opened");
         let run = tester.run(
             Hook::Xdp,
             &floor,
-            &mut plan(SYN),
+            &mut plan(syn),
             ifindex,
             scale.connections,
         )?;
@@ -118,7 +112,7 @@ fn passes(
         let run = tester.run(
             Hook::Xdp,
             &target,
-            &mut plan(SYN),
+            &mut plan(syn),
             ifindex,
             scale.connections,
         )?;
@@ -132,7 +126,7 @@ fn passes(
         let run = tester.run(
             Hook::Xdp,
             &target,
-            &mut plan(ACK),
+            &mut plan(ack),
             ifindex,
             scale.connections,
         )?;

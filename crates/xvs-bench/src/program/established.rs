@@ -5,13 +5,13 @@ use xvs_dataplane::Hook;
 use xvs_types::Scheduler;
 
 use super::{
-    frame::{ACK, Changing, Order, Plan, SYN, Segment},
+    frame::{ACK, Order, Plan, SYN},
     rounds::{self, Floors, Subject},
     tester::Tester,
 };
 use crate::{
     Scale,
-    director::{Director, Family, Method, PORT},
+    director::{Director, Family, Method},
     row::{Plot, Row},
 };
 
@@ -63,8 +63,8 @@ fn plot(title: &str, points: &[Point], family: Family) -> Plot {
     }
     Plot {
         title: format!("Established connections, {title}"),
-        x: "flows",
-        y: "ns",
+        x: "flows".into(),
+        y: "ns".into(),
         lines,
     }
 }
@@ -172,17 +172,11 @@ struct Packets {
 }
 
 fn packets(director: &Director, family: Family, flows: u32) -> Packets {
-    let (_, mac) = director.clients();
-    let segment = |flags| Segment {
-        macs: [mac, crate::director::NEIGHBOUR],
-        source: (family.client(), 0),
-        destination: (family.vip(), PORT),
-        flags,
-    };
+    let segment = |flags| director.segment(family, flags);
     Packets {
-        syn: segment(SYN).plan(Changing::Source, flows, Order::InOrder),
-        ack: segment(ACK).plan(Changing::Source, flows, Order::InOrder),
-        established: segment(ACK).plan(Changing::Source, flows, Order::Random),
+        syn: segment(SYN).plan(flows, Order::InOrder),
+        ack: segment(ACK).plan(flows, Order::InOrder),
+        established: segment(ACK).plan(flows, Order::Random),
     }
 }
 
@@ -195,15 +189,16 @@ fn open(
 ) -> anyhow::Result<()> {
     /// As many as are opened well within the patience of the programs.
     const AT_ONCE: u32 = 1 << 17;
-    let target = director.program("xvs_xdp")?;
+    // At tcx, where a run begins at once: at XDP each waits for every processor of the host.
+    let target = director.program("xvs_tcx")?;
     let (ifindex, _) = director.clients();
     let before = director.count("opened");
     for mut plan in [packets.syn, packets.ack] {
         let mut left = flows;
         while left > 0 {
-            xvs_dataplane::Dataplane::housekeep(director.dataplane());
+            director.keep_alive();
             let now = left.min(AT_ONCE);
-            tester.run(Hook::Xdp, &target, &mut plan, ifindex, now)?;
+            tester.run(Hook::Tcx, &target, &mut plan, ifindex, now)?;
             left -= now;
         }
     }

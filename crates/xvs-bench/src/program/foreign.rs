@@ -4,7 +4,7 @@ use xvs_dataplane::Hook;
 use xvs_types::Scheduler;
 
 use super::{
-    frame::{ACK, Changing, Order, Plan, Segment},
+    frame::{ACK, Order, Plan, Segment},
     rounds::{self, Floors, Subject},
     tester::Tester,
 };
@@ -31,7 +31,7 @@ pub(super) fn measure(tester: &mut Tester, scale: &Scale) -> anyhow::Result<Vec<
             destination: (destination, port),
             flags: ACK,
         }
-        .plan(Changing::Source, 1024, Order::Random)
+        .plan(1024, Order::Random)
         .to_link(ifindex)
     };
     let (v4, v6) = (Family::V4, Family::V6);
@@ -60,7 +60,7 @@ pub(super) fn measure(tester: &mut Tester, scale: &Scale) -> anyhow::Result<Vec<
         subjects.push(Subject {
             name: name.to_owned(),
             hook,
-            target: tester.program(program)?,
+            target: tester.target(program)?,
             plan: elsewhere,
             answer,
             floor: Floors::of(hook),

@@ -7,6 +7,11 @@ pub(crate) const LENGTH: usize = 80;
 /// Words of a frame.
 const WORDS: usize = LENGTH / 8;
 
+/// The kinds of frame, by what differs from flow to flow: the client, or nothing.
+const FROM_CLIENT_V4: u32 = 0;
+const FROM_CLIENT_V6: u32 = 1;
+const AS_IT_IS: u32 = 2;
+
 /// Flags of a segment that opens a connection.
 pub(crate) const SYN: u8 = 0x02;
 /// Flags of a segment of an open connection.
@@ -27,18 +32,7 @@ pub(crate) struct Plan {
     ifindex: u32,
     ip_sum: u32,
     tcp_sum: u32,
-    spare: u32,
-}
-
-/// Which end of a connection differs from flow to flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Changing {
-    /// The destination: frames to clients.
-    Destination,
-    /// Nothing.
-    Nothing,
-    /// The source: frames from clients.
-    Source,
+    through: u32,
 }
 
 /// In what order flows come.
@@ -65,27 +59,17 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// The plan for `flows` flows, a power of two.
-    pub(crate) fn plan(&self, changing: Changing, flows: u32, order: Order) -> Plan {
+    pub(crate) fn plan(&self, flows: u32, order: Order) -> Plan {
         let ipv6 = self.source.0.is_ipv6();
         let bytes = self.bytes();
-        let kind = match (changing, ipv6) {
-            (Changing::Source, false) => 0,
-            (Changing::Destination, false) => 1,
-            (Changing::Source, true) => 2,
-            (Changing::Destination, true) => 3,
-            (Changing::Nothing, _) => 4,
-        };
+        let kind = if ipv6 { FROM_CLIENT_V6 } else { FROM_CLIENT_V4 };
         // What the programs write must not be in the sums yet.
         let mut still = bytes;
         let (network, transport, width) = if ipv6 { (22, 54, 16) } else { (26, 34, 4) };
-        let (address_at, port_at) = match changing {
-            Changing::Destination => (network + width, transport + 2),
-            _ => (network, transport),
-        };
-        let last = address_at + width - 4;
+        let last = network + width - 4;
         let address = word(&still, last);
         still[last..last + 4].fill(0);
-        still[port_at..port_at + 2].fill(0);
+        still[transport..transport + 2].fill(0);
         let tcp_length = u16::try_from(LENGTH - transport).unwrap_or(0);
         let mut plan = Plan {
             random: 0x9e37_79b9_7f4a_7c15,
@@ -134,7 +118,7 @@ impl Plan {
             *to = *from;
         }
         let mut plan = Self {
-            kind: 4,
+            kind: AS_IT_IS,
             length: u32::try_from(LENGTH).unwrap_or(0),
             ..Self::default()
         };
@@ -142,9 +126,19 @@ impl Plan {
         plan
     }
 
+    /// The same, beginning with another flow.
+    pub(crate) fn starting_at(self, next: u32) -> Self {
+        Self { next, ..self }
+    }
+
     /// The same, sent to a link.
     pub(crate) fn to_link(self, ifindex: u32) -> Self {
         Self { ifindex, ..self }
+    }
+
+    /// The same, which a plain redirect sends on to a link.
+    pub(crate) fn through(self, through: u32) -> Self {
+        Self { through, ..self }
     }
 
     /// The bytes of the frame, to begin with.
@@ -218,12 +212,10 @@ mod tests {
             destination: (IpAddr::from([10, 9, 9, 9]), 80),
             flags: ACK,
         };
-        let one = segment(1, 7).plan(Changing::Source, 1, Order::InOrder);
-        let two = segment(2, 9).plan(Changing::Source, 1, Order::InOrder);
+        let one = segment(1, 7).plan(1, Order::InOrder);
+        let two = segment(2, 9).plan(1, Order::InOrder);
         assert_eq!((one.ip_sum, one.tcp_sum), (two.ip_sum, two.tcp_sum));
         assert_eq!((one.address, two.address), (0x0a00_0001, 0x0a00_0002));
-        let back = segment(1, 7).plan(Changing::Destination, 1, Order::InOrder);
-        assert_ne!(one.ip_sum, back.ip_sum);
     }
 
     #[test]

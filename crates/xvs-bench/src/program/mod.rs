@@ -31,7 +31,7 @@ pub(crate) fn measure(scale: &Scale) -> anyhow::Result<Part> {
     rows.extend(established);
     rows.extend(connect::measure(&mut tester, scale)?);
     Ok(Part {
-        name: "program",
+        name: "program".into(),
         about: "One program on one processor by BPF_PROG_TEST_RUN, from the hook's call to its answer. An \
                 entry in front makes the packet of one of the flows anew each time; \"net\" is what a row \
                 costs more than that entry with a program behind it that returns at once, in the same \

@@ -1,10 +1,12 @@
 //! Interleaved rounds: every subject once a round, so that what else the machine does meets all alike.
 
 use anyhow::ensure;
-use aya::programs::ProgramFd;
-use xvs_dataplane::{Dataplane, Hook};
+use xvs_dataplane::Hook;
 
-use super::{frame::Plan, tester::Tester};
+use super::{
+    frame::Plan,
+    tester::{Target, Tester},
+};
 use crate::{director::Director, row::Row};
 
 /// `XDP_REDIRECT` and `TC_ACT_REDIRECT`.
@@ -21,7 +23,7 @@ pub(super) fn passed(hook: Hook) -> u32 {
 pub(super) struct Subject {
     pub(super) name: String,
     pub(super) hook: Hook,
-    pub(super) target: ProgramFd,
+    pub(super) target: Target,
     pub(super) plan: Plan,
     /// What it must answer.
     pub(super) answer: u32,
@@ -45,7 +47,7 @@ impl Floors {
             Ok(Subject {
                 name: name.to_owned(),
                 hook,
-                target: tester.program(program)?,
+                target: tester.target(program)?,
                 plan,
                 answer: passed(hook),
                 floor,
@@ -93,7 +95,7 @@ pub(super) fn run(
     for round in 0..=rounds {
         for (subject, times) in subjects.iter_mut().zip(&mut times) {
             // The daemon's sign of life: without it the programs ask the kernel for each next hop.
-            director.dataplane().housekeep();
+            director.keep_alive();
             let repeat = if round == 0 { repeat / 4 + 1 } else { repeat };
             let run = tester.run(
                 subject.hook,

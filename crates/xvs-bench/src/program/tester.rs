@@ -17,12 +17,22 @@ use xvs_dataplane::Hook;
 use super::frame::Plan;
 use crate::kernel::{self, Run};
 
+/// A program that is measured.
+pub(crate) struct Target {
+    /// It is open.
+    pub(crate) fd: ProgramFd,
+    /// Its number, which no other program gets.
+    pub(crate) id: u32,
+}
+
 /// The loaded object.
 pub(crate) struct Tester {
     object: Ebpf,
     xdp: ProgramArray<MapData>,
     tcx: ProgramArray<MapData>,
     plan: Mapped,
+    /// What stands behind the entries at XDP and tcx: changing it waits for every processor.
+    targets: [Option<u32>; 2],
 }
 
 impl Tester {
@@ -53,11 +63,29 @@ impl Tester {
             xdp,
             tcx,
             plan,
+            targets: [None; 2],
+        })
+    }
+
+    /// A program of the object, to be run behind an entry.
+    pub(crate) fn target(&self, name: &str) -> anyhow::Result<Target> {
+        let program = self
+            .object
+            .program(name)
+            .with_context(|| format!("no program `{name}`"))?;
+        let id = match program {
+            Program::SchedClassifier(program) => program.info()?.id(),
+            Program::Xdp(program) => program.info()?.id(),
+            _ => bail!("program `{name}` has no entry"),
+        };
+        Ok(Target {
+            fd: self.program(name)?,
+            id,
         })
     }
 
     /// A program of the object.
-    pub(crate) fn program(&self, name: &str) -> anyhow::Result<ProgramFd> {
+    fn program(&self, name: &str) -> anyhow::Result<ProgramFd> {
         let program = self
             .object
             .program(name)
@@ -72,20 +100,25 @@ impl Tester {
     pub(crate) fn run(
         &mut self,
         hook: Hook,
-        target: &ProgramFd,
+        target: &Target,
         plan: &mut Plan,
         ifindex: u32,
         repeat: u32,
     ) -> anyhow::Result<Run> {
+        let wanted = target.id;
         let (entry, context) = if hook == Hook::Tcx {
-            self.tcx.set(0, target, 0)?;
+            if self.targets[1].replace(wanted) != Some(wanted) {
+                self.tcx.set(0, &target.fd, 0)?;
+            }
             // The members of `struct __sk_buff` up to `ifindex`.
             (
                 "measure_tcx",
                 vec![0, 0, 0, 0, 0, 0, 0, 0, 0, ifindex, ifindex],
             )
         } else {
-            self.xdp.set(0, target, 0)?;
+            if self.targets[0].replace(wanted) != Some(wanted) {
+                self.xdp.set(0, &target.fd, 0)?;
+            }
             let length = u32::try_from(super::frame::LENGTH)?;
             // `struct xdp_md` up to the receive queue.
             ("measure_xdp", vec![0, length, 0, ifindex, 0, 0])
@@ -99,14 +132,15 @@ impl Tester {
         Ok(run)
     }
 
-    /// Sends `frames` frames of `plan` to the plan's link, by live frames; answers the nanoseconds of
-    /// each, from making it to where it ended.
-    pub(crate) fn send(&mut self, plan: &mut Plan, frames: u32) -> anyhow::Result<()> {
+    /// Sends `frames` frames of `plan` to the plan's link; answers the nanoseconds of each, from making it
+    /// to where it ended.
+    pub(crate) fn send(&mut self, plan: &mut Plan, frames: u32) -> anyhow::Result<u32> {
         self.plan.store(*plan);
         let generator = self.program("generate")?;
-        kernel::send(generator.as_fd(), &plan.frame(), frames).context("send live frames")?;
+        let run = kernel::send(generator.as_fd(), &plan.frame(), frames)
+            .context("send live frames (Linux 5.18 or later)")?;
         *plan = self.plan.load();
-        Ok(())
+        Ok(run.nanoseconds)
     }
 
     /// Frames that ended in the sinks since the object was loaded.

@@ -44,10 +44,8 @@ fn section(page: &mut String, part: &Part) {
     );
     for row in &part.rows {
         let cells = cells(row);
-        let class = match &row.gate {
-            Some(gate) if !gate.met => " class=\"missed\"",
-            _ => "",
-        };
+        let missed = row.gates.iter().any(|gate| !gate.met);
+        let class = if missed { " class=\"missed\"" } else { "" };
         let _ = writeln!(
             page,
             "<tr><td>{}<td>{}<td{class}>{}",

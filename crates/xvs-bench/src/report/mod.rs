@@ -96,11 +96,11 @@ struct Cells {
 
 fn cells(row: &Row) -> Cells {
     let blank = String::new;
-    let mut remarks = vec![row.unit.to_owned()];
+    let mut remarks = vec![row.unit.clone().into_owned()];
     if let Some(peer) = &row.peer {
         remarks.push(format!("{}: {}", peer.name, number(peer.value)));
     }
-    if let Some(gate) = &row.gate {
+    for gate in &row.gates {
         let verdict = if gate.met { "met" } else { "MISSED" };
         remarks.push(format!(
             "{} ({}): {verdict}",
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_missed_gate_is_seen_in_the_table() {
         let part = Part {
-            name: "part",
+            name: "part".into(),
             about: String::new(),
             rows: vec![Row::over("row", "ns", &[50.0], ("floor", &[10.0])).net_at_most(35.0)],
             plots: Vec::new(),

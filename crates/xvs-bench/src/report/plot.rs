@@ -31,7 +31,7 @@ pub(super) fn svg(plot: &Plot) -> String {
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" font-size=\"12\" fill=\"currentColor\">\n\
          <title>{0}</title>\n<text x=\"{left}\" y=\"16\" font-size=\"14\">{0} ({1})</text>\n",
         escape(&plot.title),
-        escape(plot.y)
+        escape(&plot.y)
     );
     // Writing to a string does not fail.
     for part in 0..=4_u8 {
@@ -62,7 +62,7 @@ pub(super) fn svg(plot: &Plot) -> String {
         "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
         (left + WIDTH - right) / 2.0,
         HEIGHT - 8.0,
-        escape(plot.x)
+        escape(&plot.x)
     );
     for (index, (name, points)) in plot.lines.iter().enumerate() {
         let colour = COLOURS[index % COLOURS.len()];
@@ -103,8 +103,8 @@ mod tests {
         let line = |name: &str, y| (name.to_owned(), vec![(1.0, y), (1024.0, y * 2.0)]);
         let svg = svg(&Plot {
             title: "a plot".to_owned(),
-            x: "flows",
-            y: "ns",
+            x: "flows".into(),
+            y: "ns".into(),
             lines: vec![line("one", 10.0), line("two", 20.0)],
         });
         assert_eq!(svg.matches("<polyline").count(), 2);

@@ -17,6 +17,9 @@ use crate::{
     wire::{ConfigurationRequest, Event, EventKind},
 };
 
+/// The routes whose requests name a file; they are root's alone, and for the socket.
+pub(super) const NAME_A_FILE: [&str; 2] = ["/v1/configuration", "/v1/configuration/plan"];
+
 /// The routes, driving a director.
 pub(super) fn router<D: Director>() -> Router<D> {
     Router::new()

@@ -18,12 +18,29 @@ pub(super) fn document() -> Value {
                             writes need the daemon's bearer token.",
         },
         "paths": {
+            "/v1/checks": { "get": operation("What health checks have found", "ChecksStatus", &[]) },
+            "/v1/configuration": {
+                "get": operation("The configuration in force", "ConfigurationStatus", &[]),
+                "post": with_body("Puts a file into force, for good or until it is not confirmed in time", "ConfigurationRequest", "ConfigurationStatus"),
+            },
+            "/v1/configuration/confirm": {
+                "post": operation("Keeps the configuration that waits for it", "ConfigurationStatus", &[]),
+            },
+            "/v1/configuration/plan": {
+                "post": with_body("What a file would change", "ConfigurationRequest", "ConfigurationPlan"),
+            },
+            "/v1/configuration/reload": {
+                "post": operation("Reads the file in force again", "ConfigurationStatus", &[]),
+            },
             "/v1/connections": {
                 "get": operation("Lists connections, one JSON object a line", "ConnectionListing", &filters(true)),
                 "delete": operation("Ends connections; without a condition `all=true` is needed", "ConnectionCount", &kill_filters()),
             },
             "/v1/connections/count": {
                 "get": operation("Counts connections", "ConnectionCount", &filters(false)),
+            },
+            "/v1/events": {
+                "get": operation("What happens, one JSON object a line, without an end", "Event", &[]),
             },
             "/v1/hook": {
                 "get": operation("Where on its links the datapath runs", "HookSetting", &[]),

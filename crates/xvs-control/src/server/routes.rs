@@ -62,7 +62,22 @@ pub(super) fn router<D: Director>(director: D) -> Router {
 /// Before every route: may this peer do this; after too long: no.
 async fn guard(Extension(caller): Extension<Caller>, request: Request, next: Next) -> Response {
     let writes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let names_file = writes && configuration::NAME_A_FILE.contains(&request.uri().path());
     let judged = match caller {
+        // Whoever names a file makes a daemon with all rights read it, and run the programs in it.
+        Caller::Local(peer) if names_file && peer.uid != 0 => Err(Problem::new(
+            Code::Forbidden,
+            format!(
+                "user {} may not name a configuration; only root may",
+                peer.uid
+            ),
+        )
+        .with_hint("`xvs reload` reads the file in force again")),
+        Caller::Remote(_) if names_file => Err(Problem::new(
+            Code::Forbidden,
+            "a configuration is not named over TCP",
+        )
+        .with_hint("use the socket, as root")),
         Caller::Local(peer) if writes && !peer.may_write => Err(Problem::new(
             Code::Forbidden,
             format!("user {} may look but not change anything", peer.uid),

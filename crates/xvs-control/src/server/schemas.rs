@@ -3,6 +3,8 @@
 //! They say what the types of [`crate::wire`] and `xvs-types` serialise to; a test holds them against
 //! values of those types.
 
+mod configuration;
+
 use serde_json::{Map, Value, json};
 use xvs_types::Setting;
 
@@ -192,6 +194,8 @@ pub(super) fn all() -> Value {
     });
     if let Some(all) = all.as_object_mut() {
         all.extend(super::vrrp::schemas());
+        let more = configuration::all().into_iter();
+        all.extend(more.map(|(name, schema)| (name.to_owned(), schema)));
     }
     all
 }
@@ -278,7 +282,7 @@ mod tests {
         }
     }
 
-    fn check(name: &str, value: &impl Serialize) {
+    pub(super) fn check(name: &str, value: &impl Serialize) {
         let all = all();
         let value = serde_json::to_value(value).unwrap();
         assert!(fits(&value, &all[name], &all), "{name}: {value}");

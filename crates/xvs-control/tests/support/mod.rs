@@ -152,11 +152,7 @@ impl Director for Fake {
     }
 
     fn events(&self) -> broadcast::Receiver<Event> {
-        let mut memory = self.0.lock().unwrap();
-        let sender = memory
-            .events
-            .get_or_insert_with(|| broadcast::Sender::new(4));
-        sender.subscribe()
+        self.events_sender().subscribe()
     }
 
     async fn vrrp(&self) -> Result<VrrpStatus, Problem> {
@@ -209,6 +205,17 @@ impl Director for Fake {
 
     async fn reload_configuration(&self) -> Result<ConfigurationStatus, Problem> {
         self.configuration().await
+    }
+}
+
+impl Fake {
+    /// Where events come from.
+    pub(crate) fn events_sender(&self) -> broadcast::Sender<Event> {
+        let mut memory = self.0.lock().unwrap();
+        memory
+            .events
+            .get_or_insert_with(|| broadcast::Sender::new(4))
+            .clone()
     }
 }
 

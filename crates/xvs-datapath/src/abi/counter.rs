@@ -84,4 +84,8 @@ counters! {
     IcmpSent = 43, "icmp_sent";
     /// ICMP errors about known connections passed on to client or real server.
     IcmpRelated = 52, "icmp_related";
+    /// First fragments whose ports are remembered for the others.
+    FragmentFirst = 53, "fragment_first";
+    /// Fragments before their first one, left to the kernel.
+    FragmentUnknown = 54, "fragment_unknown";
 }

@@ -31,8 +31,8 @@ pub const NONE: u32 = u32::MAX;
 /// 20-31 generation | 32-63 hash fragment
 /// ```
 ///
-/// *Crossing* marks a tunnel whose outer family is not the inner one: its recipe is in the real
-/// server.
+/// *Crossing* marks a tunnel whose outer family is not the inner one, or that is no plain IPIP: its
+/// recipe is in the real server.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tag(pub u64);

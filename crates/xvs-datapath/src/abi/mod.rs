@@ -9,8 +9,10 @@ mod address;
 mod convert;
 mod counter;
 mod flow;
+mod fragment;
 mod locality;
 mod next_hop;
+mod rate;
 mod server;
 mod settings;
 
@@ -21,8 +23,10 @@ pub use flow::{
     Cold, Direction, Entry4, Entry6, Key4, Key6, Method, NONE, OverflowKey, Slot, Tag, Tuple, WAYS,
 };
 pub(crate) use flow::{halves, whole};
+pub use fragment::{Fragment, FragmentKey};
 pub use locality::{Locality, LocalityKey, PLACES};
 pub use next_hop::{HopKey, HopKind, NextHop};
+pub use rate::{RATE_OF_VIRTUAL, Rate};
 pub use server::{
     BLOCK, Block, LocalAddress, RealServer, VirtualServer, real_server_flag, virtual_server_flag,
 };

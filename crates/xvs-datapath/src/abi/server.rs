@@ -63,11 +63,21 @@ pub struct VirtualServer {
     pub local_cursor: u32,
     /// First block of the table of a hashing scheduler (low half) and its buckets (high half).
     pub buckets: u64,
+    /// Packets from clients to its real servers that are gone.
+    pub bygone_packets_in: u64,
+    /// Packets to clients from its real servers that are gone.
+    pub bygone_packets_out: u64,
+    /// Bytes from clients to its real servers that are gone.
+    pub bygone_bytes_in: u64,
+    /// Bytes to clients from its real servers that are gone.
+    pub bygone_bytes_out: u64,
+    /// New connections of FULLNAT that found no free local port.
+    pub portless: u64,
     /// Zero.
-    pub spare: u64,
+    pub spare: [u64; 4],
 }
 
-const _: () = assert!(size_of::<VirtualServer>() == 128);
+const _: () = assert!(size_of::<VirtualServer>() == 192);
 
 /// A part of the list of real servers: their indexes in the kernel's order, last added first. Or a part
 /// of the table of a hashing scheduler: the index of each bucket's server, or [`NONE`](super::NONE).

@@ -200,7 +200,7 @@ impl Packet for Buffer {
         }
     }
 
-    fn push_outer(&mut self, length: u32, _ipv6: bool) -> bool {
+    fn push_outer(&mut self, length: u32, _ipv6: bool, _protocol: u8) -> bool {
         if let Some(segments) = &mut self.segments {
             // Kernel `bpf_skb_net_grow` without `BPF_F_ADJ_ROOM_FIXED_GSO`: TCP is cut anew, the
             // datagrams of UDP cannot be.
@@ -231,6 +231,11 @@ impl Packet for Buffer {
 
     fn push_front(&mut self, length: u32, _ipv6: bool) -> bool {
         self.push(length)
+    }
+
+    fn pop_front(&mut self, length: u32) -> bool {
+        self.linear = self.linear.saturating_sub(index(length));
+        self.bytes.pop(index(length))
     }
 
     fn length(&self) -> u32 {

@@ -73,6 +73,15 @@ impl Bytes {
         true
     }
 
+    /// Moves the begin back by `length` bytes.
+    pub(super) fn pop(&mut self, length: usize) -> bool {
+        if length > self.len() {
+            return false;
+        }
+        self.start += length;
+        true
+    }
+
     /// Makes it `length` bytes long; new bytes are zero, as in the kernel.
     pub(super) fn resize(&mut self, length: usize) -> bool {
         if self.start + length > self.cells.len() {

@@ -11,9 +11,9 @@ use std::{
 use crate::{
     Env, Flow, Rounds, Visitor,
     abi::{
-        AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, HopKey, LinkMac, LocalAddress,
-        Locality, LocalityKey, NONE, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings,
-        VirtualServer, WAYS, high32, index, low16, low32,
+        AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, Fragment, FragmentKey, HopKey,
+        LinkMac, LocalAddress, Locality, LocalityKey, NONE, NextHop, OverflowKey, RealServer, Seed,
+        ServiceKey, Settings, VirtualServer, WAYS, high32, index, low16, low32,
     },
     native::Tables,
     open, scheduler,
@@ -206,6 +206,15 @@ impl Env for Cpu {
 
     fn locality_insert(&self, key: &LocalityKey, locality: &Locality) {
         self.tables.localities.insert_new(*key, *locality);
+    }
+
+    fn fragment(&self, key: &FragmentKey) -> *const Fragment {
+        self.tables.fragments.pointer(key)
+    }
+
+    fn fragment_insert(&self, key: &FragmentKey, fragment: &Fragment) {
+        self.tables.fragments.remove(key);
+        self.tables.fragments.insert_new(*key, *fragment);
     }
 
     fn local_address(&self, index: u32) -> *mut LocalAddress {

@@ -84,7 +84,7 @@ impl Packet for Frame {
 
     fn adjust_l4(&mut self, _offset: u32, _addresses: u16, _rest: u16, _udp: bool) {}
 
-    fn push_outer(&mut self, length: u32, _ipv6: bool) -> bool {
+    fn push_outer(&mut self, length: u32, _ipv6: bool, _protocol: u8) -> bool {
         self.linear = self.linear.saturating_add(index(length));
         self.bytes.push(index(length))
     }
@@ -95,7 +95,11 @@ impl Packet for Frame {
     }
 
     fn push_front(&mut self, length: u32, ipv6: bool) -> bool {
-        self.push_outer(length, ipv6)
+        self.push_outer(length, ipv6, 0)
+    }
+
+    fn pop_front(&mut self, length: u32) -> bool {
+        self.bytes.pop(index(length))
     }
 
     fn length(&self) -> u32 {

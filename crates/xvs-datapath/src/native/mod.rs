@@ -38,7 +38,7 @@ pub use verify::checksums_are_valid;
 pub use world::{Server, Service, World};
 
 use crate::{
-    Packet, Verdict, carry, fast, open, related,
+    Packet, Verdict, carry, fast, open, related, relay,
     table::{V4, V6},
 };
 
@@ -58,6 +58,7 @@ pub fn run<P: Packet>(packet: &mut P, cpu: &Cpu) -> Verdict {
             (Verdict::CARRY, true) => carry::run::<V6, P, Cpu>(packet, cpu),
             (Verdict::RELATED, false) => related::run::<V4, P, Cpu>(packet, cpu),
             (Verdict::RELATED, true) => related::run::<V6, P, Cpu>(packet, cpu),
+            (Verdict::RELAY, _) => relay::run(packet, cpu),
             (Verdict::REFUSE, _) => open::refuse(packet, cpu),
             (done, _) => return done,
         };

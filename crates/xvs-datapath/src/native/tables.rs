@@ -8,9 +8,9 @@ use std::{
 
 use crate::{
     abi::{
-        AddressFilter, BLOCK, Block, Cold, Entry4, Entry6, FILTER_WORDS, HopKey, LinkMac,
-        LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey,
-        Settings, VirtualServer, WAYS, index,
+        AddressFilter, BLOCK, Block, Cold, Entry4, Entry6, FILTER_WORDS, Fragment, FragmentKey,
+        HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate,
+        RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, index,
     },
     native::HashMap,
 };
@@ -119,12 +119,14 @@ pub struct Tables {
     pub real_servers: Array<RealServer>,
     pub blocks: Array<Block>,
     pub localities: HashMap<LocalityKey, Locality>,
+    pub fragments: HashMap<FragmentKey, Fragment>,
     pub locals: Array<LocalAddress>,
     pub link_macs: HashMap<LinkMac, u32>,
     pub filter: Array<AddressFilter>,
     pub next_hops: Array<NextHop>,
     pub hop_index: HashMap<HopKey, u32>,
     pub hops_free: Mutex<VecDeque<u32>>,
+    pub rates: HashMap<u32, Rate>,
     pub settings: Array<Settings>,
     /// What CPUs that were dropped had counted.
     pub counters: [AtomicU64; 64],
@@ -158,6 +160,7 @@ impl Tables {
             real_servers: Array::of(RealServer::default(), sizes.real_servers),
             blocks: Array::of(blank, sizes.blocks),
             localities: HashMap::new(16_384),
+            fragments: HashMap::new(16_384),
             locals: Array::of(LocalAddress::default(), sizes.locals),
             link_macs: HashMap::new(4096),
             filter: Array::new([AddressFilter {
@@ -166,6 +169,7 @@ impl Tables {
             next_hops: Array::of(NextHop::default(), sizes.next_hops),
             hop_index: HashMap::new(sizes.next_hops),
             hops_free: Mutex::default(),
+            rates: HashMap::new(sizes.virtual_servers + sizes.real_servers),
             settings: Array::new([Settings {
                 seed,
                 ..Settings::default()

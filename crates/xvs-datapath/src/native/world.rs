@@ -34,6 +34,8 @@ pub struct Service {
     pub scheduler: u32,
     /// Persistent, with as many bits of the client's address that count.
     pub persistent: Option<u8>,
+    /// One-packet scheduling.
+    pub one_packet: bool,
     /// Whether packets may open connections.
     pub open: bool,
     /// Local addresses, each with its first and last port.
@@ -49,6 +51,7 @@ impl Service {
             protocol: ipv4::PROTOCOL_TCP,
             scheduler: number::RR,
             persistent: None,
+            one_packet: false,
             open: true,
             locals: Vec::new(),
         }
@@ -74,6 +77,15 @@ impl Service {
     pub fn persistent(self, bits: u8) -> Self {
         Self {
             persistent: Some(bits),
+            ..self
+        }
+    }
+
+    /// With one-packet scheduling.
+    #[must_use]
+    pub fn one_packet(self) -> Self {
+        Self {
+            one_packet: true,
             ..self
         }
     }
@@ -283,6 +295,9 @@ impl World {
         if service.open {
             flags |= virtual_server_flag::OPEN;
         }
+        if service.one_packet {
+            flags |= virtual_server_flag::ONE_PACKET;
+        }
         if service.persistent.is_some() {
             flags |= virtual_server_flag::PERSISTENT;
         }
@@ -450,12 +465,14 @@ impl World {
             real_servers: Array::new(self.real_servers.iter().copied()),
             blocks: Array::new(self.blocks.iter().copied()),
             localities: HashMap::new(16_384),
+            fragments: HashMap::new(16_384),
             locals: Array::new(self.locals.iter().copied()),
             link_macs,
             filter: Array::new([*self.filter]),
             next_hops: Array::new(next_hops),
             hop_index,
             hops_free: Mutex::new((taken..taken + 32).flat_map(u32::try_from).collect()),
+            rates: HashMap::new(64),
             settings: Array::new([self.settings]),
             counters: [const { std::sync::atomic::AtomicU64::new(0) }; 64],
         })

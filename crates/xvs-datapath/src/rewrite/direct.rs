@@ -26,6 +26,28 @@ pub(crate) fn forward<F: Family, P: Packet>(packet: &P, hop: &Hop) -> bool {
     true
 }
 
+/// Takes one from the time to live, as on every way out of a router.
+#[inline(always)]
+pub(crate) fn age<F: Family, P: Packet>(packet: &P) {
+    let (start, end) = packet.bounds();
+    let ip = start + ethernet::HEADER;
+    if ip + F::IP_HEADER <= end {
+        // SAFETY: the IP header was compared with the end.
+        unsafe { decrement::<F>(ip) };
+    }
+}
+
+/// What [`age`] adds to the sum of the packet's bytes: nothing for IPv4, whose header's sum stays.
+#[inline(always)]
+pub(crate) fn age_delta<F: Family, P: Packet>(_packet: &P) -> u32 {
+    // The hop limit is the second byte of its word.
+    if F::V6 {
+        u32::from((!1_u16).to_be())
+    } else {
+        0
+    }
+}
+
 /// Decrements the time to live, and mends the IPv4 header's checksum.
 ///
 /// # Safety

@@ -3,6 +3,7 @@
 use xvs_wire::ethernet;
 
 use crate::{
+    Packet,
     memory::{store16, store32, store64},
     next_hop::Hop,
 };
@@ -18,6 +19,21 @@ pub(crate) unsafe fn address(start: usize, hop: &Hop) {
         store64(start, hop.mac0);
         store32(start + 8, hop.mac1);
     }
+}
+
+/// Writes a whole Ethernet header; `false` where there is no room.
+#[inline(always)]
+pub(crate) fn frame<P: Packet>(packet: &P, hop: &Hop, kind: u16) -> bool {
+    let (start, end) = packet.bounds();
+    if start + ethernet::HEADER > end {
+        return false;
+    }
+    // SAFETY: the Ethernet header was compared with the end.
+    unsafe {
+        address(start, hop);
+        set_type(start, kind);
+    }
+    true
 }
 
 /// Writes the type of a frame.

@@ -7,11 +7,13 @@ mod direct;
 mod link;
 mod nat;
 mod related;
+mod shim;
 pub(crate) mod toa;
 mod tunnel;
 
-pub(crate) use direct::forward;
-pub(crate) use link::address;
-pub(crate) use nat::translate;
+pub(crate) use direct::{age, age_delta, forward};
+pub(crate) use link::{address, frame};
+pub(crate) use nat::{Place, translate};
 pub(crate) use related::relate;
+pub(crate) use shim::Shim;
 pub(crate) use tunnel::{Outer, encapsulate, overhead};

@@ -4,12 +4,38 @@ use xvs_wire::{checksum, ethernet, ipv4, ipv6, tcp, udp};
 
 use crate::{
     Packet,
-    abi::{Tuple, join},
-    memory::{load8, load16, store8, store16, store32, store64},
+    abi::{Tuple, index, join},
+    memory::{load8, load16, opaque_number, store8, store16, store32, store64},
     next_hop::Hop,
     rewrite::{address, direct},
     table::Family,
 };
+
+/// Where a packet's L4 header is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Bytes between the begin of the IP header and the L4 header, at most 508.
+    pub(crate) l4: u32,
+    /// Whether it is TCP, else UDP.
+    pub(crate) is_tcp: bool,
+    /// Whether there is one: later fragments have none.
+    pub(crate) is_there: bool,
+    /// Known where the code is written to be there, right behind an IP header alone.
+    pub(crate) is_plain: bool,
+}
+
+impl Place {
+    /// Right behind an IP header without options or extensions.
+    #[inline(always)]
+    pub(crate) const fn plain<F: Family>(is_tcp: bool) -> Self {
+        Self {
+            l4: if F::V6 { 40 } else { 20 },
+            is_tcp,
+            is_there: true,
+            is_plain: true,
+        }
+    }
+}
 
 /// Rewrites a packet by a recipe: addresses, ports, checksums, time to live, frame.
 ///
@@ -19,12 +45,26 @@ pub(crate) fn translate<F: Family, P: Packet>(
     packet: &mut P,
     recipe: &Tuple,
     deltas: (u16, u16),
-    is_tcp: bool,
+    place: Place,
     hop: &Hop,
 ) -> bool {
+    let is_tcp = place.is_tcp;
     let (start, end) = packet.bounds();
     let ip = start + ethernet::HEADER;
-    let l4 = ip + F::IP_HEADER;
+    let l4 = if place.is_plain {
+        ip + F::IP_HEADER
+    } else {
+        // Apart from the L4 header, whose distance is any number to the verifier.
+        if ip + F::IP_HEADER > end {
+            return false;
+        }
+        ip + index(opaque_number(place.l4) & 0x1fc)
+    };
+    if !place.is_there {
+        // SAFETY: the IP header was compared with the end: only plain places always have L4 headers.
+        unsafe { readdress::<F>(start, ip, recipe, deltas.0, hop) };
+        return true;
+    }
     // Compared once for both and once more for TCP, where its checksum is read: the verifier does not
     // know that the protocol is the same at both places.
     if l4 + udp::HEADER > end || (is_tcp && l4 + tcp::HEADER > end) {
@@ -32,34 +72,8 @@ pub(crate) fn translate<F: Family, P: Packet>(
     }
     // SAFETY: the headers that are written were compared with the end.
     unsafe {
-        if F::V6 {
-            direct::decrement::<F>(ip);
-            store64(ip + ipv6::SOURCE, join(recipe.source[0], recipe.source[1]));
-            store64(
-                ip + ipv6::SOURCE + 8,
-                join(recipe.source[2], recipe.source[3]),
-            );
-            store64(
-                ip + ipv6::DESTINATION,
-                join(recipe.destination[0], recipe.destination[1]),
-            );
-            store64(
-                ip + ipv6::DESTINATION + 8,
-                join(recipe.destination[2], recipe.destination[3]),
-            );
-        } else {
-            let ttl = load8(ip + ipv4::TTL);
-            store8(ip + ipv4::TTL, ttl.wrapping_sub(1));
-            let sum = load16(ip + ipv4::CHECKSUM);
-            let delta = u32::from(deltas.0) + direct::TTL_DELTA;
-            store16(ip + ipv4::CHECKSUM, checksum::update(sum, delta));
-            store64(
-                ip + ipv4::SOURCE,
-                join(recipe.source[0], recipe.destination[0]),
-            );
-        }
+        readdress::<F>(start, ip, recipe, deltas.0, hop);
         store32(l4, recipe.ports);
-        address(start, hop);
         if P::DIRECT {
             if is_tcp {
                 if l4 + tcp::HEADER > end {
@@ -81,8 +95,46 @@ pub(crate) fn translate<F: Family, P: Packet>(
             return true;
         }
     }
-    let offset = if F::V6 { 54 } else { 34 } + if is_tcp { 16 } else { 6 };
+    let offset = 14 + place.l4 + if is_tcp { 16 } else { 6 };
     let ports = checksum::fold(u32::from(deltas.1) + u32::from(!deltas.0));
     packet.adjust_l4(offset, deltas.0, ports, !is_tcp);
     true
+}
+
+/// Rewrites IP header and frame.
+///
+/// # Safety
+/// An Ethernet header at `start` and the IP header at `ip` must be writable.
+#[inline(always)]
+unsafe fn readdress<F: Family>(start: usize, ip: usize, recipe: &Tuple, delta: u16, hop: &Hop) {
+    // SAFETY: the caller vouches for both headers.
+    unsafe {
+        if F::V6 {
+            direct::decrement::<F>(ip);
+            store64(ip + ipv6::SOURCE, join(recipe.source[0], recipe.source[1]));
+            store64(
+                ip + ipv6::SOURCE + 8,
+                join(recipe.source[2], recipe.source[3]),
+            );
+            store64(
+                ip + ipv6::DESTINATION,
+                join(recipe.destination[0], recipe.destination[1]),
+            );
+            store64(
+                ip + ipv6::DESTINATION + 8,
+                join(recipe.destination[2], recipe.destination[3]),
+            );
+        } else {
+            let ttl = load8(ip + ipv4::TTL);
+            store8(ip + ipv4::TTL, ttl.wrapping_sub(1));
+            let sum = load16(ip + ipv4::CHECKSUM);
+            let delta = u32::from(delta) + direct::TTL_DELTA;
+            store16(ip + ipv4::CHECKSUM, checksum::update(sum, delta));
+            store64(
+                ip + ipv4::SOURCE,
+                join(recipe.source[0], recipe.destination[0]),
+            );
+        }
+        address(start, hop);
+    }
 }

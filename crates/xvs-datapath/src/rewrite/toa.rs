@@ -26,7 +26,11 @@ pub(crate) fn add<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &
     if header < 20 || header + option > 60 || flow.length != ip_header + header {
         return false;
     }
-    if packet.segment_payload() != 0 || !packet.resize(14 + ip_header + header + option) {
+    if flow.l4 != ip_header
+        || flow.fragment != 0
+        || packet.segment_payload() != 0
+        || !packet.resize(14 + ip_header + header + option)
+    {
         return false;
     }
     packet.pull(14 + ip_header + header + option);

@@ -1,4 +1,5 @@
-//! IPIP: an outer IPv4 or IPv6 header (RFC 2003, RFC 2473; ECN as kernel `INET_ECN_encapsulate`).
+//! Tunnels: an outer IPv4 or IPv6 header (RFC 2003, RFC 2473; ECN as kernel `INET_ECN_encapsulate`),
+//! and what [`Shim`] stands behind it.
 
 use xvs_wire::{checksum, ethernet, ipv4, ipv6};
 
@@ -7,7 +8,7 @@ use crate::{
     abi::Address,
     memory::{load8, load16, load32, store16, store32, store64},
     next_hop::Hop,
-    rewrite::{address, direct, link},
+    rewrite::{Shim, address, direct, link},
     table::Family,
 };
 
@@ -22,6 +23,8 @@ pub(crate) struct Outer<'a> {
     pub(crate) ipv6: bool,
     /// Identification of an outer IPv4 header without "don't fragment".
     pub(crate) identification: u16,
+    /// What stands behind the outer header.
+    pub(crate) shim: Shim,
 }
 
 /// Bytes that an outer header adds.
@@ -30,12 +33,14 @@ pub(crate) const fn overhead(ipv6: bool) -> u32 {
     if ipv6 { 40 } else { 20 }
 }
 
-/// Puts the packet into an outer one and addresses it.
+/// Puts the packet of `length` bytes into an outer one and addresses it. `inner_sum` is the sum of its
+/// bytes, where the shim has a checksum.
 #[inline(always)]
 pub(crate) fn encapsulate<F: Family, P: Packet>(
     packet: &mut P,
     outer: &Outer<'_>,
     length: u32,
+    inner_sum: u32,
     hop: &Hop,
 ) -> bool {
     let (start, end) = packet.bounds();
@@ -67,7 +72,14 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
     } else {
         class
     };
-    if !packet.push_outer(overhead(outer.ipv6), outer.ipv6) {
+    let inner = if F::V6 {
+        ipv4::PROTOCOL_IPV6
+    } else {
+        ipv4::PROTOCOL_IPIP
+    };
+    let shim = outer.shim;
+    let protocol = shim.protocol(inner);
+    if !packet.push_outer(overhead(outer.ipv6) + shim.length(), outer.ipv6, protocol) {
         return false;
     }
     let (start, end) = packet.bounds();
@@ -76,17 +88,23 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
         if ip + ipv6::HEADER > end {
             return false;
         }
-        let next = if F::V6 {
-            ipv4::PROTOCOL_IPV6
-        } else {
-            ipv4::PROTOCOL_IPIP
-        };
+        // At least 40 bytes of packet follow the outer header.
+        if shim.length() != 0 {
+            let at = ip + ipv6::HEADER;
+            if at + 12 > end {
+                return false;
+            }
+            let (from, to) = (outer.source, outer.destination);
+            let addresses = sum_of(from) + sum_of(to);
+            // SAFETY: 12 bytes were compared with the end.
+            unsafe { shim.write(at, inner, length, inner_sum, addresses) };
+        }
         // SAFETY: Ethernet and IPv6 header were compared with the end.
         unsafe {
             address(start, hop);
             link::set_type(start, ethernet::TYPE_IPV6);
             store32(ip, (6 << 28 | class << 20).to_be());
-            let rest = length << 16 | u32::from(next) << 8 | ttl;
+            let rest = (length + shim.length()) << 16 | u32::from(protocol) << 8 | ttl;
             store32(ip + ipv6::PAYLOAD_LENGTH, rest.to_be());
             store64(ip + 8, crate::abi::join(outer.source[0], outer.source[1]));
             store64(ip + 16, crate::abi::join(outer.source[2], outer.source[3]));
@@ -104,12 +122,16 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
     if ip + ipv4::HEADER > end {
         return false;
     }
-    let protocol = if F::V6 {
-        ipv4::PROTOCOL_IPV6
-    } else {
-        ipv4::PROTOCOL_IPIP
-    };
-    let first = (0x4500_0000 | class << 16 | (length + 20) & 0xffff).to_be();
+    if shim.length() != 0 {
+        let at = ip + ipv4::HEADER;
+        if at + 12 > end {
+            return false;
+        }
+        let addresses = checksum::sum32(outer.source[0]) + checksum::sum32(outer.destination[0]);
+        // SAFETY: 12 bytes were compared with the end.
+        unsafe { shim.write(at, inner, length, inner_sum, addresses) };
+    }
+    let first = (0x4500_0000 | class << 16 | (length + shim.length() + 20) & 0xffff).to_be();
     let identification = if fragment != 0 {
         0
     } else {
@@ -134,4 +156,13 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
         store32(ip + ipv4::DESTINATION, outer.destination[0]);
     }
     true
+}
+
+/// The sum of an IPv6 address.
+#[inline(always)]
+fn sum_of(address: &Address) -> u32 {
+    checksum::sum32(address[0])
+        + checksum::sum32(address[1])
+        + checksum::sum32(address[2])
+        + checksum::sum32(address[3])
 }

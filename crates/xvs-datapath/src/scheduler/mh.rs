@@ -1,5 +1,5 @@
 //! Maglev hashing (kernel `ip_vs_mh.c`; Eisenbud et al., "Maglev", NSDI 2016, section 3.4): by the
-//! client's address, with [`flag::PORT`] by its port too, in a table that changes little when servers
+//! client's address, with its flag for the port by its port too, in a table that changes little when servers
 //! come and go.
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use crate::{
     Env,
-    abi::{Counter, NONE, OverflowKey, Tag, Tuple, low32, wide},
+    abi::{Counter, FragmentKey, NONE, OverflowKey, Tag, Tuple, low32, wide},
     memory::opaque,
     table::{
         CONFLICT_NONE, FORWARD, Family, REVERSE, alternate, at,
@@ -65,8 +65,10 @@ pub struct Scratch {
     pub spare: u32,
     /// Key of a look-up in the overflow hash.
     pub key: OverflowKey,
+    /// Key of a look-up among fragmented packets.
+    pub fragment: FragmentKey,
     /// Zero.
-    pub padding: [u64; 14],
+    pub padding: [u64; 9],
 }
 
 const _: () = assert!(size_of::<Scratch>() == 512);

@@ -27,9 +27,9 @@ pub use family::{Family, Fields, V4, V6};
 pub(crate) use insert::OVERFLOWED;
 pub use insert::{Draft, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL, Scratch, insert};
 pub use probe::{FOUND_OVERFLOW, at, find};
-pub(crate) use probe::{alternate, find_flow, locate, overflow_entry, overflow_of_scratch, place};
+pub(crate) use probe::{alternate, entry_at, find_flow, locate, overflow_entry, place};
+pub use retire::{Account, account, evictable, expired, partner, relieve, retire};
 pub(crate) use retire::{available, burden};
-pub use retire::{evictable, expired, partner, retire};
 
 /// Which draft of the [`Scratch`] a call means: the direction from the client.
 pub const FORWARD: u32 = 0;

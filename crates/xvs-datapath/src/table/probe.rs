@@ -180,9 +180,21 @@ pub(crate) fn find_flow<F: Family, E: Env>(env: &E, flow: &crate::Flow) -> i64 {
     env.find_call(F::V6, super::FORWARD)
 }
 
+/// The entry that [`find_flow`] just found at `place`; null when it found none.
+#[inline(always)]
+pub(crate) fn entry_at<F: Family, E: Env>(env: &E, place: i64) -> *mut F::Entry {
+    if place >= 0 {
+        at::<F, E>(env, low32(place.unsigned_abs()))
+    } else if place == FOUND_OVERFLOW {
+        overflow_of_scratch::<F, E>(env)
+    } else {
+        core::ptr::null_mut()
+    }
+}
+
 /// The entry of the overflow hash that [`find_flow`] found.
 #[inline(always)]
-pub(crate) fn overflow_of_scratch<F: Family, E: Env>(env: &E) -> *mut F::Entry {
+fn overflow_of_scratch<F: Family, E: Env>(env: &E) -> *mut F::Entry {
     let scratch = env.scratch();
     if scratch.is_null() {
         return core::ptr::null_mut();

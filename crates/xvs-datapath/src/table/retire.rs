@@ -4,7 +4,7 @@ use xvs_wire::ipv4;
 
 use crate::{
     Env,
-    abi::{Counter, Method, NONE, Slot, Tag, real_server_flag, wide},
+    abi::{Counter, Method, NONE, RealServer, Slot, Tag, real_server_flag, wide},
     memory::{opaque, read_shared},
     state::{is_active, tcp, timeout, udp},
     table::{FOUND_OVERFLOW, Family, REVERSE, at},
@@ -54,23 +54,52 @@ pub unsafe fn retire<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64)
     let server = opaque(server);
     // SAFETY: the server is a valid map value, its counters are shared by atomics alone.
     unsafe {
-        let (packets, bytes) = if Tag(tag).reverse() {
+        let account = account(server, Tag(tag));
+        env.add64(account.packets, wide(*fields.packets));
+        env.add64(account.bytes, *fields.bytes);
+        if !Tag(tag).reverse() {
+            env.add32(account.place, u32::MAX);
+            relieve(server);
+        }
+    }
+}
+
+/// Where a real server keeps what an entry counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Account {
+    /// Packets of retired entries.
+    pub packets: *mut u64,
+    /// Bytes of retired entries.
+    pub bytes: *mut u64,
+    /// The count of connections that a forward entry is among; for a reverse entry none of its own.
+    pub place: *mut u32,
+}
+
+/// Where `server` keeps what an entry with this tag counts.
+///
+/// # Safety
+/// `server` must be a valid map value.
+#[inline(always)]
+#[must_use]
+pub unsafe fn account(server: *mut RealServer, tag: Tag) -> Account {
+    // SAFETY: the caller vouches for the server; nothing is read.
+    unsafe {
+        let (packets, bytes) = if tag.reverse() {
             (&raw mut (*server).packets_out, &raw mut (*server).bytes_out)
         } else {
             (&raw mut (*server).packets_in, &raw mut (*server).bytes_in)
         };
-        env.add64(packets, wide(*fields.packets));
-        env.add64(bytes, *fields.bytes);
-        if !Tag(tag).reverse() {
-            let count = if Tag(tag).template() {
-                &raw mut (*server).persistent
-            } else if is_active(Tag(tag)) {
-                &raw mut (*server).active
-            } else {
-                &raw mut (*server).inactive
-            };
-            env.add32(count, u32::MAX);
-            relieve(server);
+        let place = if tag.template() {
+            &raw mut (*server).persistent
+        } else if is_active(tag) {
+            &raw mut (*server).active
+        } else {
+            &raw mut (*server).inactive
+        };
+        Account {
+            packets,
+            bytes,
+            place,
         }
     }
 }
@@ -80,14 +109,15 @@ pub unsafe fn retire<F: Family, E: Env>(env: &E, entry: *mut F::Entry, tag: u64)
 /// # Safety
 /// `server` must be a valid map value.
 #[inline(always)]
-pub(crate) unsafe fn relieve(server: *mut crate::abi::RealServer) {
+pub unsafe fn relieve(server: *mut RealServer) {
     // SAFETY: the caller vouches for the server. The flag is a hint that both sides only ever set to
     // what the counts say; a lost race is mended by the next connection.
     unsafe {
-        if (*server).overloaded == 0 {
+        if (&raw const (*server).overloaded).read_volatile() == 0 {
             return;
         }
-        let total = (*server).active.wrapping_add((*server).inactive);
+        let active = (&raw const (*server).active).read_volatile();
+        let total = active.wrapping_add((&raw const (*server).inactive).read_volatile());
         let upper = (*server).upper;
         let lower = (*server).lower;
         let below = if lower != 0 {
@@ -97,7 +127,7 @@ pub(crate) unsafe fn relieve(server: *mut crate::abi::RealServer) {
             u64::from(total) * 4 < u64::from(upper) * 3
         };
         if upper == 0 || below {
-            (*server).overloaded = 0;
+            (&raw mut (*server).overloaded).write_volatile(0);
         }
     }
 }
@@ -107,7 +137,7 @@ pub(crate) unsafe fn relieve(server: *mut crate::abi::RealServer) {
 /// # Safety
 /// `server` must be a valid map value.
 #[inline(always)]
-pub(crate) unsafe fn burden(server: *mut crate::abi::RealServer) {
+pub(crate) unsafe fn burden(server: *mut RealServer) {
     // SAFETY: as in [`relieve`].
     unsafe {
         let upper = (*server).upper;
@@ -122,7 +152,7 @@ pub(crate) unsafe fn burden(server: *mut crate::abi::RealServer) {
 /// # Safety
 /// `server` must be a valid map value.
 #[inline(always)]
-pub(crate) unsafe fn available(server: *const crate::abi::RealServer) -> bool {
+pub(crate) unsafe fn available(server: *const RealServer) -> bool {
     // SAFETY: the caller vouches for the server.
     unsafe { (*server).flags & real_server_flag::AVAILABLE != 0 }
 }

@@ -30,6 +30,7 @@ impl Bpf {
         self.table4.free_abandoned();
         self.table6.free_abandoned();
         self.correct_counts();
+        self.adopt_rates();
     }
 
     /// Makes the real servers count what the tables hold: a daemon that died may have freed an entry

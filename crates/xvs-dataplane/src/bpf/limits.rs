@@ -1,17 +1,12 @@
 //! What the datapath cannot do yet: refused when it is asked for, not forwarded wrongly.
 
-use xvs_types::{
-    ForwardingMethod, Op, OpError, Protocol, RealServer, TunnelKind, VirtualServer, VirtualServerId,
-};
+use xvs_types::{Op, OpError, Protocol, VirtualServer, VirtualServerId};
 
 /// Refuses what the rule base takes but the programs cannot do.
 pub(super) fn check(op: &Op) -> Result<(), OpError> {
     match op {
         Op::AddVirtualServer { virtual_server } | Op::EditVirtualServer { virtual_server } => {
             virtual_server_limits(virtual_server)
-        }
-        Op::AddRealServer { real_server, .. } | Op::EditRealServer { real_server, .. } => {
-            real_server_limits(real_server)
         }
         _ => Ok(()),
     }
@@ -28,22 +23,10 @@ fn virtual_server_limits(server: &VirtualServer) -> Result<(), OpError> {
         } => return refuse("SCTP"),
         VirtualServerId::Address { .. } => {}
     }
-    if server.one_packet {
-        return refuse("one-packet scheduling (`-o`)");
-    }
     if server.engine.is_some() {
         return refuse("persistence engines (`--pe`)");
     }
     Ok(())
-}
-
-fn real_server_limits(server: &RealServer) -> Result<(), OpError> {
-    match server.method {
-        ForwardingMethod::Tunnel(tunnel) if tunnel.kind != TunnelKind::Ipip => {
-            refuse("GUE and GRE tunnels; use `--tun-type ipip`")
-        }
-        _ => Ok(()),
-    }
 }
 
 fn refuse<T>(what: &str) -> Result<T, OpError> {
@@ -55,22 +38,14 @@ fn refuse<T>(what: &str) -> Result<T, OpError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xvs_types::{Endpoint, Tunnel, TunnelChecksum};
+    use xvs_types::Endpoint;
 
     #[test]
     fn what_would_be_forwarded_wrongly_is_refused() {
         let vip: Endpoint = "192.0.2.1:80".parse().unwrap();
         let mut server = VirtualServer::new(VirtualServerId::udp(vip));
         assert_eq!(virtual_server_limits(&server), Ok(()));
-        server.one_packet = true;
+        server.engine = Some(xvs_types::PersistenceEngine::Sip);
         assert!(virtual_server_limits(&server).is_err());
-        let mut real = RealServer::new(vip);
-        real.method = ForwardingMethod::Tunnel(Tunnel::default());
-        assert_eq!(real_server_limits(&real), Ok(()));
-        real.method = ForwardingMethod::Tunnel(Tunnel {
-            kind: TunnelKind::Gre,
-            checksum: TunnelChecksum::None,
-        });
-        assert!(real_server_limits(&real).is_err());
     }
 }

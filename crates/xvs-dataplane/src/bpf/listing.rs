@@ -3,7 +3,10 @@
 use std::{collections::HashMap as StdMap, time::Duration};
 
 use xvs_datapath::{
-    abi::{Method, RealServer as RealSlot, Settings, Tag, low32, real_server_flag, wide},
+    abi::{
+        Method, RATE_OF_VIRTUAL, Rate, RealServer as RealSlot, Settings, Tag, low32,
+        real_server_flag, wide,
+    },
     state::{tcp, template},
     table::{V4, V6},
 };
@@ -79,7 +82,7 @@ impl Bpf {
 
     /// Totals of a virtual server: those of its real servers, living and gone.
     fn virtual_counters(&self, slot: u32, live: &StdMap<u32, Live>) -> Counters {
-        let mut sum = self.bygone.get(&slot).copied().unwrap_or_default();
+        let mut sum = self.servers.bygone(slot);
         for real in self.servers.reals_of(slot) {
             if let Some(found) = self.servers.real_servers.read(real) {
                 add(&mut sum, &real_counters(real, &found, live));
@@ -97,6 +100,7 @@ impl Bpf {
     /// server without packets and rates costs a look.
     pub(super) fn sample(&mut self) {
         let live = self.tallied();
+        let now = self.now();
         for slot in 0..self.servers.reached() {
             let Some(found) = self.servers.real_servers.read(slot) else {
                 break;
@@ -105,13 +109,50 @@ impl Bpf {
                 continue;
             }
             let counters = real_counters(slot, &found, &live);
-            if self.estimators.sample(slot, &counters) {
+            if let Some(rate) = self.estimators.sample(slot, &counters, now) {
+                self.keep_rate(slot, rate);
                 self.moving.insert(found.virtual_server);
             }
         }
         for slot in std::mem::take(&mut self.moving) {
             let counters = self.virtual_counters(slot, &live);
-            if self.virtual_estimators.sample(slot, &counters) {
+            if let Some(rate) = self.virtual_estimators.sample(slot, &counters, now) {
+                self.keep_rate(slot | RATE_OF_VIRTUAL, rate);
+                self.moving.insert(slot);
+            }
+        }
+    }
+
+    /// Notes an estimator for the next daemon; one that has come to rest needs none.
+    fn keep_rate(&mut self, key: u32, rate: Rate) {
+        if rate.rates == [0; 5] {
+            self.rates.remove(&key);
+        } else if let Err(error) = self.rates.insert(key, rate) {
+            tracing::debug!(%error, key, "a rate would not outlive the daemon");
+        }
+    }
+
+    /// Takes up the rates where the last daemon left them.
+    pub(super) fn adopt_rates(&mut self) {
+        // Until the first pass has ended, samples have this of the living connections.
+        self.table4.count(&mut self.tally4.live);
+        self.table6.count(&mut self.tally6.live);
+        let live = self.tallied();
+        let now = self.now();
+        let slots: Vec<u32> = self.servers.real_slots().collect();
+        for slot in slots {
+            if let Some(found) = self.servers.real_servers.read(slot) {
+                let counters = real_counters(slot, &found, &live);
+                let kept = self.rates.get(&slot);
+                self.estimators.adopt(slot, &counters, now, self.hz, kept);
+            }
+        }
+        for id in self.servers.ids() {
+            if let Some(slot) = self.servers.slot_of(&id) {
+                let counters = self.virtual_counters(slot, &live);
+                let kept = self.rates.get(&(slot | RATE_OF_VIRTUAL));
+                self.virtual_estimators
+                    .adopt(slot, &counters, now, self.hz, kept);
                 self.moving.insert(slot);
             }
         }
@@ -119,7 +160,7 @@ impl Bpf {
 
     /// Makes the totals of a virtual server nought and leaves those of its real servers.
     pub(super) fn restart_virtual(&mut self, slot: u32, live: &StdMap<u32, Live>) {
-        self.bygone.remove(&slot);
+        self.servers.set_bygone(slot, &Counters::default());
         let counted = self.virtual_counters(slot, live);
         let nought = Counters {
             connections: 0,
@@ -128,7 +169,7 @@ impl Bpf {
             bytes_in: counted.bytes_in.wrapping_neg(),
             bytes_out: counted.bytes_out.wrapping_neg(),
         };
-        self.bygone.insert(slot, nought);
+        self.servers.set_bygone(slot, &nought);
         self.servers.zero_virtual(slot);
     }
 
@@ -136,17 +177,17 @@ impl Bpf {
     pub(super) fn note_bygone(&mut self, recycled: &Recycled) {
         for (slot, found) in &recycled.real_servers {
             self.estimators.reset(*slot);
+            self.rates.remove(slot);
             if self.servers.id_of(found.virtual_server).is_some() {
-                let counters = real_counters(*slot, found, &StdMap::new());
-                let bygone = self.bygone.entry(found.virtual_server).or_default();
-                add(bygone, &counters);
+                let mut bygone = self.servers.bygone(found.virtual_server);
+                add(&mut bygone, &real_counters(*slot, found, &StdMap::new()));
+                self.servers.set_bygone(found.virtual_server, &bygone);
             }
         }
         for slot in &recycled.virtual_servers {
             self.virtual_estimators.reset(*slot);
+            self.rates.remove(&(slot | RATE_OF_VIRTUAL));
         }
-        let servers = &self.servers;
-        self.bygone.retain(|slot, _| servers.id_of(*slot).is_some());
     }
 
     /// Zeroes the counters of a virtual server, or of all.
@@ -162,13 +203,15 @@ impl Bpf {
         };
         let live = self.live();
         for slot in slots {
-            self.bygone.remove(&slot);
+            self.servers.set_bygone(slot, &Counters::default());
             self.virtual_estimators.reset(slot);
+            self.rates.remove(&(slot | RATE_OF_VIRTUAL));
             for real in self.servers.reals_of(slot) {
                 let counted = live.get(&real).copied().unwrap_or_default();
                 // The totals of retired entries become what cancels the living ones.
                 self.servers.zero_real(real, &counted);
                 self.estimators.reset(real);
+                self.rates.remove(&real);
             }
             self.servers.zero_virtual(slot);
         }

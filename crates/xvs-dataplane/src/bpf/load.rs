@@ -13,7 +13,8 @@ use aya::{
 };
 use xvs_datapath::abi::{
     self, AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, Locality,
-    LocalityKey, NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
+    LocalityKey, NextHop, OverflowKey, Rate, RealServer, Seed, ServiceKey, Settings, VirtualServer,
+    WAYS,
 };
 
 use super::{OpenError, memory::Mapped, pins::Pins};
@@ -46,7 +47,7 @@ const fn bytes<T>() -> u32 {
 }
 
 /// The maps that are pinned. Room of a CPU for itself is not.
-const PINNED: [Shape; 21] = [
+const PINNED: [Shape; 22] = [
     shape::<u32, [Entry4; WAYS]>("FLOWS4", 0),
     shape::<u32, [Entry6; WAYS]>("FLOWS6", 0),
     shape::<u32, [Cold; WAYS]>("COLD4", 0),
@@ -66,13 +67,14 @@ const PINNED: [Shape; 21] = [
     shape::<(), u32>("HOPS_FREE", 65_536),
     shape::<u32, Settings>("SETTINGS", 1),
     shape::<u32, u64>("COUNTERS", 64),
+    shape::<u32, Rate>("RATES", 147_456),
     shape::<u32, u32>("STAGES_XDP", 8),
     shape::<u32, u32>("STAGES_TCX", 8),
 ];
 
 /// The programs behind the fast path, by their place in the stages.
-const STAGES: [&str; 7] = [
-    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6",
+const STAGES: [&str; 8] = [
+    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay",
 ];
 
 /// Sizes of the maps that the loader decides.

@@ -25,6 +25,7 @@ mod memory;
 mod pairs;
 mod pins;
 mod plain;
+mod portless;
 #[cfg(feature = "testing")]
 mod process;
 mod rates;
@@ -41,18 +42,13 @@ mod timeouts;
 mod upkeep;
 mod ways;
 
-use std::{
-    collections::{BTreeSet, HashMap as StdMap},
-    net::IpAddr,
-    path::PathBuf,
-    time::Instant,
-};
+use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Instant};
 
 use aya::{Ebpf, maps::Map};
 use xvs_datapath::{
     abi::{
         self, AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, HopKey, LocalAddress,
-        NextHop, OverflowKey, ServiceKey, Settings, WAYS,
+        NextHop, OverflowKey, Rate, ServiceKey, Settings, WAYS,
     },
     table::{V4, V6},
 };
@@ -107,6 +103,7 @@ struct Maps {
     next_hops: Mapped<NextHop>,
     hop_index: Pairs<HopKey, u32>,
     hops_free: Indexes,
+    rates: Pairs<u32, Rate>,
     flows4: Mapped<[Entry4; WAYS]>,
     cold4: Mapped<[Cold; WAYS]>,
     overflow4: Pairs<OverflowKey, Entry4>,
@@ -128,12 +125,13 @@ pub struct Bpf {
     tally6: Tally,
     estimators: Estimators,
     virtual_estimators: Estimators,
+    /// The estimators that move, for the next daemon.
+    rates: Pairs<u32, Rate>,
     /// Slots of virtual servers that counted something at the last sample, or still have a rate.
     moving: BTreeSet<u32>,
-    /// What real servers that ended counted, by virtual server.
-    bygone: StdMap<u32, xvs_types::Counters>,
     last_sample: Option<Instant>,
     thinning: Thinning,
+    told: portless::Told,
     /// The maps are those of a daemon that may have died between two writes: at the first change
     /// everything is brought to the rules.
     unsettled: bool,
@@ -186,6 +184,7 @@ impl Bpf {
             next_hops: load::mapped(&object, "NEXT_HOPS", 65_536)?,
             hop_index: hash(&mut object, "HOP_INDEX")?,
             hops_free: queue(&mut object, "HOPS_FREE")?,
+            rates: hash(&mut object, "RATES")?,
             flows4: load::mapped(&object, "FLOWS4", sizes.sets4)?,
             cold4: load::mapped(&object, "COLD4", sizes.sets4)?,
             overflow4: hash(&mut object, "OVERFLOW4")?,
@@ -259,10 +258,11 @@ impl Bpf {
             tally6: Tally::default(),
             estimators: Estimators::default(),
             virtual_estimators: Estimators::default(),
+            rates: maps.rates,
             moving: BTreeSet::new(),
-            bygone: StdMap::new(),
             last_sample: None,
             thinning: Thinning::default(),
+            told: portless::Told::default(),
             unsettled: adopted,
             hz,
         };
@@ -400,6 +400,7 @@ impl Dataplane for Bpf {
         }
         self.defend();
         self.sweep();
+        self.tell_of_ports();
         let due = self
             .last_sample
             .is_none_or(|last| last.elapsed().as_secs() >= rates::PERIOD);

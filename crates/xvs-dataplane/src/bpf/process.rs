@@ -88,6 +88,7 @@ impl Bpf {
             next_hops: array(tables, &tables.next_hops),
             hop_index: pairs(tables, |tables| &tables.hop_index),
             hops_free: Indexes::Process(Arc::clone(tables)),
+            rates: pairs(tables, |tables| &tables.rates),
             flows4: array(tables, &tables.flows4),
             cold4: array(tables, &tables.cold4),
             overflow4: pairs(tables, |tables| &tables.overflow4),

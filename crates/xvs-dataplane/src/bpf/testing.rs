@@ -1,10 +1,7 @@
 //! A dataplane in the hands of a test: frames without links, time that did not pass, a new begin.
 
-use xvs_datapath::{
-    abi::{Settings, low32},
-    native::Routes,
-};
-use xvs_types::Op;
+use xvs_datapath::{abi::low32, native::Routes};
+use xvs_types::{Effect, Op, Timeouts};
 
 use super::{Bpf, OpenError};
 use crate::{Atomicity, Attachment, ConnectionFilter, Dataplane, Hook, testing::Ran};
@@ -24,14 +21,6 @@ impl Bpf {
         self.machine.know_links(links);
     }
 
-    /// Changes what the programs read of settings.
-    pub fn edit_settings(&mut self, change: impl FnOnce(&mut Settings)) {
-        if let Some(mut settings) = self.settings.read(0) {
-            change(&mut settings);
-            self.settings.write(0, settings);
-        }
-    }
-
     /// Makes `routes` what the kernel answers programs of this process; in the kernel, it reads its
     /// own.
     pub fn set_routes(&mut self, routes: Routes) {
@@ -48,20 +37,26 @@ impl Bpf {
     /// Forgets rules, connections and settings. Slots and what lblc and lblcr remember of them go when
     /// no program can still read them.
     pub fn reset(&mut self) {
-        for result in self.apply(&[Op::Flush], Atomicity::OneByOne) {
+        let timeouts = Timeouts::default();
+        let settings: Vec<Op> = self
+            .rules
+            .settings()
+            .changed()
+            .filter_map(|(setting, _value)| match setting.effect() {
+                Effect::InForce { default, .. } => Some(Op::SetSetting {
+                    setting,
+                    value: default,
+                }),
+                Effect::Later { .. } | Effect::Never { .. } => None,
+            })
+            .collect();
+        let ops = [vec![Op::Flush, Op::SetTimeouts { timeouts }], settings].concat();
+        for result in self.apply(&ops, Atomicity::OneByOne) {
             if let Err(error) = result {
-                tracing::error!(%error, "the rules of the last test stay");
+                tracing::error!(%error, "something of the last test stays");
             }
         }
         self.kill(&ConnectionFilter::default());
-        let hz = self.hz;
-        self.edit_settings(|settings| {
-            settings.flags = 0;
-            settings.reuse_mode = 1;
-            super::default_timeouts(settings, hz);
-        });
-        let timeouts = xvs_types::Timeouts::default();
-        self.apply(&[Op::SetTimeouts { timeouts }], Atomicity::OneByOne);
         self.housekeep();
         self.machine.forget_localities();
     }

@@ -16,8 +16,8 @@ use xvs_datapath::{
 /// Elements of each map that holds what a world has.
 const ROOM: u32 = 128;
 /// The programs behind the fast path, by their place in the stages.
-const STAGES: [&str; 7] = [
-    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6",
+const STAGES: [&str; 8] = [
+    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay",
 ];
 /// More than any frame of the tables becomes.
 const LARGEST: usize = 4096;

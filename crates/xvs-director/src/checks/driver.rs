@@ -20,6 +20,7 @@ use xvs_types::Op;
 use super::{
     Message, Planned, addresses,
     effects::{Effect, Effects},
+    fit::keep_moved,
     limits::Limits,
     report,
     teller::Teller,
@@ -42,6 +43,8 @@ pub(crate) struct Driver {
     pub(super) runs: u64,
     /// The most that a check began after it was due.
     pub(super) latest_start: Duration,
+    /// It had a configuration.
+    configured: bool,
     limits: Limits,
     effects: Effects,
     results: mpsc::UnboundedSender<(CheckerId, Report)>,
@@ -70,6 +73,7 @@ impl Driver {
             last: HashMap::new(),
             runs: 0,
             latest_start: Duration::ZERO,
+            configured: false,
             limits: Limits::of_this_process(),
             effects: Effects::start(worker, network, teller),
             results,
@@ -133,7 +137,8 @@ impl Driver {
         let mut spread = |warmup| chance.part_of(warmup);
         self.machine
             .configure(virtual_servers, Instant::now(), &mut spread);
-        self.act();
+        self.configured = true;
+        self.act_with(|ops| keep_moved(ops, &ids));
         self.effects.send(Effect::OwnNoOthers(ids));
         self.effects.send(Effect::Settled(warnings, answer));
         self.last.retain(|id, _| self.machine.probe(*id).is_some());
@@ -151,6 +156,7 @@ impl Driver {
                 ops.extend(more);
             }
         }
+        keep_moved(&mut ops, &ids);
         let (before, after) = (checkers(&self.machine), checkers(&copy));
         let planned = Planned {
             ops,
@@ -163,7 +169,8 @@ impl Driver {
     async fn stop(&mut self, release: Release) {
         self.machine.stop(release);
         self.act();
-        if release != Release::Nothing {
+        // Without a configuration the rules are those of operators, whoever put them there once.
+        if self.configured && release != Release::Nothing {
             self.effects.send(Effect::OwnNoOthers(Vec::new()));
         }
         let (done, settled) = oneshot::channel();
@@ -174,6 +181,11 @@ impl Driver {
 
     /// Carries out all that the machine asks for.
     fn act(&mut self) {
+        self.act_with(|_ops| {});
+    }
+
+    /// Carries out all that the machine asks for; `change` sees ops first.
+    fn act_with(&mut self, change: impl Fn(&mut Vec<Op>)) {
         while let Some(action) = self.machine.poll_action() {
             match action {
                 Action::Run { checker, url } => self.begin(checker, url),
@@ -182,7 +194,10 @@ impl Driver {
                         task.abort();
                     }
                 }
-                Action::Apply(ops) => self.effects.send(Effect::Apply(ops)),
+                Action::Apply(mut ops) => {
+                    change(&mut ops);
+                    self.effects.send(Effect::Apply(ops));
+                }
                 Action::Log(event) => self.effects.send(Effect::Log(event)),
                 Action::Notify(notification) => self.effects.send(Effect::Notify(notification)),
                 other => warn!(?other, "an action of the checks is not known here"),

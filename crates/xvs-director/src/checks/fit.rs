@@ -165,6 +165,23 @@ impl Fitting<'_> {
     }
 }
 
+/// Takes out of `ops` what would delete a virtual server that moves: one in `ids`, which another entry of
+/// the configuration has from now on. Its real servers are deleted right before it.
+pub(crate) fn keep_moved(ops: &mut Vec<Op>, ids: &[VirtualServerId]) {
+    let gone: Vec<(usize, VirtualServerId)> = ops
+        .iter()
+        .enumerate()
+        .filter_map(|(place, op)| Some((place, deleted(op)?)))
+        .filter(|(_, id)| ids.contains(id))
+        .collect();
+    for (place, id) in gone.into_iter().rev() {
+        let is_its = |op: &Op| matches!(op, Op::DeleteRealServer { virtual_server, .. } if *virtual_server == id);
+        let others = ops[..place].iter().rposition(|op| !is_its(op));
+        let first = others.map_or(0, |other| other + 1);
+        ops.drain(first..=place);
+    }
+}
+
 /// Keeps up with what `ops` want.
 pub(crate) fn note(wanted: &mut Wanted, ops: &[Op]) {
     for op in ops {
@@ -334,6 +351,26 @@ mod tests {
         let (fitted, _) = after(&[], &[delete_server(2), add_server(3)]);
         assert_eq!(fitted, [add(), add_server(1), add_server(3)]);
         assert_eq!(after(&[], &[delete_server(2)]).0, []);
+    }
+
+    #[test]
+    fn a_virtual_server_that_moves_to_another_entry_is_not_deleted() {
+        let other = VirtualServerId::tcp("192.0.2.2:80".parse().unwrap());
+        let stays = [add(), add_server(1), Op::DeleteVirtualServer { id: other }];
+        let [first, second, third] = stays.clone();
+        let delete = Op::DeleteVirtualServer { id: id() };
+        let mut ops = vec![
+            first,
+            second,
+            delete_server(1),
+            delete_server(2),
+            delete,
+            third,
+        ];
+        keep_moved(&mut ops, &[id()]);
+        assert_eq!(ops, stays);
+        keep_moved(&mut ops, &[]);
+        assert_eq!(ops, stays);
     }
 
     #[test]

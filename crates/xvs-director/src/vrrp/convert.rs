@@ -4,6 +4,7 @@
 //! meant, a note where it is the same with less.
 
 mod holding;
+mod routing;
 
 use std::{net::IpAddr, time::Duration};
 
@@ -90,6 +91,7 @@ pub fn convert(config: &conf::Config) -> Result<Converted, Vec<ConvertError>> {
         let tracker = Tracker::Interface.named(&tracked.name);
         converted.plan.interfaces.insert(name, tracker);
     }
+    converted.plan.fixed = holding::fixed(config, &mut converted.notes);
     converted.plan.hear_strangers = config.global.log_unknown_vrids;
     converted.plan.realtime = realtime(config);
     if errors.is_empty() {
@@ -174,7 +176,7 @@ fn router(
 }
 
 /// A member of a sync group whose priority moved would part from the others, so keepalived ignores
-/// weights there unless the group allows them: what is tracked is a fault then.
+/// what is tracked with a weight there, unless the group allows it.
 fn forget_weights_in_a_group(
     config: &conf::Config,
     router: &mut RouterConfig,
@@ -187,16 +189,20 @@ fn forget_weights_in_a_group(
                 .iter()
                 .any(|name| name == router.name.as_str())
     });
-    for track in router.tracks.iter_mut().filter(|_track| is_bound) {
-        if track.weight != TrackWeight::FAULT {
+    if !is_bound {
+        return;
+    }
+    router.tracks.retain(|track| {
+        let stays = track.weight == TrackWeight::FAULT;
+        if !stays {
             notes.push(format!(
-                "virtual router `{}`: the weight of {} counts as 0 in a sync group without \
+                "virtual router `{}`: {} has a weight, so it is not followed in a sync group without \
                  `sync_group_tracking_weight`",
                 router.name, track.tracker
             ));
-            track.weight = TrackWeight::FAULT;
         }
-    }
+        stays
+    });
 }
 
 /// What is tracked; its name in the election says so, since a script and a file may have one name.

@@ -290,8 +290,8 @@ impl Elector {
                     self.note(&router);
                     self.hold(holder::Task::Release { router });
                 }
-                Action::TakeAddresses { router, accept } => {
-                    self.hold(holder::Task::Take { router, accept });
+                Action::TakeAddresses { router, .. } => {
+                    self.hold(holder::Task::Take { router });
                 }
             }
         }

@@ -6,6 +6,7 @@
 
 mod announcing;
 mod links;
+mod routing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,13 +25,16 @@ use xvs_vrrp::{Link, Name, TrackerStatus};
 use super::{
     Report,
     elector::{Inbox, Message},
-    plan::{HeldAddress, Plan},
+    plan::{HeldAddress, Holding, Plan},
 };
 
 /// How long changes of the host's network are gathered: an interface that goes down is news at once.
 const GATHER: Duration = Duration::from_millis(2);
 /// How long the thread waits before it opens a failed watch anew.
 const REOPEN: Duration = Duration::from_millis(200);
+
+/// The name under which is kept what is there whoever is master; no virtual router has one with a space.
+const FIXED: &str = "static addresses";
 
 /// Something for the thread to do, in order.
 #[derive(Debug)]
@@ -39,10 +43,12 @@ pub(super) enum Task {
     Announce { router: Name, rounds: u8 },
     /// Take off what a virtual router holds.
     Release { router: Name },
+    /// Take off what is there whoever is master.
+    ReleaseFixed,
     /// Go over to another plan; what virtual routers hold follows with [`Task::Take`].
     Reload(Arc<Plan>),
     /// Bring to the host what a virtual router holds.
-    Take { router: Name, accept: bool },
+    Take { router: Name },
 }
 
 /// What the thread is started with.
@@ -96,7 +102,7 @@ struct Holder {
     links: Vec<LinkInfo>,
     addresses: Vec<LinkAddress>,
     /// What each master was given, by its name.
-    held: BTreeMap<Name, Vec<HeldAddress>>,
+    held: BTreeMap<Name, Holding>,
     /// What the election was last told of each interface.
     told: BTreeMap<Name, (Option<u32>, Link)>,
     told_vmacs: BTreeMap<Name, Option<u32>>,
@@ -110,6 +116,7 @@ struct Holder {
 impl Holder {
     async fn serve(&mut self, mut tasks: UnboundedReceiver<Task>, mut watcher: Watcher) {
         self.look(&Changes::everything()).await;
+        self.take_fixed().await;
         loop {
             tokio::select! {
                 biased;
@@ -130,29 +137,49 @@ impl Holder {
         match task {
             Task::Announce { router, rounds } => self.announce(&router, rounds).await,
             Task::Release { router } => self.release(&router).await,
+            Task::ReleaseFixed => self.exchange(&FIXED.into(), None).await,
             Task::Reload(plan) => {
                 self.plan = plan;
                 self.look(&Changes::everything()).await;
+                self.take_fixed().await;
             }
-            Task::Take { router, accept } => self.take(&router, accept).await,
+            Task::Take { router } => self.take(&router).await,
+        }
+    }
+
+    /// Brings to the host what is there whoever is master.
+    async fn take_fixed(&mut self) {
+        let fixed = self.plan.fixed.clone();
+        if fixed != Holding::default() || self.held.contains_key(FIXED) {
+            self.exchange(&FIXED.into(), Some(fixed)).await;
         }
     }
 
     /// Brings to the host what `router` holds, and takes off what it held under an earlier plan.
-    async fn take(&mut self, router: &Name, _accept: bool) {
-        let wanted = self
-            .plan
-            .holdings
-            .get(router)
-            .map(|holding| holding.addresses.clone())
-            .unwrap_or_default();
-        let before = self.held.insert(router.clone(), wanted.clone());
-        for address in before.unwrap_or_default() {
-            if !wanted.contains(&address) {
-                self.remove(&address).await;
+    async fn take(&mut self, router: &Name) {
+        if let Some(wanted) = self.plan.holdings.get(router).cloned() {
+            self.exchange(router, Some(wanted)).await;
+        }
+    }
+
+    /// Takes off what `router` held and does not any more, and brings what it shall.
+    async fn exchange(&mut self, router: &Name, wanted: Option<Holding>) {
+        let before = match &wanted {
+            Some(wanted) => self.held.insert(router.clone(), wanted.clone()),
+            None => self.held.remove(router),
+        };
+        let wanted = wanted.unwrap_or_default();
+        if let Some(mut before) = before {
+            before.routes.retain(|route| !wanted.routes.contains(route));
+            before.rules.retain(|rule| !wanted.rules.contains(rule));
+            self.release_routing(&before).await;
+            for address in &before.addresses {
+                if !wanted.addresses.contains(address) {
+                    self.remove(address).await;
+                }
             }
         }
-        for address in &wanted {
+        for address in &wanted.addresses {
             let Some(spec) = self.spec(address) else {
                 self.trouble(format!(
                     "({router}) cannot add {}: there is no interface `{}`",
@@ -164,17 +191,20 @@ impl Holder {
                 self.trouble(format!("({router}) {error}"));
             }
         }
+        self.take_routing(router, &wanted).await;
     }
 
     /// Takes off what `router` holds: what it was given, and what its plan names, for a predecessor may
     /// have left that.
     async fn release(&mut self, router: &Name) {
-        let mut addresses = self.held.remove(router).unwrap_or_default();
-        if let Some(holding) = self.plan.holdings.get(router) {
-            addresses.extend(holding.addresses.iter().cloned());
-        }
-        for address in &addresses {
-            self.remove(address).await;
+        let held = self.held.remove(router);
+        let planned = self.plan.holdings.get(router);
+        let same = held.as_ref() == planned;
+        for holding in held.iter().chain(planned.filter(|_planned| !same)) {
+            self.release_routing(holding).await;
+            for address in &holding.addresses {
+                self.remove(address).await;
+            }
         }
     }
 
@@ -190,7 +220,7 @@ impl Holder {
     /// Reports masters that lack what they hold, because somebody removed it.
     fn report_losses(&self) {
         for (router, held) in &self.held {
-            let lacks = held.iter().any(|address| {
+            let lacks = held.addresses.iter().any(|address| {
                 let there = |ifindex| {
                     self.addresses
                         .iter()

@@ -45,7 +45,7 @@ use xvs_vrrp::{
 
 pub use convert::{ConvertError, Converted, convert};
 pub use elector::Status;
-pub use plan::{HeldAddress, Holding, Plan, Vmac};
+pub use plan::{HeldAddress, HeldRoute, HeldRule, Holding, Plan, Vmac};
 pub use realtime::{Realtime, RealtimeError};
 
 use convert::Tracker;
@@ -243,6 +243,9 @@ impl Routers {
         let _running = elector.send(Message::Stop { keep });
         let [electing, holding] = threads;
         let elected = electing.join();
+        if !keep {
+            let _running = holder.send(holder::Task::ReleaseFixed);
+        }
         // With the last sender gone the holder does what is left and ends.
         drop(holder);
         let held = holding.join();

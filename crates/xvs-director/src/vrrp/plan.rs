@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use xvs_net::{AddressScope, Mac};
+use xvs_net::{AddressScope, Mac, RouteSpec, RuleSpec};
 use xvs_vrrp::{Config, Name, RouterConfig};
 
 use super::Realtime;
@@ -19,6 +19,9 @@ pub struct Plan {
     pub config: Config,
     /// What each virtual router brings to the host.
     pub holdings: BTreeMap<Name, Holding>,
+    /// What the host has for as long as the daemon runs, whoever is master (`static_ipaddress`,
+    /// `static_routes`, `static_rules`).
+    pub fixed: Holding,
     /// Interfaces that are tracked beside the routers' own, each with its name as a tracker.
     pub interfaces: BTreeMap<Name, Name>,
     /// Trackers that are down for as long as this plan holds: faults of the configuration.
@@ -31,12 +34,16 @@ pub struct Plan {
 }
 
 /// What a virtual router brings to the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holding {
     /// Its virtual MAC address, if it uses one.
     pub vmac: Option<Vmac>,
     /// The addresses that it holds as master, excluded ones too, in their order.
     pub addresses: Vec<HeldAddress>,
+    /// The routes that come with them.
+    pub routes: Vec<HeldRoute>,
+    /// The routing rules that come with them.
+    pub rules: Vec<HeldRule>,
     /// Pause between two gratuitous ARPs (`garp_interval`), default 0.
     pub arp_pause: Duration,
     /// Pause between two neighbor advertisements (`gna_interval`), default 0.
@@ -52,6 +59,26 @@ pub struct Vmac {
     pub mac: Mac,
     /// Advertisements leave by it; false with `vmac_xmit_base`.
     pub transmits: bool,
+}
+
+/// A route that a master holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRoute {
+    /// The interface, where one is named.
+    pub link: Option<Name>,
+    /// The route.
+    pub spec: RouteSpec,
+    /// Put back when somebody removes it; false with `no_track`.
+    pub tracked: bool,
+}
+
+/// A routing rule that a master holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRule {
+    /// The rule.
+    pub spec: RuleSpec,
+    /// Put back when somebody removes it; false with `no_track`.
+    pub tracked: bool,
 }
 
 /// An address that a master holds.
@@ -77,6 +104,11 @@ pub struct HeldAddress {
 }
 
 impl Plan {
+    /// Whether there is anything to do.
+    pub(super) fn is_empty(&self) -> bool {
+        self.config.routers().is_empty() && self.fixed == Holding::default()
+    }
+
     /// The virtual MAC address of a virtual router.
     pub(super) fn vmac(&self, router: &Name) -> Option<&Vmac> {
         self.holdings.get(router)?.vmac.as_ref()

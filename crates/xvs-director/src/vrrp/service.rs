@@ -81,7 +81,7 @@ impl VrrpService {
     /// Brings the virtual routers to what `config` says, from which `plan` was made.
     pub(crate) async fn configure(&self, config: &Config, plan: Plan) -> Result<(), Problem> {
         let mut slot = self.running.lock().await;
-        let wanted = !plan.config.routers().is_empty();
+        let wanted = !plan.is_empty();
         let plan = Arc::new(plan);
         match slot.as_mut() {
             None if wanted => *slot = Some(self.start(config, plan)?),

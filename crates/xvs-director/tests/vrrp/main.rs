@@ -11,6 +11,7 @@
 
 mod hostile;
 mod interop;
+mod load;
 mod restart;
 mod rig;
 mod wire;

@@ -192,3 +192,59 @@ fn root_a_failover_on_request_hands_over_and_stays_over() {
     std::thread::sleep(Duration::from_secs(1));
     assert!(rig.has("b", VIP), "it is not preempted");
 }
+
+#[test]
+fn root_routes_and_rules_come_with_the_addresses_are_put_back_and_go() {
+    if !can_run(false) {
+        return;
+    }
+    let rig = Rig::new("route");
+    let lines = "10.99.0.100/24\n }\n virtual_routes {\n \
+                 192.0.2.0/24 via 10.99.0.2 dev eth0 src 10.99.0.100\n \
+                 blackhole 198.51.100.0/24 table 100\n }\n virtual_rules {\n \
+                 from 10.99.0.100 table 100 preference 77";
+    let mut ours = rig.routers("a", &configuration(150, FAST, lines));
+    let route = || rig.ip("a", "route show 192.0.2.0/24");
+    let rule = || {
+        rig.ip("a", "rule show")
+            .contains("from 10.99.0.100 lookup 100")
+    };
+    wait_for("the rule", SLACK * 3, rule);
+    assert!(
+        route().contains("via 10.99.0.2 dev eth0 proto keepalived src 10.99.0.100"),
+        "{}",
+        route()
+    );
+    assert!(
+        rig.ip("a", "route show table 100")
+            .contains("blackhole 198.51.100.0/24")
+    );
+
+    rig.ip("a", "route del 192.0.2.0/24");
+    rig.ip("a", "rule del preference 77");
+    wait_for("both to be put back", SLACK, || {
+        !route().is_empty() && rule()
+    });
+
+    ours.stop();
+    assert!(route().is_empty() && !rule());
+    assert_eq!(rig.ip("a", "route show table 100"), "");
+}
+
+#[test]
+fn root_static_settings_are_there_whoever_is_master_and_go_with_the_daemon() {
+    if !can_run(false) {
+        return;
+    }
+    let rig = Rig::new("static");
+    let fixed = "static_ipaddress {\n 10.98.0.1/24 dev eth0\n }\n static_routes {\n \
+                 203.0.113.0/24 via 10.98.0.2 dev eth0\n }\n";
+    let backup = configuration(50, SLOW, "10.99.0.100/24");
+    let mut ours = rig.routers("a", &format!("{fixed}{backup}"));
+    let route = || rig.ip("a", "route show 203.0.113.0/24");
+    wait_for("both", SLACK, || {
+        rig.has("a", "10.98.0.1") && !route().is_empty()
+    });
+    ours.stop();
+    assert!(!rig.has("a", "10.98.0.1") && route().is_empty());
+}

@@ -206,12 +206,11 @@ impl Rig {
             ready.send(()).unwrap();
             let mut buffer = [0; 2_048];
             while !stop.load(Ordering::Relaxed) {
-                let (length, from) = match recv(&socket, &mut buffer) {
-                    Some(received) => received,
-                    None => continue,
+                let Some((length, from)) = recv(&socket, &mut buffer) else {
+                    continue;
                 };
                 // What a host sent comes in by its port; copies on the way out do not count.
-                if from == u8::try_from(libc::PACKET_OUTGOING).unwrap() {
+                if from == libc::PACKET_OUTGOING {
                     continue;
                 }
                 let bytes = buffer[..length].to_vec();
@@ -362,6 +361,14 @@ impl Routers {
 
     pub(crate) fn command(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Processor time that they took, in hundredths of a second.
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let (_name, rest) = stat.rsplit_once(") ").unwrap();
+        let fields: Vec<&str> = rest.split(' ').collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
     pub(crate) fn reload(&mut self, configuration: &str) {

@@ -12,4 +12,5 @@ mod connections;
 mod daemon;
 mod ends;
 mod methods;
+mod pair;
 mod xvs;

@@ -7,6 +7,7 @@
 )]
 
 mod announce;
+mod bfd;
 mod firewall;
 mod host;
 mod settings;

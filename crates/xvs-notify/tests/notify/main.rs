@@ -6,4 +6,5 @@ mod mail;
 mod scripts;
 mod sink;
 mod support;
+mod tutorial;
 mod webhook;

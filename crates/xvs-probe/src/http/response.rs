@@ -12,7 +12,8 @@ pub(super) struct Head {
     pub(super) status: u16,
     /// `Content-Length`, where there is one that is a number.
     pub(super) length: Option<u64>,
-    bytes: Vec<u8>,
+    /// What came so far; once the head is whole, all of it with the empty line that ends it.
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Head {
@@ -21,7 +22,7 @@ impl Head {
         // The end may have begun in the bytes before.
         let seen = self.bytes.len().saturating_sub(3);
         self.bytes.extend_from_slice(bytes);
-        let Some((length, body)) = end(&self.bytes, seen) else {
+        let Some(body) = end(&self.bytes, seen) else {
             if self.bytes.len() > LIMIT {
                 return Err(Failure::TooLong {
                     what: "the head",
@@ -31,7 +32,6 @@ impl Head {
             return Ok(None);
         };
         let rest = self.bytes.split_off(body);
-        self.bytes.truncate(length);
         self.read()?;
         Ok(Some(rest))
     }
@@ -45,15 +45,15 @@ impl Head {
     }
 }
 
-/// The length of the head and where the body begins; both `\r\n\r\n` and `\n\n` end a head.
-fn end(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
+/// Where the body begins; both `\r\n\r\n` and `\n\n` end a head.
+fn end(bytes: &[u8], from: usize) -> Option<usize> {
     let window = bytes.get(from..)?;
     let crlf = window.windows(4).position(|four| four == b"\r\n\r\n");
     let lf = window.windows(2).position(|two| two == b"\n\n");
     match (crlf, lf) {
-        (Some(crlf), Some(lf)) if lf < crlf => Some((from + lf, from + lf + 2)),
-        (Some(crlf), _) => Some((from + crlf, from + crlf + 4)),
-        (None, Some(lf)) => Some((from + lf, from + lf + 2)),
+        (Some(crlf), Some(lf)) if lf < crlf => Some(from + lf + 2),
+        (Some(crlf), _) => Some(from + crlf + 4),
+        (None, Some(lf)) => Some(from + lf + 2),
         (None, None) => None,
     }
 }

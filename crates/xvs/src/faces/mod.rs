@@ -1,10 +1,11 @@
-//! The old faces: `ipvsadm` and the scripts around it, and `keepalived`, by name or as a sub-command.
+//! The old faces: `ipvsadm` and the scripts around it, `keepalived` and `genhash`, by name or as a sub-command.
 //!
 //! What ipvsadm says and does is `xvs-ipvsadm`'s; here it gets a daemon to talk to, the names of hosts
 //! and services, and the streams of this process.
 
 mod collector;
 mod daemon;
+mod genhash;
 mod keepalived;
 mod names;
 
@@ -20,7 +21,6 @@ use clap::Args;
 use xvs_ipvsadm::{Face, Streams};
 use xvs_types::Op;
 
-pub(crate) use self::keepalived::run as keepalived;
 use self::{collector::Collector, daemon::Daemon, names::SystemNames};
 
 /// Everything after the name of a face.
@@ -39,6 +39,11 @@ impl Arguments {
     /// Runs the face.
     pub(crate) fn run(self, face: Face) -> ExitCode {
         run(face, OsStr::new(name_of(face)), self.arguments)
+    }
+
+    /// Runs the genhash face.
+    pub(crate) fn run_genhash(self) -> ExitCode {
+        genhash(OsStr::new("genhash"), self.arguments)
     }
 
     /// Runs the keepalived face.
@@ -60,6 +65,27 @@ pub(crate) fn is_keepalived(name: &OsStr) -> bool {
     Path::new(name)
         .file_name()
         .is_some_and(|base| base == "keepalived")
+}
+
+/// Runs the keepalived face, which has another in it (`-T`).
+pub(crate) fn keepalived(mut arguments: Vec<OsString>) -> ExitCode {
+    let first = arguments.first().and_then(|first| first.to_str());
+    if matches!(first, Some("-T" | "--genhash")) {
+        return genhash::run("keepalived --genhash", arguments.split_off(1));
+    }
+    keepalived::run(arguments)
+}
+
+/// Runs the genhash face under `name`, which its help repeats.
+pub(crate) fn genhash(name: &OsStr, arguments: Vec<OsString>) -> ExitCode {
+    genhash::run(&name.to_string_lossy(), arguments)
+}
+
+/// Whether a program of this name is genhash.
+pub(crate) fn is_genhash(name: &OsStr) -> bool {
+    Path::new(name)
+        .file_name()
+        .is_some_and(|base| base == "genhash")
 }
 
 /// Runs a face under `name`, which its messages repeat.

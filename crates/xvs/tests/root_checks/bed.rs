@@ -4,12 +4,13 @@ use std::{
     fs,
     net::{TcpListener, ToSocketAddrs},
     path::PathBuf,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::support::{Daemon, Place, wait_until};
@@ -46,8 +47,45 @@ impl Bed {
         path
     }
 
+    /// A folder beside it, that may be there.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
     pub(crate) fn daemon(&self) -> Daemon {
         self.place.daemon(&["-f", self.file().to_str().unwrap()])
+    }
+
+    /// A daemon whose log nobody keeps: it may be long.
+    pub(crate) fn daemon_in_silence(&self) -> Daemon {
+        let mut command = self.place.tool(env!("CARGO_BIN_EXE_xvs"));
+        command.args(["run", "--simulate", "-f"]).arg(self.file());
+        let daemon = Daemon::spawn_in_silence(&mut command);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.place.xvs(&["hook", "show"]).status.success() {
+            assert!(Instant::now() < deadline, "the daemon does not answer");
+            thread::sleep(Duration::from_millis(50));
+        }
+        daemon
+    }
+
+    /// `keepalived ARGUMENTS` with the file, in its folder and without a datapath, to be run.
+    pub(crate) fn keepalived(&self, arguments: &[&str]) -> Command {
+        let mut command = self.place.tool(env!("CARGO_BIN_EXE_xvs"));
+        command
+            .args(["keepalived", "--simulate", "-f"])
+            .arg(self.file())
+            .args(arguments)
+            .current_dir(self.folder.path());
+        command
+    }
+
+    /// `keepalived -nlG ARGUMENTS`, with pid files of its own.
+    pub(crate) fn foreground(&self, arguments: &[&str]) -> Daemon {
+        let mut command = self.keepalived(&["-nlG", "-p", "own.pid"]);
+        Daemon::spawn(command.args(arguments))
     }
 
     /// A real server in the place that accepts and hangs up.

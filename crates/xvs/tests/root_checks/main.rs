@@ -11,5 +11,8 @@
 mod support;
 
 mod bed;
+mod face;
 mod health;
 mod reload;
+mod scale;
+mod seeds;

@@ -79,6 +79,25 @@ fn root_a_reload_applies_the_difference_and_a_failed_server_stays_out() {
 }
 
 #[test]
+fn root_a_virtual_server_that_moves_from_a_group_to_an_entry_of_its_own_stays() {
+    if !can_run() {
+        return;
+    }
+    let servers = " lb_kind NAT\n protocol TCP\n real_server 127.0.0.1 9001 {\n }\n}\n";
+    let group = format!(
+        "virtual_server_group g {{\n 192.0.2.1 80\n}}\nvirtual_server group g {{\n{servers}"
+    );
+    let bed = Bed::new(&group);
+    let _daemon = bed.daemon();
+    let before = bed.place.done(&["ipvsadm-save", "-n"]);
+    bed.write(&format!("virtual_server 192.0.2.1 80 {{\n{servers}"));
+    let plan = bed.place.done(&["plan", bed.file().to_str().unwrap()]);
+    assert!(plan.contains("all is as this file has it"), "{plan}");
+    bed.place.done(&["reload"]);
+    assert_eq!(bed.place.done(&["ipvsadm-save", "-n"]), before);
+}
+
+#[test]
 fn root_a_faulty_file_changes_nothing_and_says_why() {
     if !can_run() {
         return;

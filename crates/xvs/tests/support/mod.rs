@@ -189,6 +189,13 @@ impl Place {
         command
     }
 
+    /// A program in the namespace, with the environment of the daemon, to be run.
+    pub(crate) fn tool(&self, program: &str) -> Command {
+        let mut command = self.inside(program);
+        self.with_environment(&mut command);
+        command
+    }
+
     fn inside(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/proc/{}/ns/net", self.sleeper.id()));
@@ -218,6 +225,24 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    /// Starts one; its log is kept.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        Self { child }
+    }
+
+    /// Starts one; its log is lost.
+    pub(crate) fn spawn_in_silence(command: &mut Command) -> Self {
+        let child = command.stderr(Stdio::null()).spawn().unwrap();
+        Self { child }
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+    }
+
     /// Its process id: setpriv and nsenter become the daemon, so there is one process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
@@ -231,12 +256,7 @@ impl Daemon {
 
     /// Ends it by SIGTERM; answers its exit status and its log.
     pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
-        let pid = i32::try_from(self.child.id()).unwrap();
-        nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(pid),
-            nix::sys::signal::Signal::SIGTERM,
-        )
-        .unwrap();
+        self.signal(nix::sys::signal::Signal::SIGTERM);
         self.wait()
     }
 

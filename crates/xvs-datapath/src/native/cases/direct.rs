@@ -123,21 +123,20 @@ pub(super) fn cases() -> Vec<Case> {
             )],
         },
         Case {
-            description: "what is translated to an address of this host keeps its frame's addresses",
-            world: with(
-                Service::udp(VIP),
-                &Server::new(Method::NAT, "10.0.6.6:53").unknown_next_hop(),
-            )
-            .having("10.0.6.6"),
-            steps: repeated(
-                &Datagram::udp(CLIENT, VIP).payload(3),
-                &Outcome::Host(
-                    Datagram::udp(CLIENT, "10.0.6.6:53")
-                        .payload(3)
-                        .ttl(63)
-                        .bytes(),
-                ),
-            ),
+            description: "what is translated for a client that is this host keeps its frame's addresses",
+            world: with(Service::udp(VIP), &Server::new(Method::NAT, REAL)).having("10.0.6.6"),
+            steps: {
+                let up = Datagram::udp("10.0.6.6:40000", VIP).payload(3);
+                let down = Datagram::udp(REAL, "10.0.6.6:40000").payload(3);
+                let reply = || {
+                    Step::Packet(
+                        down.bytes(),
+                        Outcome::Host(down.clone().from(VIP).ttl(63).bytes()),
+                    )
+                };
+                let request = to_server(up.bytes(), up.clone().to(REAL).forwarded(0).bytes());
+                vec![request, reply(), reply()]
+            },
         },
         Case {
             description: "without a route the sender is told that nobody is there",

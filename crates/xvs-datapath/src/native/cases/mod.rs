@@ -10,13 +10,15 @@ mod full_nat;
 mod nat;
 mod persistence;
 mod related;
+mod relay;
 mod tunnel;
+mod unusual;
 
-use xvs_wire::checksum;
+use xvs_wire::{checksum, icmp};
 
 use crate::{
     abi::{Counter, RealServer},
-    native::World,
+    native::{Datagram, World, icmp_error},
 };
 
 /// A world and what happens in it.
@@ -70,6 +72,8 @@ pub fn all() -> Vec<Case> {
         persistence::cases(),
         answers::cases(),
         related::cases(),
+        relay::cases(),
+        unusual::cases(),
         foreign::cases(),
     ]
     .into_iter()
@@ -116,6 +120,21 @@ fn to_server(frame: Vec<u8>, forwarded: Vec<u8>) -> Step {
 /// A frame that is forwarded to a client.
 fn to_client(frame: Vec<u8>, forwarded: Vec<u8>) -> Step {
     Step::Packet(frame, Outcome::Forward(World::CLIENTS, forwarded))
+}
+
+/// A datagram of which the sender is told that it exceeds `mtu`: the quoted packet is one hop older.
+fn too_big(datagram: &Datagram, mtu: u32) -> Step {
+    let (kind, code) = if datagram.source.is_ipv6() {
+        (icmp::V6_PACKET_TOO_BIG, 0)
+    } else {
+        (icmp::V4_UNREACHABLE, icmp::V4_FRAGMENTATION_NEEDED)
+    };
+    let quoted = datagram.clone().ttl(datagram.ttl - 1).bytes();
+    let answer = icmp_error(&quoted, kind, code, mtu);
+    Step::Packet(
+        datagram.bytes(),
+        Outcome::Answer(Counter::DropTooBig, answer),
+    )
 }
 
 /// Makes the identification of an outer IPv4 header 0 as in expected frames: without "don't

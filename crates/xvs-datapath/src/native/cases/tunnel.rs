@@ -2,13 +2,8 @@
 
 use xvs_wire::tcp::ACK;
 
-use super::{
-    CLIENT, CLIENT6, Case, NEAR, NEAR6, Outcome, REAL, REAL6, Step, VIP, VIP6, to_server, world,
-};
-use crate::{
-    abi::Counter,
-    native::{Datagram, Server, Service, World, icmp_error},
-};
+use super::{CLIENT, CLIENT6, Case, NEAR, NEAR6, REAL, REAL6, VIP, VIP6, to_server, world};
+use crate::native::{Datagram, Server, Service, World};
 
 /// A pair of families: client, VIP, director, real server.
 struct Pair {
@@ -102,11 +97,8 @@ fn too_big(pair: &Pair) -> Case {
     let outer: u16 = if pair.real.starts_with('[') { 40 } else { 20 };
     let room = 1500 - usize::from(outer) - inner - 8;
     let fits = Datagram::udp(pair.client, pair.vip).payload(room);
-    let exceeds = Datagram::udp(pair.client, pair.vip)
-        .payload(room + 1)
-        .bytes();
+    let exceeds = Datagram::udp(pair.client, pair.vip).payload(room + 1);
     let mtu = u32::from(1500 - outer);
-    let (kind, code) = if inner == 40 { (2, 0) } else { (3, 4) };
     Case {
         description: pair.too_big,
         world: tunnel(pair, Service::udp(pair.vip)),
@@ -115,10 +107,7 @@ fn too_big(pair: &Pair) -> Case {
                 fits.bytes(),
                 fits.clone().forwarded(0).inside(pair.near, ip).bytes(),
             ),
-            Step::Packet(
-                exceeds.clone(),
-                Outcome::Answer(Counter::DropTooBig, icmp_error(&exceeds, kind, code, mtu)),
-            ),
+            super::too_big(&exceeds, mtu),
         ],
     }
 }

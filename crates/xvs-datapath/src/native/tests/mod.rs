@@ -2,8 +2,11 @@
 
 mod connections;
 mod director;
+mod gue;
 mod limits;
+mod one_packet;
 mod packets;
+mod properties;
 mod rewriting;
 mod scheduling;
 mod settings;

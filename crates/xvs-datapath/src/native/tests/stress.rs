@@ -117,3 +117,17 @@ fn cpus_that_evict_each_others_flows_leave_no_half_connection_and_count_right() 
         assert_eq!(counted(&tables, Counter::DropInternal), 0);
     }
 }
+
+#[test]
+fn cpus_that_take_local_ports_at_once_never_share_one_nor_drop() {
+    let mut world = World::new().reaching("198.51.100.7", World::ROUTER_MAC);
+    world.set_bits = 8;
+    // More ports than flows, and few enough that the rotor comes round all the time.
+    let service = Service::tcp(VIP).local("10.0.0.100", 5000, 5063);
+    world.add(service, &[Server::new(Method::FULLNAT, REAL)]);
+    let (tables, packets) = contend(&world, &flows(24));
+    assert!(packets > 0);
+    assert!(counted(&tables, Counter::Opened) >= 24);
+    assert_eq!(counted(&tables, Counter::DropCollision), 0);
+    assert_eq!(counted(&tables, Counter::DropNoLocalPort), 0);
+}

@@ -219,3 +219,46 @@ fn root_a_forgotten_next_hop_is_kept_while_an_entry_has_it() {
     bpf.housekeep();
     assert!(bpf.ways.hops.may_hand_out(hop));
 }
+
+#[test]
+fn root_totals_and_rates_are_those_of_the_daemon_before() {
+    let Some(place) = Place::new("totals") else {
+        return;
+    };
+    let mut bpf = place.open();
+    configure(&mut bpf);
+    // Two servers have counted something; one of them is deleted and its slot given back.
+    for (last, packets) in [(1, 7), (2, 1000)] {
+        let slot = real_slot(&bpf, last);
+        let mut found = bpf.servers.real_servers.read(slot).unwrap();
+        found.packets_in = packets;
+        bpf.servers.real_servers.write(slot, found);
+    }
+    let gone = Op::DeleteRealServer {
+        virtual_server: id(),
+        endpoint: server(1).endpoint,
+    };
+    apply(&mut bpf, &[gone]);
+    bpf.housekeep();
+    bpf.sample();
+    let before = bpf.virtual_servers().remove(0);
+    assert_eq!(before.counters.packets_in, 1007);
+    assert!(before.rates.packets_in > 0, "{:?}", before.rates);
+    drop(bpf);
+    let mut bpf = place.open();
+    let after = bpf.virtual_servers().remove(0);
+    assert_eq!(after.counters, before.counters);
+    // It sinks with the time that nobody took samples in.
+    let rates = 1..=before.rates.packets_in;
+    assert!(rates.contains(&after.rates.packets_in), "{:?}", after.rates);
+    // What was counted before is no burst for the new daemon.
+    bpf.sample();
+    let later = bpf.virtual_servers().remove(0);
+    assert!(later.rates.packets_in <= after.rates.packets_in);
+    // And zeroed it is gone, for the next one too.
+    apply(&mut bpf, &[Op::Zero { id: None }]);
+    drop(bpf);
+    let zeroed = place.open().virtual_servers().remove(0);
+    assert_eq!(zeroed.counters, xvs_types::Counters::default());
+    assert_eq!(zeroed.rates, xvs_types::Rates::default());
+}

@@ -8,6 +8,7 @@
 mod adopt;
 mod lists;
 mod locals;
+mod totals;
 mod waste;
 mod words;
 mod write;
@@ -203,39 +204,6 @@ impl Servers {
             .into_iter()
             .flatten()
             .any(|slot| self.is_available(*slot))
-    }
-
-    /// Makes a real server's totals nought, given what its living entries count.
-    pub(super) fn zero_real(&self, slot: u32, live: &super::table::Live) {
-        let server = self.real_servers.at(slot);
-        if server.is_null() {
-            return;
-        }
-        // SAFETY: the slot is mapped.
-        unsafe {
-            use std::sync::atomic::Ordering::Release;
-
-            use super::memory::atomic64;
-            atomic64(&raw mut (*server).connections).store(0, Release);
-            for (word, counted) in [
-                (&raw mut (*server).packets_in, live.packets_in),
-                (&raw mut (*server).packets_out, live.packets_out),
-                (&raw mut (*server).bytes_in, live.bytes_in),
-                (&raw mut (*server).bytes_out, live.bytes_out),
-            ] {
-                atomic64(word).store(counted.wrapping_neg(), Release);
-            }
-        }
-    }
-
-    /// Makes a virtual server's count of connections nought.
-    pub(super) fn zero_virtual(&self, slot: u32) {
-        let server = self.virtual_servers.at(slot);
-        if !server.is_null() {
-            // SAFETY: the slot is mapped.
-            unsafe { super::memory::atomic64(&raw mut (*server).connections) }
-                .store(0, Ordering::Release);
-        }
     }
 
     /// The virtual server in a slot.

@@ -185,14 +185,7 @@ where
                 let other = if peer != NONE && peer < self.capacity() {
                     self.entry(peer)
                 } else {
-                    let back = record.recipe.swapped();
-                    let key = OverflowKey {
-                        source: back.source,
-                        destination: back.destination,
-                        ports: back.ports,
-                        identity: u32::from(tag.protocol()) << 8,
-                    };
-                    match self.overflow.get(&key) {
+                    match self.overflow.get(&reverse_key::<F>(entry, tag)) {
                         Some(found) => {
                             copy = found;
                             &raw mut copy
@@ -209,6 +202,21 @@ where
             }
             Some(record)
         }
+    }
+}
+
+/// The key of the reverse entry of a forward one, where it is in the overflow hash.
+///
+/// # Safety
+/// `entry` must be valid.
+pub(super) unsafe fn reverse_key<F: Family>(entry: *mut F::Entry, tag: Tag) -> OverflowKey {
+    // SAFETY: the caller vouches for the entry.
+    let back = unsafe { F::recipe(entry) }.swapped();
+    OverflowKey {
+        source: back.source,
+        destination: back.destination,
+        ports: back.ports,
+        identity: u32::from(tag.protocol()) << 8,
     }
 }
 

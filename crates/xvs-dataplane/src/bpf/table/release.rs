@@ -4,8 +4,7 @@ use std::{collections::HashSet, sync::atomic::Ordering};
 
 use xvs_datapath::{
     abi::{OverflowKey, RealServer, Slot, Tag, wide},
-    state::is_active,
-    table::Family,
+    table::{Family, account, relieve},
 };
 
 use super::{
@@ -226,46 +225,12 @@ unsafe fn settle<F: Family>(entry: *mut F::Entry, tag: Tag, real_servers: &Mappe
         if server.is_null() {
             return;
         }
-        let (packets, bytes) = if tag.reverse() {
-            (&raw mut (*server).packets_out, &raw mut (*server).bytes_out)
-        } else {
-            (&raw mut (*server).packets_in, &raw mut (*server).bytes_in)
-        };
-        atomic64(packets).fetch_add(wide(load32(fields.packets)), Ordering::AcqRel);
-        atomic64(bytes).fetch_add(fields.bytes.read_volatile(), Ordering::AcqRel);
-        if tag.reverse() {
-            return;
-        }
-        let count = if tag.template() {
-            &raw mut (*server).persistent
-        } else if is_active(tag) {
-            &raw mut (*server).active
-        } else {
-            &raw mut (*server).inactive
-        };
-        atomic32(count).fetch_sub(1, Ordering::AcqRel);
-        relieve(server);
-    }
-}
-
-/// Lifts the overload of a real server that fell below its lower threshold, or below three quarters
-/// of the upper.
-///
-/// # Safety
-/// `server` must be mapped.
-unsafe fn relieve(server: *mut RealServer) {
-    // SAFETY: the caller vouches for the server.
-    unsafe {
-        let total =
-            load32(&raw mut (*server).active).wrapping_add(load32(&raw mut (*server).inactive));
-        let (upper, lower) = ((*server).upper, (*server).lower);
-        let below = if lower != 0 {
-            total < lower
-        } else {
-            u64::from(total) * 4 < u64::from(upper) * 3
-        };
-        if upper == 0 || below {
-            (&raw mut (*server).overloaded).write_volatile(0);
+        let account = account(server, tag);
+        atomic64(account.packets).fetch_add(wide(load32(fields.packets)), Ordering::AcqRel);
+        atomic64(account.bytes).fetch_add(fields.bytes.read_volatile(), Ordering::AcqRel);
+        if !tag.reverse() {
+            atomic32(account.place).fetch_sub(1, Ordering::AcqRel);
+            relieve(server);
         }
     }
 }

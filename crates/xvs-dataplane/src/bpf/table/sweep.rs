@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap as StdMap, HashSet};
 
 use xvs_datapath::{
-    abi::{RealServer, Settings, Slot, Tag, real_server_flag},
+    abi::{Method, OverflowKey, RealServer, Settings, Slot, Tag, real_server_flag},
     table::{Family, Fields},
 };
 
@@ -13,7 +13,7 @@ use super::{
         plain::Plain,
     },
     Live, Table, age, later,
-    read::add_live,
+    read::{add_live, reverse_key},
     release::Marked,
     tag_of,
 };
@@ -31,6 +31,8 @@ pub(in crate::bpf) struct Tally {
     pub(in crate::bpf) overflow: u64,
     /// Templates with living children.
     parents: HashSet<u32>,
+    /// Reverse entries of the overflow hash whose connections live.
+    kept: HashSet<OverflowKey>,
 }
 
 /// When entries expire: timeouts in jiffies, and jiffies now.
@@ -71,11 +73,21 @@ where
     ) -> Option<Tally> {
         let mut tally = std::mem::take(&mut self.found);
         let mut marked = Vec::new();
+        let mut halves = Vec::new();
         let end = self.cursor.saturating_add(budget).min(self.capacity());
         for index in self.cursor..end {
-            self.look(index, clock, real_servers, &mut tally, &mut marked);
+            let half = self.look(index, clock, real_servers, &mut tally, &mut marked);
+            halves.extend(half.map(|key| (index, key)));
         }
         self.free(marked, real_servers);
+        for (index, key) in halves {
+            // SAFETY: the entry is mapped.
+            if Tag(unsafe { tag_of::<F>(self.entry(index)) }).slot() >= Slot::LIVE {
+                tally.kept.insert(key);
+            } else {
+                self.end_overflow(&key, real_servers);
+            }
+        }
         if end < self.capacity() {
             self.cursor = end;
             self.found = tally;
@@ -87,6 +99,8 @@ where
         Some(tally)
     }
 
+    /// Looks at an entry; marks it when it is past its timeout. Answers the key of its other half where
+    /// that is in the overflow hash.
     fn look(
         &self,
         index: u32,
@@ -94,12 +108,12 @@ where
         real_servers: &Mapped<RealServer>,
         tally: &mut Tally,
         marked: &mut Vec<Marked>,
-    ) {
+    ) -> Option<OverflowKey> {
         let entry = self.entry(index);
         // SAFETY: the entry is mapped.
         let tag = Tag(unsafe { tag_of::<F>(entry) });
         if tag.slot() < Slot::LIVE {
-            return;
+            return None;
         }
         tally.used += 1;
         // SAFETY: as above.
@@ -120,7 +134,7 @@ where
             // SAFETY: as above.
             unsafe { add_live::<F>(entry, tag, &mut tally.live) };
             slow_when_gone(&fields, real_servers, real_server);
-            return;
+            return None;
         }
         if let Some((_, other)) = partner {
             // SAFETY: the entry is mapped.
@@ -129,6 +143,17 @@ where
                 stamp = theirs;
             }
         }
+        let half = match partner {
+            // SAFETY: the entry is mapped.
+            None => unsafe { self.half(entry, tag) },
+            Some(_) => None,
+        };
+        if let Some((_, theirs)) = half
+            && later(theirs, stamp)
+        {
+            stamp = theirs;
+        }
+        let half = half.map(|(key, _)| key);
         let age = age(clock.now, stamp);
         let timeout = clock.timeout(tag, virtual_server);
         let control = self.control(index);
@@ -140,7 +165,7 @@ where
             // SAFETY: as above.
             unsafe { add_live::<F>(entry, tag, &mut tally.live) };
             slow_when_gone(&fields, real_servers, real_server);
-            return;
+            return half;
         }
         if tag.template() && self.parents.contains(&index) {
             // Its connections live: it stays, and is looked at again in a minute.
@@ -150,9 +175,25 @@ where
                 .wrapping_add(clock.settings.hz.saturating_mul(60).min(timeout));
             // SAFETY: the entry is mapped.
             unsafe { fields.stamp.write_volatile(again) };
-            return;
+            return None;
         }
         self.mark(index, marked);
+        half
+    }
+
+    /// The key and the stamp of a forward entry's other half in the overflow hash.
+    ///
+    /// # Safety
+    /// `entry` must be valid.
+    unsafe fn half(&self, entry: *mut F::Entry, tag: Tag) -> Option<(OverflowKey, u32)> {
+        if tag.reverse() || tag.template() || !Method::two_way(tag.method()) {
+            return None;
+        }
+        // SAFETY: the caller vouches for the entry.
+        let key = unsafe { reverse_key::<F>(entry, tag) };
+        let mut other = self.overflow.get(&key)?;
+        // SAFETY: the entry is a copy.
+        Some((key, unsafe { *F::fields(&raw mut other).stamp }))
     }
 
     fn sweep_overflow(
@@ -161,20 +202,34 @@ where
         real_servers: &Mapped<RealServer>,
         tally: &mut Tally,
     ) {
-        for (key, mut entry) in self.overflow.entries() {
+        let mut entries = self.overflow.entries();
+        // Forward entries first: they decide about their other halves.
+        entries.sort_by_key(|(_, entry)| {
+            let mut entry = *entry;
             // SAFETY: the entry is a copy.
-            let (tag, age, virtual_server) = unsafe {
+            Tag(unsafe { tag_of::<F>(&raw mut entry) }).reverse()
+        });
+        for (key, mut entry) in entries {
+            // SAFETY: the entry is a copy.
+            let (tag, half, mut idle, virtual_server) = unsafe {
                 let fields = F::fields(&raw mut entry);
+                let tag = Tag(tag_of::<F>(&raw mut entry));
                 (
-                    Tag(tag_of::<F>(&raw mut entry)),
+                    tag,
+                    self.half(&raw mut entry, tag),
                     age(clock.now, *fields.stamp),
                     *fields.virtual_server,
                 )
             };
             tally.overflow += 1;
-            if age > clock.timeout(tag, virtual_server) {
+            if let Some((_, theirs)) = half {
+                idle = idle.min(age(clock.now, theirs));
+            }
+            let keeps = tag.reverse() && tally.kept.contains(&key);
+            if !keeps && idle > clock.timeout(tag, virtual_server) {
                 self.end_overflow(&key, real_servers);
             } else {
+                tally.kept.extend(half.map(|(key, _)| key));
                 // SAFETY: as above.
                 unsafe {
                     tally.hops.insert(*F::fields(&raw mut entry).next_hop);

@@ -2,10 +2,17 @@
 
 use xvs_conf::config::{self as conf, Lifetime, VirtualAddress, VrrpInstance};
 use xvs_net::{AddressScope, Mac};
+use xvs_types::Family;
 use xvs_vrrp::{Name, RouterConfig};
 use xvs_wire::vrrp::{mac_v4, mac_v6};
 
-use super::super::plan::{HeldAddress, Holding, Vmac};
+use super::{
+    super::plan::{HeldAddress, HeldRoute, HeldRule, Holding, Vmac},
+    routing,
+};
+
+/// `DFLT_INT` of keepalived.
+const DEFAULT_INTERFACE: &str = "eth0";
 
 /// What `instance`, which became `router`, holds as master; what it leaves out goes to `notes`.
 pub(super) fn holding(
@@ -26,26 +33,63 @@ pub(super) fn holding(
         .addresses
         .iter()
         .chain(&instance.excluded_addresses);
-    let addresses = lines
-        .map(|line| address(line, &own, &instance.name, notes))
-        .collect();
-    for (kind, count) in [
-        ("virtual_routes", instance.routes.len()),
-        ("virtual_rules", instance.rules.len()),
-    ] {
-        if count > 0 {
-            notes.push(format!(
-                "virtual router `{}`: its {count} `{kind}` are not brought to the host",
-                instance.name
-            ));
-        }
-    }
+    let who = format!("virtual router `{}`", instance.name);
+    let addresses = lines.map(|line| address(line, &own, &who, notes)).collect();
+    let routing = (&instance.routes[..], &instance.rules[..]);
+    let (routes, rules) = read_routing(routing, instance.family, &who, notes);
     Holding {
         vmac,
         addresses,
+        routes,
+        rules,
         arp_pause: instance.garp.garp_interval,
         advertisement_pause: instance.garp.gna_interval,
     }
+}
+
+/// What the host has whoever is master.
+pub(super) fn fixed(config: &conf::Config, notes: &mut Vec<String>) -> Holding {
+    let who = "static settings";
+    let default = config.global.default_interface.as_deref();
+    let link = default.unwrap_or(DEFAULT_INTERFACE).into();
+    let lines = config.static_addresses.iter();
+    let addresses = lines.map(|line| address(line, &link, who, notes)).collect();
+    let routing = (&config.static_routes[..], &config.static_rules[..]);
+    // `default` and `all` alone do not say their family: they are IPv4, as `ip` takes them.
+    let (routes, rules) = read_routing(routing, Family::V4, who, notes);
+    Holding {
+        addresses,
+        routes,
+        rules,
+        ..Holding::default()
+    }
+}
+
+/// Routes and rules that are understood; the others are told.
+fn read_routing(
+    (routes, rules): (&[conf::Route], &[conf::PolicyRule]),
+    family: Family,
+    who: &str,
+    notes: &mut Vec<String>,
+) -> (Vec<HeldRoute>, Vec<HeldRule>) {
+    let mut left_out = |kind: &str, word: String| {
+        let text = format!("{who}: a {kind} is left out: `{word}` is not understood");
+        notes.push(text);
+    };
+    let mut held = (Vec::new(), Vec::new());
+    for line in routes {
+        match routing::route(line, family) {
+            Ok(route) => held.0.push(route),
+            Err(word) => left_out("route", word),
+        }
+    }
+    for line in rules {
+        match routing::rule(line, family) {
+            Ok(rule) => held.1.push(rule),
+            Err(word) => left_out("rule", word),
+        }
+    }
+    held
 }
 
 fn virtual_mac(config: &conf::Config, vmac: &conf::Vmac, router: &RouterConfig) -> Vmac {
@@ -72,13 +116,8 @@ fn virtual_mac(config: &conf::Config, vmac: &conf::Vmac, router: &RouterConfig) 
     }
 }
 
-fn address(
-    line: &VirtualAddress,
-    own: &Name,
-    router: &str,
-    notes: &mut Vec<String>,
-) -> HeldAddress {
-    let mut note = |text: String| notes.push(format!("virtual router `{router}`: {text}"));
+fn address(line: &VirtualAddress, own: &Name, who: &str, notes: &mut Vec<String>) -> HeldAddress {
+    let mut note = |text: String| notes.push(format!("{who}: {text}"));
     let scope = scope(line.scope.as_deref()).unwrap_or_else(|| {
         note(format!("the scope of {} becomes `global`", line.address));
         AddressScope::Global

@@ -15,6 +15,7 @@ impl Holder {
             return;
         };
         let announcements: Vec<(u32, Announcement, Duration)> = held
+            .addresses
             .iter()
             .filter_map(|address| {
                 // Links without Ethernet addresses have nobody to tell.

@@ -42,6 +42,9 @@ impl Holder {
             self.report_trackers();
             self.report_losses();
         }
+        if changes.everything || changes.links || changes.routes || changes.rules {
+            self.restore_routing().await;
+        }
     }
 
     /// Tells the election of each interface that it names, where that is news.

@@ -14,7 +14,7 @@ use nix::{
         stat::{Mode, umask},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{ForkResult, Pid, fork, pipe, setsid},
+    unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe, setsid},
 };
 use tracing::{error, info, warn};
 use tracing_subscriber::{filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
@@ -61,9 +61,25 @@ pub(super) fn run(daemon: &Daemon) -> anyhow::Result<u8> {
             drop(reader);
             setsid().context("leave the terminal")?;
             std::env::set_current_dir("/").context("leave the folder")?;
+            leave_streams(daemon.log_to_console).context("leave the terminal's streams")?;
             Ok(serve(daemon, file, pid_files, Some(writer)))
         }
     }
+}
+
+/// Lets go of the streams of who started the daemon, so that nobody waits for their end. The log keeps
+/// its own.
+fn leave_streams(log_to_console: bool) -> io::Result<()> {
+    let nowhere = fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
+    dup2_stdin(&nowhere)?;
+    dup2_stdout(&nowhere)?;
+    if !log_to_console {
+        dup2_stderr(&nowhere)?;
+    }
+    Ok(())
 }
 
 /// In the parent: the status of a daemon that runs, or that of one that does not start.

@@ -1,0 +1,112 @@
+//! The recordings of the project replayed: all of them natively and through the loaded programs, some
+//! live.
+#![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, which clippy does not see outside of `#[test]`"
+)]
+
+mod live;
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use xvs_conformance::{Known, Offline, Pins, Suite, Tally};
+use xvs_dataplane::Hook;
+
+const HOOKS: [Hook; 2] = [Hook::Tcx, Hook::Xdp];
+
+#[test]
+fn every_recording_is_as_known_in_this_process() {
+    for hook in HOOKS {
+        expect(
+            &format!("native {hook}"),
+            &suite().native(&known(), hook).unwrap(),
+        );
+    }
+}
+
+#[test]
+fn root_every_recording_is_as_known_through_the_loaded_programs() {
+    if !is_root() {
+        return;
+    }
+    let pins = Pins::default();
+    let mut programs = Offline::programs(&pins.path()).unwrap();
+    for hook in HOOKS {
+        let tally = suite().programs(&known(), hook, &mut programs).unwrap();
+        expect(&format!("programs {hook}"), &tally);
+    }
+}
+
+#[test]
+fn a_known_difference_is_of_a_recording_and_stands_in_the_list_of_differences() {
+    let text = fs::read_to_string(folder().join("../../../../docs/compat.md")).unwrap();
+    let suite = suite();
+    let names: BTreeSet<&str> = suite.names().collect();
+    for (scenario, reason) in known().iter() {
+        assert!(
+            names.contains(scenario),
+            "no recording is named `{scenario}`"
+        );
+        let line = format!("| `{reason}` |");
+        assert!(
+            text.contains(&line),
+            "docs/compat.md has no line `{reason}`"
+        );
+    }
+}
+
+#[test]
+fn other_commands_than_were_recorded_are_other_results() {
+    // A director that forgets its rules differs, or the comparison compares nothing.
+    let suite = suite().only(|name| name == "A/tcp/tcp-full-nat");
+    let tally = suite
+        .replay(&known(), "native tcx", |scenario, network| {
+            let mut scenario = scenario.clone();
+            scenario.setup.clear();
+            let mut director = Offline::native(network, Hook::Tcx)?;
+            Ok(xvs_conformance::replay(&scenario, network, &mut director))
+        })
+        .unwrap();
+    assert_eq!(tally.differing.len(), 1);
+}
+
+/// The recordings of the project.
+fn suite() -> Suite {
+    let entries = fs::read_dir(folder()).unwrap();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "jsonl"))
+        .collect();
+    files.sort();
+    Suite::load(files).unwrap()
+}
+
+fn known() -> Known {
+    let text = fs::read_to_string(folder().join("known-differences.txt")).unwrap();
+    Known::parse(&text).unwrap()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn expect(by: &str, tally: &Tally) {
+    assert!(tally.is_as_known(), "{by}:\n{tally}");
+    assert!(tally.passed > 0, "{by}: nothing was replayed");
+}
+
+/// Whether the test may run; it is skipped with a printed reason without root, which CI must have.
+fn is_root() -> bool {
+    // SAFETY: the call takes nothing and cannot fail.
+    if unsafe { libc::geteuid() } == 0 {
+        return true;
+    }
+    assert_ne!(env::var("CI").as_deref(), Ok("true"), "CI needs root");
+    eprintln!("skipped: needs root");
+    false
+}

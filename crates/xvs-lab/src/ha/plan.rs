@@ -1,0 +1,116 @@
+//! Who is where in the pair of directors, and how each is configured.
+
+use std::time::Duration;
+
+use crate::HaArgs;
+
+/// The address that both directors share.
+pub(super) const VIP: &str = "10.99.0.100";
+
+/// A host on the switch.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) name: &'static str,
+    pub(super) address: &'static str,
+    /// The TTL of its answers, by which the probe tells directors apart.
+    pub(super) ttl: u8,
+    /// In elections; directors only.
+    priority: u8,
+}
+
+/// The lab.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) client: Place,
+    pub(super) directors: [Place; 2],
+    /// Two real servers and the sorry server.
+    pub(super) webs: [Place; 3],
+    version: u8,
+    interval: String,
+}
+
+impl Plan {
+    pub(super) fn of(arguments: &HaArgs) -> Self {
+        let place = |name, address| Place {
+            name,
+            address,
+            ttl: 64,
+            priority: 0,
+        };
+        let director = |name, address, ttl, priority| Place {
+            name,
+            address,
+            ttl,
+            priority,
+        };
+        Self {
+            client: place("client", "10.99.0.9"),
+            directors: [
+                director("director1", "10.99.0.1", 61, 150),
+                director("director2", "10.99.0.2", 62, 100),
+            ],
+            webs: [
+                place("web1", "10.99.0.11"),
+                place("web2", "10.99.0.12"),
+                place("sorry", "10.99.0.13"),
+            ],
+            version: if arguments.v3 { 3 } else { 2 },
+            interval: arguments.interval.clone(),
+        }
+    }
+
+    /// How long it takes until checks have found what died: two rounds, and what a busy machine adds.
+    pub(super) fn check_time(&self) -> Duration {
+        Duration::from_secs(4)
+    }
+
+    /// The configuration of a director; keepalived without IPVS has virtual routers alone.
+    pub(super) fn configuration(&self, director: &Place, vrrp_alone: bool) -> String {
+        let Self {
+            version, interval, ..
+        } = self;
+        let priority = director.priority;
+        let vrrp = format!(
+            "vrrp_instance VI_1 {{
+    state BACKUP
+    interface eth0
+    virtual_router_id 51
+    version {version}
+    priority {priority}
+    advert_int {interval}
+    virtual_ipaddress {{
+        {VIP}/24
+    }}
+}}
+"
+        );
+        if vrrp_alone {
+            return vrrp;
+        }
+        let mut servers = format!(
+            "virtual_server {VIP} 80 {{
+    delay_loop 1
+    lb_algo rr
+    lb_kind DR
+    protocol TCP
+"
+        );
+        for (place, block) in self
+            .webs
+            .iter()
+            .zip(["real_server", "real_server", "sorry_server"])
+        {
+            let body = if block == "sorry_server" {
+                ""
+            } else {
+                " {
+        TCP_CHECK {
+            connect_timeout 1
+        }
+    }"
+            };
+            servers.push_str(&format!("    {block} {} 80{body}\n", place.address));
+        }
+        format!("{vrrp}{servers}}}\n")
+    }
+}
