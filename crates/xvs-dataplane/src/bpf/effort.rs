@@ -95,10 +95,17 @@ fn list(bpf: &mut Bpf, only: Option<VirtualServerId>) -> Vec<VirtualServerListin
     })
 }
 
-/// What each kind of work costs: a second in which nothing happens, changes of one thing, and clearing.
-type Costs = (u64, Vec<(&'static str, u64)>, u64);
+/// What each kind of work costs.
+struct Costs {
+    /// A second in which nothing happens.
+    second: u64,
+    /// Work for one thing, by name.
+    changes: Vec<(&'static str, u64)>,
+    /// Clearing.
+    clear: u64,
+}
 
-/// The costs with so many virtual servers. None where they cannot be tried.
+/// The costs with so many virtual servers; none where it cannot be tried.
 fn costs(virtual_servers: u32) -> Option<Costs> {
     let place = Place::new(&format!("effort-{virtual_servers}"))?;
     let mut bpf = at_rest(&place, virtual_servers);
@@ -134,7 +141,11 @@ fn costs(virtual_servers: u32) -> Option<Costs> {
     bpf.housekeep();
     assert_eq!(bpf.servers.real_slots().count(), 0);
     assert_eq!(list(&mut bpf, None), []);
-    Some((second, changes, clear))
+    Some(Costs {
+        second,
+        changes,
+        clear,
+    })
 }
 
 #[test]
@@ -144,9 +155,19 @@ fn root_work_is_done_for_what_changes_and_not_for_the_table() {
     };
     let more = u64::from(270 * EACH);
     // A second costs a look at each real server, for the rates; clearing, a few.
-    assert!(large.0 <= small.0 + more, "{} and {}", small.0, large.0);
-    assert!(large.2 <= small.2 + 6 * more, "{} and {}", small.2, large.2);
-    for ((what, small), (_, large)) in small.1.into_iter().zip(large.1) {
+    assert!(
+        large.second <= small.second + more,
+        "{} and {}",
+        small.second,
+        large.second
+    );
+    assert!(
+        large.clear <= small.clear + 6 * more,
+        "{} and {}",
+        small.clear,
+        large.clear
+    );
+    for ((what, small), (_, large)) in small.changes.into_iter().zip(large.changes) {
         assert!(large <= small + 8, "{what}: {small}, then {large}");
         assert!(small < 400, "{what}: {small}");
     }

@@ -47,16 +47,16 @@ impl Bpf {
         live: Option<&StdMap<u32, Live>>,
     ) -> Option<VirtualServerListing> {
         let slot = self.servers.slot_of(&config.id)?;
-        let real_servers = real_servers
-            .iter()
-            .rev()
-            .filter_map(|server| self.list_real_server(slot, &config.id, server, live))
-            .collect();
+        let mut listed = Vec::with_capacity(real_servers.len());
+        let found = real_servers.iter().rev();
+        listed.extend(
+            found.filter_map(|server| self.list_real_server(slot, &config.id, server, live)),
+        );
         Some(VirtualServerListing {
             config: config.clone(),
             counters: live.map_or_else(Counters::default, |live| self.virtual_counters(slot, live)),
             rates: live.map_or_else(Rates::default, |_| self.virtual_estimators.rates(slot)),
-            real_servers,
+            real_servers: listed,
         })
     }
 

@@ -37,15 +37,15 @@ pub(super) fn left(number: u32, width: usize, out: &mut String) {
 }
 
 /// The digits of a number.
-pub(super) fn digits(mut number: u32, out: &mut String) {
-    let start = out.len();
-    loop {
-        let digit = u8::try_from(number % 10).unwrap_or_default();
-        out.insert(start, char::from(b'0' + digit));
-        number /= 10;
-        if number == 0 {
-            return;
-        }
+pub(super) fn digits(number: u32, out: &mut String) {
+    let mut divisor = 1;
+    while number / divisor >= 10 {
+        divisor *= 10;
+    }
+    while divisor > 0 {
+        let digit = char::from_digit(number / divisor % 10, 10);
+        out.push(digit.unwrap_or('0'));
+        divisor /= 10;
     }
 }
 

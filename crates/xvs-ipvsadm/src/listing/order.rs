@@ -31,26 +31,49 @@ pub(super) fn sort_real_servers(real_servers: &mut Vec<RealServerListing>) {
 /// Negative, zero or positive, as C's comparisons answer.
 type Compare<'a, T> = &'a dyn Fn(&T, &T) -> i32;
 
+/// Sorts by way of the items' places: an item is moved once, whatever its size.
 fn merge_sort<T>(items: &mut Vec<T>, compare: Compare<'_, T>) {
-    if items.len() < 2 {
+    let mut places: Vec<usize> = (0..items.len()).collect();
+    let mut room = places.clone();
+    sort_places(
+        &mut places,
+        &mut room,
+        &|one, other| match (items.get(one), items.get(other)) {
+            (Some(one), Some(other)) => compare(one, other),
+            _ => 0,
+        },
+    );
+    let mut taken: Vec<Option<T>> = items.drain(..).map(Some).collect();
+    items.extend(
+        places
+            .into_iter()
+            .filter_map(|place| taken.get_mut(place)?.take()),
+    );
+}
+
+/// Sorts `places`; `room` is as long.
+fn sort_places(places: &mut [usize], room: &mut [usize], compare: &dyn Fn(usize, usize) -> i32) {
+    if places.len() < 2 {
         return;
     }
-    let mut upper = items.split_off(items.len() / 2);
-    merge_sort(items, compare);
-    merge_sort(&mut upper, compare);
-    let mut merged = Vec::with_capacity(items.len() + upper.len());
-    let mut lower = items.drain(..).peekable();
-    let mut upper = upper.into_iter().peekable();
-    while let (Some(one), Some(other)) = (lower.peek(), upper.peek()) {
-        if compare(one, other) <= 0 {
-            merged.extend(lower.next());
+    let half = places.len() / 2;
+    let (lower, upper) = places.split_at_mut(half);
+    sort_places(lower, &mut room[..half], compare);
+    sort_places(upper, &mut room[half..], compare);
+    let (mut lower, mut upper) = (lower.iter().peekable(), upper.iter().peekable());
+    for slot in room.iter_mut() {
+        let from_lower = match (lower.peek(), upper.peek()) {
+            (Some(one), Some(other)) => compare(**one, **other) <= 0,
+            (one, _) => one.is_some(),
+        };
+        let next = if from_lower {
+            lower.next()
         } else {
-            merged.extend(upper.next());
-        }
+            upper.next()
+        };
+        *slot = next.copied().unwrap_or_default();
     }
-    merged.extend(lower);
-    merged.extend(upper);
-    *items = merged;
+    places.copy_from_slice(room);
 }
 
 fn compare_virtual_servers(one: &VirtualServerId, other: &VirtualServerId) -> i32 {

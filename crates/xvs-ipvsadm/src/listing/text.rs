@@ -56,11 +56,19 @@ fn numeric_endpoint(endpoint: Endpoint) -> String {
 /// A text at the left of a column of `width` characters.
 pub(super) fn left(text: &str, width: usize, out: &mut String) {
     out.push_str(text);
-    numbers::blanks(width.saturating_sub(text.chars().count()), out);
+    let characters = if text.is_ascii() {
+        text.len()
+    } else {
+        text.chars().count()
+    };
+    numbers::blanks(width.saturating_sub(characters), out);
 }
 
 /// At most `length` characters of `text`.
 pub(super) fn cut(mut text: String, length: usize) -> String {
+    if text.len() <= length {
+        return text;
+    }
     if let Some((end, _)) = text.char_indices().nth(length) {
         text.truncate(end);
     }
