@@ -11,7 +11,6 @@
 
 mod hostile;
 mod interop;
-mod load;
 mod restart;
 mod rig;
 mod wire;

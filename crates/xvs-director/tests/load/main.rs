@@ -1,15 +1,31 @@
 //! Adverts on time while the host is busy, and what many virtual routers cost.
+//!
+//! A program of its own, and one test at a time: what they do to the machine would be felt by others.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail and say why"
+)]
+
+#[path = "../vrrp/rig.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod rig;
 
 use std::{
+    fs,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use crate::rig::{Rig, Routers, can_run, wait_for};
+use rig::{Rig, Routers, can_run, wait_for};
+
+/// Held by the test that runs.
+static MACHINE: Mutex<()> = Mutex::new(());
 
 /// `many` virtual routers at `interval` seconds, each with an address of its own.
 fn many(many: u8, interval: &str) -> String {
@@ -52,6 +68,14 @@ fn duration(text: &str) -> Duration {
     Duration::from_secs_f64(number * unit)
 }
 
+/// Processor time that a process took, in hundredths of a second.
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_name, rest) = stat.rsplit_once(") ").unwrap();
+    let fields: Vec<&str> = rest.split(' ').collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
 /// Sleeps in steps of 10 ms in real time, as the thread that advertises does, and answers the most that
 /// it ever woke up late.
 fn control(stop: &AtomicBool) -> Duration {
@@ -74,6 +98,22 @@ fn root_adverts_of_10_ms_are_on_time_while_every_core_is_busy() {
     if !can_run(false) {
         return;
     }
+    let _alone = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    // The machine itself may stall one thread and not the other: it must not do so three times.
+    let runs = (0..3).map(|_| lateness());
+    let mut seen = Vec::new();
+    for (latest, worst) in runs {
+        seen.push((latest, worst));
+        if latest < worst + Duration::from_millis(5) {
+            return;
+        }
+    }
+    panic!("adverts, and a control thread, were late by {seen:?}");
+}
+
+/// The latest advert of a virtual router at 10 ms while every core is busy for four seconds, and the
+/// latest wake-up of a control thread: both wake up by the same clock at the same priority.
+fn lateness() -> (Duration, Duration) {
     let rig = Rig::new("busy");
     let mut ours = rig.routers("a", &many(1, "0.01"));
     wait_for("ours to be master", Duration::from_secs(2), || {
@@ -102,11 +142,7 @@ fn root_adverts_of_10_ms_are_on_time_while_every_core_is_busy() {
     let sent: u64 = numbers(&mut ours, "sent")[0].parse().unwrap();
     eprintln!("{sent} adverts, the latest {latest:?} late; a control thread: {worst:?}");
     assert!(sent > 350, "{sent}");
-    // Both wake up by the same clock at the same priority; the machine may stall one and not the other.
-    assert!(
-        latest < worst + Duration::from_millis(5),
-        "{latest:?} {worst:?}"
-    );
+    (latest, worst)
 }
 
 #[test]
@@ -114,6 +150,7 @@ fn root_250_virtual_routers_cost_little() {
     if !can_run(false) {
         return;
     }
+    let _alone = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
     let rig = Rig::new("many");
     let mut ours = rig.routers("a", &many(250, "0.1"));
     wait_for("all to be master", Duration::from_secs(10), || {
@@ -131,9 +168,9 @@ fn root_250_virtual_routers_cost_little() {
         each.iter().map(|one| one.parse::<u64>().unwrap()).sum()
     };
     let before = sent(&mut ours);
-    let (ticks, begin) = (ours.cpu_ticks(), Instant::now());
+    let (ticks, begin) = (cpu_ticks(ours.pid()), Instant::now());
     thread::sleep(Duration::from_secs(4));
-    let (ticks, seconds) = (ours.cpu_ticks() - ticks, begin.elapsed().as_secs_f64());
+    let (ticks, seconds) = (cpu_ticks(ours.pid()) - ticks, begin.elapsed().as_secs_f64());
     let sent = sent(&mut ours) - before;
     let percent = f64::from(u32::try_from(ticks).unwrap()) / seconds;
     eprintln!("{sent} adverts in {seconds:.1} s, {percent:.1} % of a core");
