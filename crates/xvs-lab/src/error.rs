@@ -7,7 +7,9 @@ use std::{io, path::PathBuf, time::Duration};
 #[non_exhaustive]
 pub enum LabError {
     /// A lab or topology of this name exists.
-    #[error("`{name}` is already up, or was killed and left its hosts: run `xvs lab down` first")]
+    #[error(
+        "`{name}` is already up, run by somebody else or kept: `xvs lab down` takes down what was kept"
+    )]
     AlreadyUp {
         /// The name.
         name: String,

@@ -45,7 +45,7 @@ pub(crate) struct Ledger {
     pub(crate) name: String,
     /// Who made it.
     pub(crate) owner: ProcessId,
-    /// Whether anybody may take it down once its owner is dead; false for labs, which `--keep` leaves.
+    /// Whether anybody may take it down once its owner is dead; false for what `--keep` leaves.
     pub(crate) swept: bool,
     /// Names of namespaces.
     pub(crate) namespaces: Vec<String>,
@@ -70,12 +70,12 @@ pub(crate) struct Undo {
 
 impl Ledger {
     /// Takes the name and writes an empty ledger.
-    pub(crate) fn create(name: &str, swept: bool) -> Result<Self, LabError> {
+    pub(crate) fn create(name: &str) -> Result<Self, LabError> {
         let owner = ProcessId::own().map_err(LabError::system("read `/proc/self/stat`"))?;
         let ledger = Self {
             name: name.to_owned(),
             owner,
-            swept,
+            swept: true,
             namespaces: Vec::new(),
             processes: Vec::new(),
             instances: Vec::new(),

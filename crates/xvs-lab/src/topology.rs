@@ -58,20 +58,15 @@ impl Topology {
     ///
     /// Not root, or a topology of this name exists in this process.
     pub fn new(name: &str) -> Result<Self, LabError> {
-        require_root()?;
-        sweep()?;
-        Self::create(&format!("{name}-{}", std::process::id()), true)
+        Self::named(&format!("{name}-{}", std::process::id()))
     }
 
-    /// An empty topology with exactly this name; its namespaces are `xvs-NAME-HOST`. Only its owner
-    /// or `xvs lab down` takes it down.
+    /// An empty topology with exactly this name; its namespaces are `xvs-NAME-HOST`. Topologies whose
+    /// makers were killed, an earlier one of this name among them, are taken down first.
     pub(crate) fn named(name: &str) -> Result<Self, LabError> {
         require_root()?;
-        Self::create(name, false)
-    }
-
-    fn create(name: &str, swept: bool) -> Result<Self, LabError> {
-        let ledger = Mutex::new(Ledger::create(name, swept)?);
+        sweep()?;
+        let ledger = Mutex::new(Ledger::create(name)?);
         Ok(Self {
             shared: Arc::new(Shared {
                 ledger,
@@ -229,7 +224,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes down the topologies of tests whose process is gone.
+/// Takes down the topologies whose maker is gone without having kept them.
 fn sweep() -> Result<(), LabError> {
     for ledger in Ledger::all()? {
         if ledger.swept && !ledger.owner.is_alive() {

@@ -9,17 +9,38 @@ fn root_a_killed_lab_is_cleaned_by_down() {
     let Some(xvs) = Xvs::find() else {
         return;
     };
+    kill_a_lab(&xvs);
+    xvs.down();
+    nothing_is_left();
+}
+
+#[test]
+fn root_a_killed_lab_is_cleaned_by_the_next() {
+    let Some(xvs) = Xvs::find() else {
+        return;
+    };
+    kill_a_lab(&xvs);
+    xvs.report("nat --requests 1");
+    nothing_is_left();
+}
+
+#[test]
+fn root_a_lab_that_runs_is_left_alone_by_the_next() {
+    let Some(xvs) = Xvs::find() else {
+        return;
+    };
     let mut lab = xvs.command("nat --requests 100000 --json").spawn().unwrap();
     wait_for_requests(1);
-    lab.kill().unwrap();
-    lab.wait().unwrap();
     let again = xvs.lab("nat");
     assert_eq!(again.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&again.stderr);
     assert!(
-        stderr.contains("`xvs lab down`") && stderr.lines().count() == 1,
+        stderr.contains("`lab-nat` is already up") && stderr.lines().count() == 1,
         "{stderr}"
     );
+    wait_for_requests(2);
+    lab.kill().unwrap();
+    lab.wait().unwrap();
     xvs.down();
     nothing_is_left();
 }
@@ -68,4 +89,11 @@ fn root_wrong_usage_is_told_apart() {
     assert_eq!(xvs.lab("ospf").status.code(), Some(2));
     assert_eq!(xvs.lab("nat --requests none").status.code(), Some(2));
     assert_eq!(xvs.lab("shell nowhere").status.code(), Some(1));
+}
+
+fn kill_a_lab(xvs: &Xvs) {
+    let mut lab = xvs.command("nat --requests 100000 --json").spawn().unwrap();
+    wait_for_requests(1);
+    lab.kill().unwrap();
+    lab.wait().unwrap();
 }
