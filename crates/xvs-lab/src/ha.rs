@@ -32,6 +32,8 @@ use probe::Probe;
 pub(crate) use report::HaReport;
 use report::Phase;
 
+/// The name of the lab.
+pub(crate) const LAB: &str = "lab-ha";
 /// What a machine that is busy may take for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The silence of a phase before the next: every director is where it should be.
@@ -70,7 +72,7 @@ struct Director {
 
 impl Lab {
     fn build(plan: Plan, arguments: &HaArgs) -> Result<Self, LabError> {
-        let topology = Topology::named("ha")?;
+        let topology = Topology::named(LAB)?;
         let switch = topology.host("switch")?;
         let mut ports = Vec::new();
         let mut connect = |place: &Place| -> Result<Host, LabError> {
@@ -93,7 +95,7 @@ impl Lab {
             webs.push(connect(place)?);
         }
         switch.bridge("bridge", &ports)?;
-        let xvs = Xvs::new("ha")?;
+        let xvs = Xvs::new(LAB)?;
         let mut servers = Vec::new();
         for (place, host) in plan.webs.iter().zip(webs) {
             interrupt::check()?;
@@ -241,7 +243,7 @@ impl Lab {
                 .arg(director.host.folder().join("vrrp.pid"));
             director.host.spawn(&mut command, "keepalived.log")?
         } else {
-            Xvs::new(&format!("ha-{}", director.place.name))?
+            Xvs::new(&format!("{LAB}-{}", director.place.name))?
                 .with_configuration(&director.configuration)
                 .start(topology, &director.host, hook)?
         };

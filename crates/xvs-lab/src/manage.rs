@@ -2,7 +2,7 @@
 
 use std::{env, os::unix::process::CommandExt, process::Command};
 
-use crate::{LabError, Method, Namespace, ledger::Ledger, topology::require_root};
+use crate::{LabError, Method, Namespace, ha, ledger::Ledger, topology::require_root};
 
 /// Takes down every lab that is up or was killed, and answers their names.
 ///
@@ -67,6 +67,6 @@ fn labs() -> Result<Vec<Ledger>, LabError> {
     let names = Method::ALL.map(Method::lab);
     Ok(Ledger::all()?
         .into_iter()
-        .filter(|ledger| names.contains(&ledger.name))
+        .filter(|ledger| names.contains(&ledger.name) || ledger.name == ha::LAB)
         .collect())
 }

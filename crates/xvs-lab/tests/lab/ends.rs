@@ -2,7 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use crate::xvs::{Xvs, nothing_is_left, wait_for_requests};
+use xvs_lab::Host;
+
+use crate::xvs::{Xvs, nothing_is_left, wait_for, wait_for_requests};
 
 #[test]
 fn root_a_killed_lab_is_cleaned_by_down() {
@@ -21,6 +23,19 @@ fn root_a_killed_lab_is_cleaned_by_the_next() {
     };
     kill_a_lab(&xvs);
     xvs.report("nat --requests 1");
+    nothing_is_left();
+}
+
+#[test]
+fn root_a_killed_pair_is_cleaned_by_down() {
+    let Some(xvs) = Xvs::find() else {
+        return;
+    };
+    let mut lab = xvs.command("ha --json").spawn().unwrap();
+    wait_for(|| Host::of("lab-ha", "director2").is_ok());
+    lab.kill().unwrap();
+    lab.wait().unwrap();
+    xvs.down();
     nothing_is_left();
 }
 

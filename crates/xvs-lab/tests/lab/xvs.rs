@@ -1,7 +1,7 @@
 //! The `xvs` binary under test, and what its labs report.
 
 use std::{
-    env,
+    env, fs,
     path::PathBuf,
     process::{Command, Output},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -92,22 +92,39 @@ pub(crate) fn listed_connections(report: &Value) -> usize {
 
 /// Waits until a real server of the NAT lab has answered `count` requests.
 pub(crate) fn wait_for_requests(count: usize) {
+    wait_for(|| {
+        Host::of("lab-nat", "web1")
+            .and_then(|web| WebFiles::of(&web).clients())
+            .is_ok_and(|clients| clients.len() >= count)
+    });
+}
+
+/// Waits until the lab has come so far.
+pub(crate) fn wait_for(far_enough: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    let answered = || {
-        let web = Host::of("lab-nat", "web1").ok()?;
-        (WebFiles::of(&web).clients().ok()?.len() >= count).then_some(())
-    };
-    while answered().is_none() {
-        assert!(Instant::now() < deadline, "the lab sends no requests");
+    while !far_enough() {
+        assert!(Instant::now() < deadline, "the lab does not get that far");
         thread::sleep(Duration::from_millis(20));
     }
 }
 
+/// Nothing of any lab is left: no folder, no namespace, no instance of a daemon.
 pub(crate) fn nothing_is_left() {
-    assert!(!folder("lab-nat").exists());
     let namespaces = Command::new("ip").args(["netns", "list"]).output().unwrap();
     let namespaces = String::from_utf8_lossy(&namespaces.stdout).into_owned();
-    assert!(!namespaces.contains("xvs-lab-nat"), "{namespaces}");
-    let instance = PathBuf::from("/run/xvs/lab-nat");
-    assert!(!instance.exists());
+    assert!(!namespaces.contains("xvs-lab-"), "{namespaces}");
+    for base in [folder(""), PathBuf::from("/run/xvs")] {
+        let Ok(entries) = fs::read_dir(&base) else {
+            continue;
+        };
+        for entry in entries {
+            let name = entry.unwrap().file_name();
+            assert!(
+                !name.to_string_lossy().starts_with("lab-"),
+                "{} of {}",
+                name.display(),
+                base.display()
+            );
+        }
+    }
 }
