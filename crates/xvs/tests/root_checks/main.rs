@@ -11,8 +11,10 @@
 mod support;
 
 mod bed;
+mod beside;
 mod face;
 mod health;
+mod recorded;
 mod reload;
 mod scale;
 mod seeds;
