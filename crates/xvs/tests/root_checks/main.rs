@@ -14,6 +14,7 @@ mod bed;
 mod beside;
 mod face;
 mod health;
+mod mail;
 mod recorded;
 mod reload;
 mod scale;
