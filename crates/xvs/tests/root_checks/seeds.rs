@@ -202,14 +202,15 @@ fn root_the_published_tcp_check_with_persistence_and_a_sorry_server() {
     .does_what_keepalived_does();
 }
 
-/// A bed with the interfaces that the files name.
+/// A bed with the interfaces that the files name, each with an address of its network.
 fn bed_with_links(text: &str) -> Bed {
     let bed = Bed::new(text);
-    for name in ["eth0", "eth1"] {
+    for (name, address) in [("eth0", "172.16.100.10/16"), ("eth1", "192.168.80.10/24")] {
         bed.place
             .ip(&format!("link add {name} type veth peer name {name}p"));
         bed.place.ip(&format!("link set {name}p up"));
         bed.place.ip(&format!("link set {name} up"));
+        bed.place.ip(&format!("addr add {address} dev {name}"));
     }
     bed
 }
