@@ -80,7 +80,12 @@ impl Checker {
     /// Plans the first check; `spread` picks a part of the warmup.
     pub(crate) fn activate(&mut self, now: Instant, spread: &mut dyn FnMut(Duration) -> Duration) {
         let warmup = spread(self.timing.warmup).min(self.timing.warmup);
-        self.schedule = Schedule::Waiting(now + FIRST_DELAY + warmup);
+        let first = match self.kind {
+            // Nothing is sent to the real server: its session is listened to.
+            Kind::Bfd(_) => Duration::ZERO,
+            _ => FIRST_DELAY,
+        };
+        self.schedule = Schedule::Waiting(now + first + warmup);
     }
 
     /// The check begins; answers the URL to try.

@@ -116,7 +116,8 @@ pub struct Timing {
     pub warmup: Duration,
 }
 
-/// What a check is called; it decides only about words, and `Misc` about when the next one starts.
+/// What a check is called; it decides only about words, `Bfd` about when the first one starts and `Misc`
+/// about when the next one does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

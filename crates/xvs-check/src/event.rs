@@ -144,7 +144,7 @@ fn failed(
     reason: &str,
 ) -> fmt::Result {
     match kind {
-        Kind::Bfd(instance) => return write!(f, "BFD check of [{instance}] {rs} is DOWN"),
+        Kind::Bfd(instance) => return write!(f, "BFD check of [{instance}] RS({rs}) is DOWN"),
         Kind::Misc(program) => {
             write!(f, "Misc check for [{rs} VS {vs}] by [{program}] failed")?;
             match retries {
@@ -170,7 +170,7 @@ fn failed(
 
 fn succeeded(f: &mut fmt::Formatter<'_>, kind: &Kind, rs: &str, vs: &str) -> fmt::Result {
     match kind {
-        Kind::Bfd(instance) => write!(f, "BFD check of [{instance}] {rs} is UP"),
+        Kind::Bfd(instance) => write!(f, "BFD check of [{instance}] RS({rs}) is UP"),
         Kind::Dns => write!(f, "DNS_CHECK ({rs}) success."),
         Kind::File(file) => write!(f, "FILE_CHECK of {file} on service {rs} success."),
         Kind::Http | Kind::Ssl => write!(f, "Remote Web server {rs} succeed on service."),

@@ -52,6 +52,7 @@ use xvs_types::Op;
 use crate::{
     Options,
     api::{Api, Identity, placement_of},
+    bfd::BfdSessions,
     checks::{ChecksThread, Release, Teller},
     configuration::{Control, InForce, LoadError, Loaded, Source},
     dump::{Dump, Dumps},
@@ -218,8 +219,10 @@ async fn serve_until_stopped(
     // With nowhere to tell; the configuration says where.
     let notifier = Notifier::start(xvs_notify::Settings::default(), &Handle::current());
     let teller = Teller::new(events.clone(), notifier.clone());
-    let (checks, checks_ended) = ChecksThread::start(worker.clone(), network.clone(), teller)
-        .map_err(system("start a thread"))?;
+    let bfd = BfdSessions::new();
+    let (checks, checks_ended) =
+        ChecksThread::start(worker.clone(), network.clone(), bfd.clone(), teller)
+            .map_err(system("start a thread"))?;
     let in_force = InForce::new(configuration);
     let vrrp = VrrpService::new(
         options.instance.directory().to_owned(),
@@ -228,6 +231,7 @@ async fn serve_until_stopped(
     );
     let control = Control::new(
         in_force.clone(),
+        bfd.clone(),
         checks.clone(),
         vrrp.clone(),
         events.clone(),
@@ -324,6 +328,7 @@ async fn serve_until_stopped(
     {
         warn!("the checks had ended before");
     }
+    bfd.stop().await;
     notifier.shutdown(LAST_WORDS).await;
     drop(close);
     while let Some(server) = servers.join_next().await {

@@ -5,6 +5,7 @@
 //! eBPF: its caller hands it the dataplane.
 
 mod api;
+mod bfd;
 mod changes;
 mod checks;
 mod configuration;

@@ -21,12 +21,13 @@ use xvs_control::wire::{
 use xvs_notify::{Notifier, Settings};
 
 use super::{InForce, LoadError, Loaded, Parts, Source};
-use crate::{checks::ChecksThread, events::Events, vrrp::VrrpService};
+use crate::{bfd::BfdSessions, checks::ChecksThread, events::Events, vrrp::VrrpService};
 
 /// The changes of the configuration. Clones are handles to the same.
 #[derive(Clone)]
 pub(crate) struct Control {
     in_force: InForce,
+    bfd: BfdSessions,
     checks: ChecksThread,
     vrrp: VrrpService,
     events: Events,
@@ -55,6 +56,7 @@ impl Control {
     /// Takes over what is in force and puts it to the checks.
     pub(crate) fn new(
         in_force: InForce,
+        bfd: BfdSessions,
         checks: ChecksThread,
         vrrp: VrrpService,
         events: Events,
@@ -62,6 +64,7 @@ impl Control {
     ) -> Self {
         Self {
             in_force,
+            bfd,
             checks,
             vrrp,
             events,
@@ -182,6 +185,7 @@ impl Control {
             .map_or_else(Arc::<Config>::default, |loaded| Arc::clone(&loaded.config));
         // Refused before anything has changed.
         let virtual_routers = VrrpService::plan(&config)?;
+        self.bfd.configure(&config).await?;
         // What the checks tell of the new configuration goes where it says. Who leaves with the old one
         // is told of there too: jobs that wait go on.
         self.notifier.reload(notifications(&config)).await;

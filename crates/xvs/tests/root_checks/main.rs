@@ -11,6 +11,7 @@
 mod support;
 
 mod bed;
+mod bfd;
 mod face;
 mod health;
 mod reload;
