@@ -19,6 +19,7 @@ pub(crate) struct Checker {
     pub(crate) timing: Timing,
     pub(crate) urls: usize,
     pub(crate) fast_recovery: bool,
+    pub(crate) log_all_failures: bool,
     pub(crate) up: bool,
     /// What its last success said of the weight.
     pub(crate) share: Share,
@@ -66,6 +67,7 @@ impl Checker {
             timing,
             urls: 1,
             fast_recovery: false,
+            log_all_failures: false,
             up: !alpha,
             share: Share::Configured,
             schedule: Schedule::Resting,

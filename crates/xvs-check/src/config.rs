@@ -101,6 +101,8 @@ pub struct CheckerConfig<P> {
     pub urls: usize,
     /// All URLs are tried at once when the server comes back.
     pub fast_recovery: bool,
+    /// Failures that are tried again are logged too (`log_all_failures`).
+    pub log_all_failures: bool,
 }
 
 /// When a check runs.

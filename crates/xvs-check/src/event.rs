@@ -33,6 +33,13 @@ pub enum What {
         /// Why, in a few words.
         reason: String,
     },
+    /// A check failed and is tried again (`log_all_failures`).
+    CheckFailedOnce {
+        /// The kind of check.
+        kind: Kind,
+        /// Why, in a few words.
+        reason: String,
+    },
     /// A check succeeded for the first time, or again.
     CheckSucceeded {
         /// The kind of check.
@@ -90,6 +97,15 @@ impl fmt::Display for Event {
                 retries,
                 reason,
             } => failed(f, kind, rs, vs, *retries, reason),
+            What::CheckFailedOnce { kind, reason } => {
+                let check = match kind {
+                    Kind::Ping => "ICMP connection to",
+                    Kind::Tcp => "TCP connection to",
+                    Kind::Udp => "UDP connection to",
+                    _ => "Check on service",
+                };
+                write!(f, "{check} {rs} failed. ({reason})")
+            }
             What::CheckSucceeded { kind } => succeeded(f, kind, rs, vs),
             What::QuorumGained(quorum, sum) => {
                 let (weight, hysteresis) = (quorum.weight, quorum.hysteresis);

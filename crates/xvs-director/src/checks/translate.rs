@@ -201,6 +201,7 @@ fn checker_config(checker: &Checker, probe: Probe) -> CheckerConfig<Arc<Probe>> 
         alpha: checker.alpha,
         urls,
         fast_recovery,
+        log_all_failures: checker.log_all_failures,
         probe: Arc::new(probe),
     }
 }

@@ -13,6 +13,7 @@ mod support;
 mod bed;
 mod bfd;
 mod face;
+mod globals;
 mod health;
 mod reload;
 mod scale;
