@@ -11,7 +11,9 @@
 mod support;
 
 mod bed;
+mod bfd;
 mod face;
+mod globals;
 mod health;
 mod reload;
 mod scale;
