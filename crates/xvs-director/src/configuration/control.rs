@@ -21,7 +21,11 @@ use xvs_control::wire::{
 use xvs_notify::{Notifier, Settings};
 
 use super::{InForce, LoadError, Loaded, Parts, Source};
-use crate::{checks::ChecksThread, events::Events, vrrp::VrrpService};
+use crate::{
+    checks::ChecksThread,
+    events::Events,
+    vrrp::{Plan, VrrpService},
+};
 
 /// The changes of the configuration. Clones are handles to the same.
 #[derive(Clone)]
@@ -71,12 +75,16 @@ impl Control {
         }
     }
 
-    /// Puts what the daemon starts with to its parts; nothing when there is none.
+    /// Puts what the daemon starts with to its parts. Without a configuration, what the virtual routers
+    /// of the last daemon left on the host is cleared away.
     pub(crate) async fn start(&self) -> Result<(), Problem> {
         let _changing = self.changing.lock().await;
         match self.in_force.loaded() {
             Some(loaded) => self.put(Some(loaded)).await,
-            None => Ok(()),
+            None => {
+                let nothing = (Config::default(), Plan::default());
+                self.vrrp.configure(&nothing.0, nothing.1).await
+            }
         }
     }
 
