@@ -66,7 +66,7 @@ use crate::{
     programs,
     state::{StateError, StateFile},
     sysctl,
-    vrrp::VrrpService,
+    vrrp::{Died, VrrpService},
     worker::Worker,
 };
 
@@ -103,6 +103,9 @@ pub enum RunError {
         /// Which one.
         part: &'static str,
     },
+    /// A thread of the virtual routers ended by itself.
+    #[error("{0}; the next daemon takes them over")]
+    DiedVrrp(#[from] Died),
     /// The instance cannot be had.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -326,7 +329,7 @@ async fn serve_until_stopped(
     if options.dump_at_start {
         dumps.log().await;
     }
-    let ending = wait_for_the_end(&dumps, &mut stops, ended).await;
+    let ending = wait_for_the_end(&dumps, &mut stops, ended, &vrrp).await;
     let keep = match &ending {
         Ok(request) => request.keep.unwrap_or(options.keep),
         // A daemon that breaks down leaves the datapath to the next one.
@@ -334,8 +337,10 @@ async fn serve_until_stopped(
     };
     tell(&options, "STOPPING=1");
     // First, while the datapath still serves what clients send until the other director announces. A
-    // daemon that breaks down hands over too.
-    if vrrp.stop(keep && ending.is_ok()).await.is_err() {
+    // daemon that breaks down hands over too; without its own threads it cannot, and what the host holds
+    // stays for the next one, as after a kill.
+    let holds = keep && matches!(ending, Ok(_) | Err(RunError::DiedVrrp(_)));
+    if vrrp.stop(holds).await.is_err() {
         warn!("the virtual routers had ended before");
     }
     if checks
@@ -432,6 +437,7 @@ async fn wait_for_the_end(
     dumps: &Dumps,
     stops: &mut mpsc::Receiver<StopRequest>,
     ends: Ends,
+    vrrp: &VrrpService,
 ) -> Result<StopRequest, RunError> {
     let catch = |kind| signal(kind).map_err(system("catch signals"));
     let mut terminate = catch(SignalKind::terminate())?;
@@ -469,6 +475,10 @@ async fn wait_for_the_end(
             }
             _ended = &mut checks_ended => {
                 return Err(RunError::Died { part: "the checks' thread" });
+            }
+            died = vrrp.died() => {
+                error!("{died}");
+                return Err(died.into());
             }
         }
     }

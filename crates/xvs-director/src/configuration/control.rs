@@ -22,7 +22,11 @@ use xvs_notify::{Notifier, Settings};
 
 use super::{InForce, LoadError, Loaded, Parts, Source};
 use crate::{
-    bfd::BfdSessions, checks::ChecksThread, events::Events, lvs::LvsSettings, vrrp::VrrpService,
+    bfd::BfdSessions,
+    checks::ChecksThread,
+    events::Events,
+    lvs::LvsSettings,
+    vrrp::{Plan, VrrpService},
 };
 
 /// The changes of the configuration. Clones are handles to the same.
@@ -79,7 +83,8 @@ impl Control {
         }
     }
 
-    /// Puts what the daemon starts with to its parts; nothing when there is none.
+    /// Puts what the daemon starts with to its parts. Without a configuration, what the virtual routers
+    /// of the last daemon left on the host is cleared away.
     pub(crate) async fn start(&self) -> Result<(), Problem> {
         let _changing = self.changing.lock().await;
         match self.in_force.loaded() {
@@ -91,7 +96,11 @@ impl Control {
                 }
                 Ok(())
             }
-            None => Ok(()),
+            None => {
+                self.vrrp
+                    .configure(&Config::default(), Plan::default())
+                    .await
+            }
         }
     }
 
