@@ -12,7 +12,9 @@ mod support;
 
 mod bed;
 mod beside;
+mod bfd;
 mod face;
+mod globals;
 mod health;
 mod mail;
 mod recorded;

@@ -74,7 +74,11 @@ fn root_great_numbers_of_checks_run_on_time() {
     let (used, ended) = (used(&daemon) - before, SystemTime::now());
     let visits = rig.servers.take_visits();
     let gaps = gaps(&visits, began, ended);
-    assert_eq!(gaps.len(), addresses.len(), "some real servers saw no check");
+    assert_eq!(
+        gaps.len(),
+        addresses.len(),
+        "some real servers saw no check"
+    );
     let late = gaps
         .values()
         .filter(|gap| **gap > Duration::from_secs(1) + late)

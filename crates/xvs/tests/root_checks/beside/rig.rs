@@ -141,7 +141,10 @@ impl Rig {
 
     fn shim(&self) -> PathBuf {
         let shim = self.folder.path().join("ipvs.so");
-        let source = format!("{}/tests/root_checks/beside/ipvs.c", env!("CARGO_MANIFEST_DIR"));
+        let source = format!(
+            "{}/tests/root_checks/beside/ipvs.c",
+            env!("CARGO_MANIFEST_DIR")
+        );
         let built = Command::new("cc")
             .args(["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o"])
             .args([shim.as_os_str(), source.as_ref()])

@@ -24,7 +24,8 @@ use crate::{
 };
 
 /// What the scripts of the recordings do: a line with their arguments, and a status from a file.
-const NOTE: &str = "#!/bin/sh\nline=; for word; do line=\"$line [$word]\"; done; echo \"$line\" >>run/notes\n";
+const NOTE: &str =
+    "#!/bin/sh\nline=; for word; do line=\"$line [$word]\"; done; echo \"$line\" >>run/notes\n";
 const STATUS: &str = "#!/bin/sh\nexit $(cat run/status)\n";
 /// How long what was recorded may be late.
 const PATIENCE: Duration = Duration::from_secs(10);
