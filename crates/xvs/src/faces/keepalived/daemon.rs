@@ -204,7 +204,7 @@ fn start_logging(daemon: &Daemon) {
             .without_time()
     });
     tracing_subscriber::registry()
-        .with(crate::run::log_filter())
+        .with(run::log_filter())
         .with(console)
         .with(syslog)
         .init();
