@@ -136,15 +136,18 @@ impl Env for Maps {
     }
 
     #[inline(always)]
-    fn overflow4_remove(&self, key: &OverflowKey) {
-        // What is not there need not be removed.
-        let _ = maps::OVERFLOW4.remove(key);
+    fn overflow4_remove(&self, key: &OverflowKey) -> bool {
+        maps::OVERFLOW4.remove(key).is_ok()
     }
 
     #[inline(always)]
-    fn overflow6_remove(&self, key: &OverflowKey) {
-        // What is not there need not be removed.
-        let _ = maps::OVERFLOW6.remove(key);
+    fn overflow6_remove(&self, key: &OverflowKey) -> bool {
+        maps::OVERFLOW6.remove(key).is_ok()
+    }
+
+    #[inline(always)]
+    fn overflown(&self, ipv6: bool) -> *mut u64 {
+        or_null(maps::OVERFLOWN.get_ptr_mut(u32::from(ipv6)))
     }
 
     #[inline(always)]

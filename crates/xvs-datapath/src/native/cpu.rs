@@ -176,12 +176,16 @@ impl Env for Cpu {
         self.tables.overflow6.insert_new(*key, unsafe { *entry })
     }
 
-    fn overflow4_remove(&self, key: &OverflowKey) {
-        self.tables.overflow4.remove(key);
+    fn overflow4_remove(&self, key: &OverflowKey) -> bool {
+        self.tables.overflow4.remove(key)
     }
 
-    fn overflow6_remove(&self, key: &OverflowKey) {
-        self.tables.overflow6.remove(key);
+    fn overflow6_remove(&self, key: &OverflowKey) -> bool {
+        self.tables.overflow6.remove(key)
+    }
+
+    fn overflown(&self, ipv6: bool) -> *mut u64 {
+        self.tables.overflown.pointer(u32::from(ipv6))
     }
 
     fn virtual_server_index(&self, key: &ServiceKey) -> u32 {
