@@ -128,9 +128,9 @@ pub trait Env {
     /// Counts an event.
     fn count(&self, counter: Counter);
 
-    /// Walks `count` positions of the list `members` from `start` on, round its end, until the
-    /// visitor ends it.
-    fn walk<V: Visitor>(&self, members: u64, start: u32, count: u32, visitor: &mut V);
+    /// Walks the list `members` once from position `start` on, round its end, until the visitor ends
+    /// it.
+    fn walk<V: Visitor>(&self, members: u64, start: u32, visitor: &mut V);
 
     /// Runs at most `count` rounds.
     fn repeat<R: Rounds>(&self, count: u32, rounds: &mut R);

@@ -296,9 +296,9 @@ impl Env for Cpu {
         value.set(value.get() + 1);
     }
 
-    fn walk<V: Visitor>(&self, members: u64, start: u32, count: u32, visitor: &mut V) {
+    fn walk<V: Visitor>(&self, members: u64, start: u32, visitor: &mut V) {
         let (first, total) = (low32(members), high32(members));
-        for step in 0..count.min(WALK_MOST) {
+        for step in 0..total.min(WALK_MOST) {
             let position = start + step;
             let position = if position >= total {
                 position - total
