@@ -6,8 +6,9 @@
 use xvs_wire::{ipv4, tcp};
 
 use crate::{
-    Env, Flow, Packet, Verdict, brought,
+    Env, Flow, Packet, Verdict,
     abi::{Address, AddressFilter, Counter, Method, Tag},
+    brought,
     hash::address_bit,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},
@@ -29,11 +30,20 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if !may_be_ours(env, &flow) {
         return Verdict::PASS;
     }
-    if flow.ipv6 {
+    let verdict = if flow.ipv6 {
         established::<V6, P, E>(packet, env, &flow)
     } else {
         established::<V4, P, E>(packet, env, &flow)
+    };
+    if verdict == Verdict::CARRY {
+        let room = env.flow();
+        if !room.is_null() {
+            // What an earlier packet left there is not of this one.
+            // SAFETY: the room is this CPU's alone while the program runs.
+            unsafe { (*opaque(room)).opened = 0 };
+        }
     }
+    verdict
 }
 
 /// Whether the destination may be a VIP or a local address, or the source a real server.

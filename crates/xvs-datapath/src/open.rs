@@ -49,10 +49,13 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
         return Verdict::PASS;
     }
     let place = table::find_flow::<F, E>(env, flow);
+    flow.opened = handed(place);
     if place >= 0 || place == FOUND_OVERFLOW {
         return Verdict::CARRY;
     }
-    match open::<F, P, E>(packet, env, flow) {
+    let opened = open::<F, P, E>(packet, env, flow);
+    flow.opened = handed(opened);
+    match opened {
         OPEN_PASS => Verdict::PASS,
         OPEN_DROP => Verdict::DROP,
         OPEN_REFUSE => Verdict::REFUSE,
@@ -62,6 +65,16 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
             Verdict::DROP
         }
         _ => Verdict::CARRY,
+    }
+}
+
+/// What *carry* is told of an entry in the table: [`Flow::opened`].
+#[inline(always)]
+fn handed(place: i64) -> u32 {
+    if place < 0 {
+        0
+    } else {
+        low32(place.unsigned_abs()).wrapping_add(1)
     }
 }
 

@@ -47,13 +47,14 @@ const fn bytes<T>() -> u32 {
 }
 
 /// The maps that are pinned. Room of a CPU for itself is not.
-const PINNED: [Shape; 22] = [
+const PINNED: [Shape; 23] = [
     shape::<u32, [Entry4; WAYS]>("FLOWS4", 0),
     shape::<u32, [Entry6; WAYS]>("FLOWS6", 0),
     shape::<u32, [Cold; WAYS]>("COLD4", 0),
     shape::<u32, [Cold; WAYS]>("COLD6", 0),
     shape::<OverflowKey, Entry4>("OVERFLOW4", 0),
     shape::<OverflowKey, Entry6>("OVERFLOW6", 0),
+    shape::<u32, u64>("OVERFLOWN", 2),
     shape::<ServiceKey, u32>("SERVICES", 32_768),
     shape::<u32, VirtualServer>("VIRTUAL", 16_384),
     shape::<u32, RealServer>("REAL", 131_072),
@@ -185,7 +186,11 @@ fn load_programs(object: &mut Ebpf) -> Result<(), OpenError> {
     }
     let of_both = STAGES.len() - 1;
     for (map, prefix, stages) in [
-        ("STAGES_XDP", "xvs_xdp", STAGES.get(..of_both).unwrap_or_default()),
+        (
+            "STAGES_XDP",
+            "xvs_xdp",
+            STAGES.get(..of_both).unwrap_or_default(),
+        ),
         ("STAGES_TCX", "xvs_tcx", &STAGES[..]),
     ] {
         let array = object.take_map(map).ok_or_else(|| missing(map))?;
