@@ -21,7 +21,7 @@ mod fib {
 }
 
 /// A link of the director.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Link {
     name: String,
     mac: Mac,
@@ -31,7 +31,7 @@ struct Link {
 }
 
 /// The network as the director sees it: a topology, and what commands changed of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Network {
     legs: Vec<Link>,
     neighbours: Vec<(IpAddr, Mac, u32)>,
