@@ -5,8 +5,10 @@ export PREFIX DESTDIR FORCE
 
 # what `make demo` adds to the lab and `make bench` to the benchmark, as in `make demo ARGS="--hook xdp"`
 ARGS ?=
-# what `make conformance` replays and how, as in `make conformance REPLAY="--by native FILE"`
+# how `make conformance` replays, as in `make conformance REPLAY="--by native -k persist"`
 REPLAY ?=
+# other recordings for `make conformance`: files and folders of the formats of the project's own
+FIXTURES ?=
 # seconds that `make fuzz` gives to each target
 FUZZ_SECONDS ?= 30
 
@@ -56,7 +58,7 @@ lab-ha: setup ## what each failure of a director costs, beside keepalived, in on
 conformance: setup ## what the kernel's IPVS was recorded to do, replayed on xvs in every way (root)
 	cargo test --locked -p xvs-datapath scheduler
 	cargo build --locked -p xvs -p xvs-conformance
-	target/debug/xvs-conformance $(REPLAY)
+	target/debug/xvs-conformance $(REPLAY) $(FIXTURES)
 
 soak: setup ## what outlives the daemon, for long: 500,000 connections, 10 minutes without one, 100 kills (root)
 	XVS_LEAK_CONNECTIONS=$(SOAK_CONNECTIONS) \

@@ -244,7 +244,7 @@ impl Director for Offline {
         }
     }
 
-    fn inject(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String> {
+    fn inject(&mut self, leg: &str, frame: &[u8], _awaited: usize) -> Result<Seen, String> {
         self.pass_time(QUIET);
         let ifindex = self.plane.network.ifindex(leg);
         let ifindex = ifindex.ok_or_else(|| format!("there is no leg `{leg}`"))?;
