@@ -1,6 +1,11 @@
 //! A director of the pair and the daemon that runs on it.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use nix::{
     sys::signal::{Signal, killpg},
@@ -85,10 +90,18 @@ impl Director {
         // What it is started with is a process group of its own.
         killpg(Pid::from_raw(running.process().pid), Signal::SIGKILL)
             .map_err(LabError::system("kill the daemon"))?;
-        running
-            .process()
-            .end(Signal::SIGKILL, PATIENCE)
-            .map_err(LabError::system("kill the daemon"))?;
-        running.ended().map(drop)
+        // A process is gone, and its locks with it, when its last thread is.
+        let deadline = Instant::now() + PATIENCE;
+        while running.ended()?.is_none() {
+            if Instant::now() > deadline {
+                return Err(LabError::TimedOut {
+                    what: "the end of a killed daemon".to_owned(),
+                    limit: PATIENCE,
+                    hint: String::new(),
+                });
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 }
