@@ -191,7 +191,11 @@ fn round(
     }
 }
 
-fn wait_for(daemon: &Running, what: &str, mut seen: impl FnMut() -> Option<SystemTime>) -> SystemTime {
+fn wait_for(
+    daemon: &Running,
+    what: &str,
+    mut seen: impl FnMut() -> Option<SystemTime>,
+) -> SystemTime {
     let began = Instant::now();
     loop {
         if let Some(at) = seen() {

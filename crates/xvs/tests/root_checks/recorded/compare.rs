@@ -87,9 +87,7 @@ fn known(name: &str, wanted: &mut Seen, moments: &mut Vec<usize>) -> Vec<&'stati
         }
         "smtp_vrrp_sync" => {
             for who in ["Instance VI_1", "Instance VI_2", "Group SG"] {
-                wanted
-                    .subjects
-                    .push(format!("[KAD] VRRP {who} - Stopping"));
+                wanted.subjects.push(format!("[KAD] VRRP {who} - Stopping"));
             }
             wanted.mails += 3;
             vec![STOP]
