@@ -1,6 +1,7 @@
 //! The network as the director sees it, and what commands change of it.
 
 mod commands;
+mod links;
 
 use std::net::IpAddr;
 
@@ -10,6 +11,8 @@ use xvs_datapath::{
 };
 use xvs_dataplane::{Attachment, Hook, Mac, Prefix, Route};
 
+pub(crate) use self::links::Arrival;
+use self::links::Vlan;
 use crate::Topology;
 
 /// `BPF_FIB_LKUP_RET_*` of `include/uapi/linux/bpf.h`.
@@ -28,6 +31,8 @@ struct Link {
     mtu: u32,
     /// Addresses with their prefix lengths.
     addresses: Vec<(IpAddr, u8)>,
+    /// What makes it a VLAN's link.
+    vlan: Option<Vlan>,
 }
 
 /// The network as the director sees it: a topology, and what commands changed of it.
@@ -73,6 +78,7 @@ impl Network {
                 mac: mac(&leg.mac)?,
                 mtu: leg.mtu,
                 addresses,
+                vlan: None,
             });
         }
         let mut network = Self {

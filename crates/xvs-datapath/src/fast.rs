@@ -8,7 +8,7 @@ use xvs_wire::{ipv4, tcp};
 use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Address, AddressFilter, Counter, Method, Tag},
-    brought,
+    brought, extent,
     hash::address_bit,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},
@@ -27,7 +27,7 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if !parse::parse(start, end, &mut flow) {
         return parse::other(start, end);
     }
-    if !may_be_ours(env, &flow) {
+    if !may_be_ours(env, &flow) || !extent::trim(packet, &flow) {
         return Verdict::PASS;
     }
     let verdict = if flow.ipv6 {
