@@ -6,8 +6,9 @@
 use xvs_wire::{ipv4, tcp};
 
 use crate::{
-    Env, Flow, Packet, Verdict, brought,
+    Env, Flow, Packet, Verdict,
     abi::{Address, AddressFilter, Counter, Method, Tag},
+    brought,
     hash::address_bit,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},

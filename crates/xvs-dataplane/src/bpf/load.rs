@@ -185,7 +185,11 @@ fn load_programs(object: &mut Ebpf) -> Result<(), OpenError> {
     }
     let of_both = STAGES.len() - 1;
     for (map, prefix, stages) in [
-        ("STAGES_XDP", "xvs_xdp", STAGES.get(..of_both).unwrap_or_default()),
+        (
+            "STAGES_XDP",
+            "xvs_xdp",
+            STAGES.get(..of_both).unwrap_or_default(),
+        ),
         ("STAGES_TCX", "xvs_tcx", &STAGES[..]),
     ] {
         let array = object.take_map(map).ok_or_else(|| missing(map))?;

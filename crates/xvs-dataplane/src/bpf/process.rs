@@ -181,13 +181,7 @@ impl Machine for Process {
         self.routes = Arc::new(routes);
     }
 
-    fn run(
-        &mut self,
-        hook: Hook,
-        ifindex: u32,
-        mark: u32,
-        frame: &[u8],
-    ) -> Result<Ran, OpenError> {
+    fn run(&mut self, hook: Hook, ifindex: u32, mark: u32, frame: &[u8]) -> Result<Ran, OpenError> {
         self.ran += 1;
         // One for each packet, so that what it counted is in the tables when it is gone.
         let cpu = Cpu::new(&self.tables, self.clock.now(), self.ran);
