@@ -16,6 +16,7 @@ mod bfd;
 mod face;
 mod globals;
 mod health;
+mod privileges;
 mod recorded;
 mod reload;
 mod scale;
