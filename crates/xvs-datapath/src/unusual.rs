@@ -38,8 +38,8 @@ pub(crate) fn parse<F: Family, P: Packet, E: Env>(
 ) -> bool {
     packet.pull(parse::PULL);
     let (start, end) = packet.bounds();
-    if parse::parse(start, end, flow) {
-        return flow.ipv6 == F::V6;
+    if parse::parse::<F>(start, end, flow) {
+        return true;
     }
     packet.pull(PULL);
     let headers = if F::V6 {
