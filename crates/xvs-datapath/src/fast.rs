@@ -8,6 +8,7 @@ use xvs_wire::{ipv4, tcp};
 use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Address, AddressFilter, Counter, Method, Tag},
+    brought, extent,
     hash::address_bit,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},
@@ -20,6 +21,7 @@ use crate::{
 /// Decides a packet. With [`Verdict::OPEN`] and [`Verdict::CARRY`] it is as it came.
 #[inline(always)]
 pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
+    brought::restore(packet, env);
     let (start, end) = packet.bounds();
     if parse::is_ipv6(start, end) {
         decide::<V6, P, E>(packet, env, start, end)
@@ -39,7 +41,7 @@ fn decide<F: Family, P: Packet, E: Env>(
     if !parse::parse::<F>(start, end, &mut flow) {
         return parse::other(start, end);
     }
-    if !may_be_ours::<F, E>(env, &flow) {
+    if !may_be_ours::<F, E>(env, &flow) || !extent::trim(packet, &flow) {
         return Verdict::PASS;
     }
     let verdict = established::<F, P, E>(packet, env, &flow);
