@@ -8,6 +8,7 @@
 mod adopt;
 mod lists;
 mod locals;
+mod remembered;
 mod totals;
 mod waste;
 mod words;
@@ -23,11 +24,12 @@ use xvs_datapath::abi::{
     Block, LocalAddress, RealServer as RealSlot, ServiceKey, VirtualServer as VirtualSlot, join,
     low32, real_server_flag, virtual_server_flag,
 };
-use xvs_types::{Endpoint, OpError, RealServer, Rule, VirtualServerId};
+use xvs_types::{Counters, Endpoint, OpError, RealServer, Rule, VirtualServerId};
 
 use self::{
     lists::Lists,
     locals::Locals,
+    remembered::Remembered,
     waste::Left,
     words::{abi_endpoint, full, system},
 };
@@ -68,6 +70,10 @@ pub(super) struct Servers {
     reweighted: HashSet<ServiceKey>,
     /// Virtual servers that lingered and were added again.
     restarted: Vec<u32>,
+    /// What real servers counted that are gone.
+    remembered: Remembered,
+    /// Real servers that were added again and go on counting.
+    returned: Vec<(u32, Counters)>,
     /// What is local to this host; none until it is told.
     prefixes: Option<Vec<Prefix>>,
     hz: u32,
@@ -113,6 +119,8 @@ impl Servers {
             left: Left::default(),
             reweighted: HashSet::new(),
             restarted: Vec::new(),
+            remembered: Remembered::default(),
+            returned: Vec::new(),
             prefixes: None,
             hz,
         };
@@ -381,16 +389,15 @@ impl Servers {
             .ok_or_else(|| full("real server", self.real_slots.limit()))?;
         let (_, endpoint) = key;
         let address = to_abi(endpoint.address);
-        self.real_servers.write(
-            slot,
-            RealSlot {
-                address,
-                port: endpoint.port.to_be(),
-                family: family_number(endpoint.family()),
-                virtual_server: virtual_slot,
-                ..RealSlot::default()
-            },
-        );
+        let mut fresh = RealSlot {
+            address,
+            port: endpoint.port.to_be(),
+            family: family_number(endpoint.family()),
+            virtual_server: virtual_slot,
+            ..RealSlot::default()
+        };
+        self.go_on_counting(slot, &mut fresh, &(*id, endpoint));
+        self.real_servers.write(slot, fresh);
         self.set_real_flags(slot, real_server_flag::IN_USE);
         self.left.real_servers.insert(slot);
         self.index(key, slot);
