@@ -21,6 +21,7 @@ mod network;
 mod offline;
 mod place;
 mod plane;
+mod record;
 mod recording;
 mod replay;
 mod scenario;
