@@ -23,7 +23,7 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test lab-all lab-ha soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean conformance bench bench-quick bench-build checks-scale beside-keepalived
+.PHONY: help setup demo build test lab-all lab-ha soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean conformance bench bench-quick bench-build checks-scale beside-keepalived oracle-ipvs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -119,10 +119,18 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS
 fuzz-check: ## build each fuzz target and give it a sample
 	scripts/fuzz-sample
 
-oracle: ## boot Linux 6.1 and 6.12 in virtual machines, load the programs and run the lab there
+# ALL=1 takes every recording beside the kernel's IPVS, which is a matter of hours
+oracle: ## boot Linux 6.1 and 6.12 in virtual machines: programs, the lab, and xvs beside the kernel's IPVS
 	scripts/setup vm
 	oracle/budget
 	oracle/load-check.sh target/release/xvs lab all
+	cargo build --locked -p xvs -p xvs-conformance
+	oracle/ipvs target/debug
+
+oracle-ipvs: ## only the last of it: the same steps on the kernel's IPVS and on xvs, compared
+	scripts/setup vm
+	cargo build --locked -p xvs -p xvs-conformance
+	oracle/ipvs target/debug
 
 scale: ## 10,000 virtual servers with 10 real servers each: instructions beside those of ipvsadm and IPVS
 	scripts/setup vm
