@@ -62,8 +62,14 @@ impl Director {
             command
                 .args(["-n", "-l", "-P", "-f"])
                 .arg(&self.configuration);
-            command.arg("-p").arg(folder.join("keepalived.pid"));
-            command.arg("-r").arg(folder.join("vrrp.pid"));
+            for (option, name) in [("-p", "keepalived.pid"), ("-r", "vrrp.pid")] {
+                let path = folder.join(name);
+                // keepalived takes a killed child that nobody has waited for for a running daemon.
+                if path.exists() {
+                    std::fs::remove_file(&path).map_err(LabError::file("remove", &path))?;
+                }
+                command.arg(option).arg(path);
+            }
             self.host.spawn(&mut command, "keepalived.log")?
         } else {
             Xvs::new(&format!("{LAB}-{}", self.place.name))?
