@@ -401,6 +401,14 @@ impl World {
         self
     }
 
+    /// Notes an IPv4 address as this host's own: nobody else may send from it.
+    #[must_use]
+    pub fn owning(mut self, address: &str) -> Self {
+        let own = super::datagram::address(parsed(address));
+        self.services.push((ServiceKey::host(own), 0));
+        self
+    }
+
     /// Adds a route at [`World::CLIENTS`] whose neighbour is not resolved.
     #[must_use]
     pub fn unresolved(mut self, destination: &str) -> Self {
@@ -513,7 +521,12 @@ fn settings() -> Settings {
         hz: World::HZ,
         version: abi::VERSION,
         tcp_timeouts: tcp::TIMEOUTS.map(|seconds| seconds * World::HZ),
-        udp_timeouts: [udp::TIMEOUT * World::HZ; 4],
+        udp_timeouts: [
+            udp::TIMEOUT * World::HZ,
+            udp::TIMEOUT * World::HZ,
+            udp::TIMEOUT * World::HZ,
+            udp::QUOTED_TIMEOUT * World::HZ,
+        ],
         seed: World::SEED,
         ..Settings::default()
     }

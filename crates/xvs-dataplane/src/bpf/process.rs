@@ -19,6 +19,7 @@ use super::{
     machine::Machine,
     memory::Mapped,
     pairs::{Indexes, Pairs},
+    table::Overflow,
 };
 use crate::{
     Attachment, AttachmentStatus, Hook,

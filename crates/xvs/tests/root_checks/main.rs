@@ -17,6 +17,7 @@ mod face;
 mod globals;
 mod health;
 mod mail;
+mod privileges;
 mod recorded;
 mod reload;
 mod scale;
