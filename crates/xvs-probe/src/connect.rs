@@ -14,13 +14,18 @@ use xvs_types::Endpoint;
 
 use crate::{Failure, Probe};
 
+/// The runtime's timers round up to whole milliseconds: a timeout that is set this much shorter ends when it
+/// is over, and not up to two milliseconds later, with each retry once more.
+const ROUNDING: Duration = Duration::from_millis(1);
+
 /// A TCP connection.
 pub(crate) async fn tcp(probe: &Probe) -> Result<TcpStream, Failure> {
     let connection = connection(probe)?;
     let socket = socket(connection, Type::STREAM, Some(Protocol::TCP))?;
     let socket = TcpSocket::from_std_stream(socket.into());
     let connecting = socket.connect(peer(connection));
-    match tokio::time::timeout(probe.timeout, connecting).await {
+    let timeout = probe.timeout.saturating_sub(ROUNDING);
+    match tokio::time::timeout(timeout, connecting).await {
         Ok(stream) => stream.map_err(Failure::Connect),
         Err(_elapsed) => Err(Failure::Timeout {
             what: "connecting",

@@ -66,7 +66,7 @@ fn great(virtual_servers: usize, weight: u32) -> String {
         let (third, fourth) = (number / 250, number % 250 + 1);
         write!(
             text,
-            "virtual_server 10.9.{third}.{fourth} 80 {{\n delay_loop 10\n lb_kind NAT\n protocol TCP\n"
+            "virtual_server 10.9.{third}.{fourth} 80 {{\n delay_loop 10\n lb_algo wrr\n lb_kind NAT\n protocol TCP\n"
         )
         .unwrap();
         // 40,000 behind 3,000.
