@@ -33,6 +33,9 @@ pub static COLD6: Array<[Cold; WAYS]> = Array::with_max_entries(1024, MMAPABLE);
 pub static OVERFLOW4: HashMap<OverflowKey, Entry4> = HashMap::with_max_entries(1024, 0);
 #[map]
 pub static OVERFLOW6: HashMap<OverflowKey, Entry6> = HashMap::with_max_entries(1024, 0);
+/// Entries of each overflow hash: IPv4, IPv6.
+#[map]
+pub static OVERFLOWN: Array<u64> = Array::with_max_entries(2, MMAPABLE);
 #[map]
 pub static SERVICES: HashMap<ServiceKey, u32> = HashMap::with_max_entries(32_768, NO_PREALLOC);
 #[map]
@@ -79,10 +82,10 @@ pub static SUM_SPACE: PerCpuArray<[u8; 512]> = PerCpuArray::with_max_entries(1, 
 pub static QUESTION: PerCpuArray<[u32; 16]> = PerCpuArray::with_max_entries(1, 0);
 /// Programs behind the fast path, by [`Stage`](crate::Stage).
 #[map]
-pub static STAGES_XDP: ProgramArray = ProgramArray::with_max_entries(8, 0);
+pub static STAGES_XDP: ProgramArray = ProgramArray::with_max_entries(16, 0);
 /// Programs behind the fast path, by [`Stage`](crate::Stage).
 #[map]
-pub static STAGES_TCX: ProgramArray = ProgramArray::with_max_entries(8, 0);
+pub static STAGES_TCX: ProgramArray = ProgramArray::with_max_entries(16, 0);
 
 /// The secret of the hash.
 #[unsafe(no_mangle)]

@@ -127,7 +127,7 @@ impl Packet {
 /// Whether every host answers this packet, or passes it on.
 fn must_answer(network: &Network, frame: &[u8], packet: &Packet) -> bool {
     const RST: u8 = 4;
-    if checksums_are_valid(frame) != Some(true) {
+    if checksums_are_valid(frame) != Some(true) || is_martian(network, packet.source) {
         return false;
     }
     if !network.is_local(packet.destination) {
@@ -139,6 +139,17 @@ fn must_answer(network: &Network, frame: &[u8], packet: &Packet) -> bool {
             .is_some_and(|flags| flags & RST == 0),
         ipv4::PROTOCOL_UDP => true,
         _ => false,
+    }
+}
+
+/// Whether a host drops what claims to come from there.
+fn is_martian(network: &Network, source: IpAddr) -> bool {
+    if source.is_loopback() || source.is_multicast() {
+        return true;
+    }
+    match source {
+        IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_broadcast() || network.is_local(source),
+        IpAddr::V6(_) => false,
     }
 }
 
@@ -168,7 +179,10 @@ fn is_reply(packet: &Packet, sent: &Packet, reply: &[u8]) -> bool {
 fn is_forwarded(packet: &Packet, frame: &[u8], sent: &Packet, output: &[u8]) -> bool {
     sent.source == packet.source
         && sent.destination == packet.destination
-        && frame.get(packet.l4..) == output.get(sent.l4..)
+        && frame
+            .get(packet.l4..)
+            .zip(output.get(sent.l4..))
+            .is_some_and(|(came, left)| !left.is_empty() && came.starts_with(left))
 }
 
 /// Whether `sent` is an ICMP error of the director about `packet`.

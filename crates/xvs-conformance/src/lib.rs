@@ -13,6 +13,7 @@ mod crew;
 mod daemon;
 mod decisions;
 mod director;
+mod firewall;
 mod host;
 mod known;
 mod live;

@@ -1,6 +1,7 @@
 //! The network as the director sees it, and what commands change of it.
 
 mod commands;
+mod links;
 
 use std::net::IpAddr;
 
@@ -10,6 +11,8 @@ use xvs_datapath::{
 };
 use xvs_dataplane::{Attachment, Hook, Mac, Prefix, Route};
 
+pub(crate) use self::links::Arrival;
+use self::links::Vlan;
 use crate::Topology;
 
 /// `BPF_FIB_LKUP_RET_*` of `include/uapi/linux/bpf.h`.
@@ -28,6 +31,8 @@ struct Link {
     mtu: u32,
     /// Addresses with their prefix lengths.
     addresses: Vec<(IpAddr, u8)>,
+    /// What makes it a VLAN's link.
+    vlan: Option<Vlan>,
 }
 
 /// The network as the director sees it: a topology, and what commands changed of it.
@@ -45,6 +50,12 @@ pub struct Network {
 impl Network {
     /// Index of the first leg; the others follow in the order of their names.
     const FIRST: u32 = 2;
+    /// Index of the link by which routing rules bring packets that the firewall has marked.
+    pub const BROUGHT_BY: u32 = 200;
+    /// Its name.
+    const BROUGHT_NAME: &str = "brought";
+    /// Its address, and that of the link into which they are routed.
+    pub const BROUGHT_MAC: Mac = Mac([0x02, 0x78, 0x76, 0x73, 0, 1]);
 
     /// The network of a topology.
     ///
@@ -67,6 +78,7 @@ impl Network {
                 mac: mac(&leg.mac)?,
                 mtu: leg.mtu,
                 addresses,
+                vlan: None,
             });
         }
         let mut network = Self {
@@ -109,18 +121,30 @@ impl Network {
         legs.find_map(|link| (link.mac.0 == *hardware).then_some(link.name.as_str()))
     }
 
-    /// The legs as links that carry the datapath.
+    /// The legs as links that carry the datapath, and the one that routing rules bring packets by.
     #[must_use]
     pub fn attachments(&self, hook: Hook) -> Vec<Attachment> {
-        (Self::FIRST..)
+        let legs = (Self::FIRST..)
             .zip(&self.legs)
             .map(|(ifindex, link)| Attachment {
                 ifindex,
                 name: link.name.clone(),
                 macs: vec![link.mac],
                 hook,
-            })
-            .collect()
+            });
+        let brought = Attachment {
+            ifindex: Self::BROUGHT_BY,
+            name: Self::BROUGHT_NAME.to_owned(),
+            macs: vec![Self::BROUGHT_MAC],
+            hook: Hook::Tcx,
+        };
+        legs.chain([brought]).collect()
+    }
+
+    /// The address that a frame's IP packet is sent to.
+    #[must_use]
+    pub fn destination(&self, frame: &[u8]) -> Option<IpAddr> {
+        crate::host::Packet::of(frame).map(|packet| packet.destination)
     }
 
     /// What is local to the director.

@@ -8,6 +8,7 @@ use xvs_wire::{ipv4, tcp};
 use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Address, AddressFilter, Counter, Method, Tag},
+    brought, extent,
     hash::address_bit,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},
@@ -20,19 +21,29 @@ use crate::{
 /// Decides a packet. With [`Verdict::OPEN`] and [`Verdict::CARRY`] it is as it came.
 #[inline(always)]
 pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
+    brought::restore(packet, env);
     let (start, end) = packet.bounds();
     let mut flow = Flow::default();
     if !parse::parse(start, end, &mut flow) {
         return parse::other(start, end);
     }
-    if !may_be_ours(env, &flow) {
+    if !may_be_ours(env, &flow) || !extent::trim(packet, &flow) {
         return Verdict::PASS;
     }
-    if flow.ipv6 {
+    let verdict = if flow.ipv6 {
         established::<V6, P, E>(packet, env, &flow)
     } else {
         established::<V4, P, E>(packet, env, &flow)
+    };
+    if verdict == Verdict::CARRY {
+        let room = env.flow();
+        if !room.is_null() {
+            // What an earlier packet left there is not of this one.
+            // SAFETY: the room is this CPU's alone while the program runs.
+            unsafe { (*opaque(room)).opened = 0 };
+        }
     }
+    verdict
 }
 
 /// Whether the destination may be a VIP or a local address, or the source a real server.

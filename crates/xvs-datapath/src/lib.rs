@@ -12,12 +12,15 @@
 pub mod abi;
 mod admission;
 mod answer;
+pub mod brought;
 pub mod carry;
 mod env;
+mod extent;
 pub mod fast;
 mod flow;
 mod fragments;
 mod hash;
+mod martian;
 pub mod memory;
 #[cfg(any(test, feature = "native"))]
 pub mod native;
@@ -25,6 +28,7 @@ mod next_hop;
 pub mod open;
 mod packet;
 mod parse;
+mod path_mtu;
 mod persistence;
 mod port;
 pub mod related;

@@ -5,6 +5,7 @@
 //! eBPF: its caller hands it the dataplane.
 
 mod api;
+mod bfd;
 mod changes;
 mod checks;
 mod configuration;
@@ -15,10 +16,12 @@ mod firewall;
 mod journal;
 mod keeper;
 mod lock;
+mod lvs;
 mod manager;
 mod network;
 mod options;
 mod privileges;
+mod programs;
 mod state;
 mod sysctl;
 pub mod vrrp;
@@ -33,6 +36,8 @@ pub use lock::{InstanceLock, LockError};
 pub use manager::{ServiceManager, ServiceManagerError};
 pub use network::StartNetworkError;
 pub use options::{Options, Started};
-pub use privileges::{KEPT, PrivilegeError, drop_privileges};
+pub use privileges::{
+    KEPT, KEPT_FOR_PROGRAMS, PrivilegeError, drop_own_privileges, drop_privileges,
+};
 pub use state::{AddedAddress, State, StateError, StateFile};
 pub use sysctl::{SYSCTL_FILE, settings_of};

@@ -35,6 +35,7 @@ struct Partial {
 pub struct Buffer {
     bytes: Bytes,
     ingress: u32,
+    mark: u32,
     linear: usize,
     partial: Option<Partial>,
     segments: Option<Segments>,
@@ -51,6 +52,7 @@ impl Buffer {
         Self {
             bytes: Bytes::new(bytes, HEADROOM, TAILROOM),
             ingress,
+            mark: 0,
             linear: usize::MAX,
             partial: None,
             segments: None,
@@ -59,6 +61,13 @@ impl Buffer {
             neighbour: None,
             routes: Arc::clone(routes),
         }
+    }
+
+    /// The packet with this firewall mark.
+    #[must_use]
+    pub const fn marked(mut self, mark: u32) -> Self {
+        self.mark = mark;
+        self
     }
 
     /// The same with its TCP or UDP checksum left to the device: the field then holds the sum of the
@@ -185,6 +194,10 @@ impl Packet for Buffer {
         self.ingress
     }
 
+    fn mark(&self) -> u32 {
+        self.mark
+    }
+
     fn segment_payload(&self) -> u32 {
         self.segments.map_or(0, |segments| segments.payload)
     }
@@ -193,11 +206,8 @@ impl Packet for Buffer {
         self.segments.map_or(1, |segments| segments.count)
     }
 
-    fn adjust_l4(&mut self, offset: u32, addresses: u16, rest: u16, udp: bool) {
-        self.replace_checksum(index(offset), addresses, true, udp);
-        if rest != 0 && rest != 0xffff {
-            self.replace_checksum(index(offset), rest, false, udp);
-        }
+    fn adjust_l4(&mut self, offset: u32, delta: u16, pseudo_header: bool, udp: bool) {
+        self.replace_checksum(index(offset), delta, pseudo_header, udp);
     }
 
     fn push_outer(&mut self, length: u32, _ipv6: bool, _protocol: u8) -> bool {

@@ -19,6 +19,7 @@ use super::{
     machine::Machine,
     memory::Mapped,
     pairs::{Indexes, Pairs},
+    table::Overflow,
 };
 use crate::{
     Attachment, AttachmentStatus, Hook,
@@ -91,10 +92,18 @@ impl Bpf {
             rates: pairs(tables, |tables| &tables.rates),
             flows4: array(tables, &tables.flows4),
             cold4: array(tables, &tables.cold4),
-            overflow4: pairs(tables, |tables| &tables.overflow4),
+            overflow4: Overflow::new(
+                pairs(tables, |tables| &tables.overflow4),
+                array(tables, &tables.overflown),
+                0,
+            ),
             flows6: array(tables, &tables.flows6),
             cold6: array(tables, &tables.cold6),
-            overflow6: pairs(tables, |tables| &tables.overflow6),
+            overflow6: Overflow::new(
+                pairs(tables, |tables| &tables.overflow6),
+                array(tables, &tables.overflown),
+                1,
+            ),
         };
         let process = Process {
             tables: Arc::clone(tables),
@@ -181,12 +190,12 @@ impl Machine for Process {
         self.routes = Arc::new(routes);
     }
 
-    fn run(&mut self, hook: Hook, ifindex: u32, frame: &[u8]) -> Result<Ran, OpenError> {
+    fn run(&mut self, hook: Hook, ifindex: u32, mark: u32, frame: &[u8]) -> Result<Ran, OpenError> {
         self.ran += 1;
         // One for each packet, so that what it counted is in the tables when it is gone.
         let cpu = Cpu::new(&self.tables, self.clock.now(), self.ran);
         let (verdict, frame) = if hook == Hook::Tcx {
-            let mut buffer = Buffer::new(frame, ifindex, &self.routes);
+            let mut buffer = Buffer::new(frame, ifindex, &self.routes).marked(mark);
             let verdict = native::run(&mut buffer, &cpu);
             (verdict, buffer.bytes())
         } else {

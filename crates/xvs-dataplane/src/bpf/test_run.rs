@@ -30,13 +30,14 @@ pub(super) fn run(
     object: &mut Ebpf,
     hook: Hook,
     ifindex: u32,
+    mark: u32,
     frame: &[u8],
 ) -> Result<Ran, OpenError> {
     let mut out = vec![0; LARGEST];
     let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
     // The members of `struct xdp_md` and of `struct __sk_buff` up to the link.
     let context: Vec<u32> = match hook {
-        Hook::Tcx => vec![0, 0, 0, 0, 0, 0, 0, 0, 0, ifindex, ifindex],
+        Hook::Tcx => vec![0, 0, mark, 0, 0, 0, 0, 0, 0, ifindex, ifindex],
         Hook::Xdp | Hook::XdpGeneric => vec![0, length, 0, ifindex, 0, 0],
     };
     let context: Vec<u8> = context.into_iter().flat_map(u32::to_ne_bytes).collect();

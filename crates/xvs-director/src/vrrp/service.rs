@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Mutex, mpsc::UnboundedReceiver},
+    sync::{Mutex, mpsc::UnboundedReceiver, watch},
     task::{JoinHandle, spawn_blocking},
 };
 use tracing::{error, info, warn};
@@ -21,10 +21,10 @@ use xvs_notify::Notifier;
 use xvs_vrrp::{CommandError, Event, Name, Notification, Priority, Severity, Subject};
 
 use super::{
-    Converted, Plan, Report, RouterError, Routers, RoutersEnded, convert, status,
-    trackers::Trackers,
+    Converted, Died, Plan, Report, RouterError, Routers, RoutersEnded, convert, left::LeftFile,
+    status, trackers::Trackers,
 };
-use crate::events::Events;
+use crate::{bfd::BfdSessions, events::Events};
 
 /// Transitions that are kept of each virtual router.
 const KEPT: usize = 16;
@@ -36,7 +36,9 @@ pub(crate) struct VrrpService {
     folder: PathBuf,
     events: Events,
     notifier: Notifier,
+    bfd: BfdSessions,
     running: Arc<Mutex<Option<Running>>>,
+    died: watch::Sender<Option<Died>>,
 }
 
 struct Running {
@@ -60,12 +62,30 @@ pub(super) struct Told {
 
 impl VrrpService {
     /// Without virtual routers.
-    pub(crate) fn new(folder: PathBuf, events: Events, notifier: Notifier) -> Self {
+    pub(crate) fn new(
+        folder: PathBuf,
+        events: Events,
+        notifier: Notifier,
+        bfd: BfdSessions,
+    ) -> Self {
         Self {
+            bfd,
             folder,
             events,
             notifier,
             running: Arc::default(),
+            died: watch::Sender::default(),
+        }
+    }
+
+    /// Resolves when a thread of the virtual routers ended though nobody stopped it.
+    pub(crate) async fn died(&self) -> Died {
+        let mut deaths = self.died.subscribe();
+        let found = deaths.wait_for(Option::is_some).await;
+        match found.as_deref() {
+            Ok(Some(died)) => *died,
+            // The sender is this service's own.
+            Ok(None) | Err(_) => std::future::pending().await,
         }
     }
 
@@ -85,6 +105,10 @@ impl VrrpService {
         let plan = Arc::new(plan);
         match slot.as_mut() {
             None if wanted => *slot = Some(self.start(config, plan)?),
+            // They start to clear away what the last daemon left, and end.
+            None if LeftFile::of(&self.folder).exists() => {
+                self.start(config, plan)?.stop(false).await?;
+            }
             None => {}
             Some(running) => {
                 running.know(config);
@@ -157,11 +181,12 @@ impl VrrpService {
             events: self.events.clone(),
             notifier: self.notifier.clone(),
             told: Arc::clone(&told),
+            died: self.died.clone(),
         };
         let mut running = Running {
             routers,
             plan,
-            trackers: Trackers::default(),
+            trackers: Trackers::new(self.bfd.follow()),
             told,
             follower: tokio::spawn(follower.follow(reports)),
         };
@@ -204,6 +229,7 @@ struct Follower {
     events: Events,
     notifier: Notifier,
     told: Arc<std::sync::Mutex<Told>>,
+    died: watch::Sender<Option<Died>>,
 }
 
 impl Follower {
@@ -216,6 +242,9 @@ impl Follower {
                     event: Event::StateEntered { state, reason },
                 } => self.keep(router, state.to_string(), reason.to_string()),
                 Report::Notify(notification) => self.notify(notification),
+                Report::Died(died) => {
+                    self.died.send_replace(Some(*died));
+                }
                 Report::Log { .. } | Report::Trouble(_) => {}
             }
         }

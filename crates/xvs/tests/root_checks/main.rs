@@ -11,8 +11,14 @@
 mod support;
 
 mod bed;
+mod beside;
+mod bfd;
 mod face;
+mod globals;
 mod health;
+mod mail;
+mod privileges;
+mod recorded;
 mod reload;
 mod scale;
 mod seeds;

@@ -8,6 +8,7 @@
 mod adopt;
 mod lists;
 mod locals;
+mod own;
 mod remembered;
 mod totals;
 mod waste;
@@ -21,8 +22,8 @@ use std::{
 };
 
 use xvs_datapath::abi::{
-    Block, LocalAddress, RealServer as RealSlot, ServiceKey, VirtualServer as VirtualSlot, join,
-    low32, real_server_flag, virtual_server_flag,
+    Address, Block, LocalAddress, RealServer as RealSlot, ServiceKey, VirtualServer as VirtualSlot,
+    join, low32, real_server_flag, virtual_server_flag,
 };
 use xvs_types::{Counters, Endpoint, OpError, RealServer, Rule, VirtualServerId};
 
@@ -76,6 +77,8 @@ pub(super) struct Servers {
     returned: Vec<(u32, Counters)>,
     /// What is local to this host; none until it is told.
     prefixes: Option<Vec<Prefix>>,
+    /// The host's own addresses that stand in the map; none until they are known.
+    own: Option<BTreeSet<Address>>,
     hz: u32,
 }
 
@@ -122,6 +125,7 @@ impl Servers {
             remembered: Remembered::default(),
             returned: Vec::new(),
             prefixes: None,
+            own: None,
             hz,
         };
         servers.adopt();
@@ -244,6 +248,7 @@ impl Servers {
         anywhere: &HashSet<VirtualServerId>,
     ) {
         self.prefixes = Some(prefixes.to_vec());
+        self.note_own(prefixes);
         let slots: Vec<(VirtualServerId, u32)> = self
             .virtual_index
             .iter()
@@ -369,7 +374,7 @@ impl Servers {
         self.set_virtual_flags(slot, virtual_server_flag::IN_USE);
         self.left.virtual_servers.insert(slot);
         self.virtual_index.insert(*id, slot);
-        self.bits.add(&key.address, false);
+        self.bits.add_key(&key);
         Ok(slot)
     }
 
