@@ -165,7 +165,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         // The companion at the other hook cuts.
         return Verdict::PASS;
     }
-    let cut = cut && P::RESOLVES;
+    hop.is_cut = cut && P::RESOLVES;
     if !Tag(tag).reverse() {
         // The kernel counts what comes from clients before it knows whether it can go on.
         // SAFETY: as above.
@@ -185,7 +185,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         // SAFETY: as above.
         return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, answer::TIME_EXCEEDED) };
     }
-    if large && !cut {
+    if large && !hop.is_cut {
         if Tag(tag).reverse()
             && Tag(tag).method() == Method::NAT
             && (F::V6 || !unusual::may_be_cut(packet))
@@ -229,7 +229,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         env.count(why);
         return Verdict::DROP;
     }
-    if cut {
+    if hop.is_cut {
         return cut::ask(env, &hop);
     }
     next_hop::send(packet, env, &hop)

@@ -108,6 +108,7 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
             mtu: (*found).mtu,
             neighbour: [0; 4],
             family: 0,
+            is_cut: false,
         }
     };
     // SAFETY: the settings are a valid map value.

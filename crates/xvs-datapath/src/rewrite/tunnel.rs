@@ -82,7 +82,14 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
     };
     let shim = outer.shim;
     let protocol = shim.protocol(inner);
-    if !packet.push_outer(overhead(outer.ipv6) + shim.length(), outer.ipv6, protocol) {
+    let added = overhead(outer.ipv6) + shim.length();
+    // What the kernel knows to be a tunnel packet changes its length no more.
+    let made = if hop.is_cut {
+        packet.push_front(added, outer.ipv6)
+    } else {
+        packet.push_outer(added, outer.ipv6, protocol)
+    };
+    if !made {
         return false;
     }
     let (start, end) = packet.bounds();
