@@ -24,7 +24,7 @@ mod fib {
 }
 
 /// A link of the director.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Link {
     name: String,
     mac: Mac,
@@ -36,7 +36,7 @@ struct Link {
 }
 
 /// The network as the director sees it: a topology, and what commands changed of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Network {
     legs: Vec<Link>,
     neighbours: Vec<(IpAddr, Mac, u32)>,
@@ -144,7 +144,7 @@ impl Network {
     /// The address that a frame's IP packet is sent to.
     #[must_use]
     pub fn destination(&self, frame: &[u8]) -> Option<IpAddr> {
-        crate::host::Addresses::of(frame).map(|packet| packet.destination)
+        crate::host::Packet::of(frame).map(|packet| packet.destination)
     }
 
     /// What is local to the director.

@@ -325,7 +325,7 @@ impl Director for Offline {
         }
     }
 
-    fn inject(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String> {
+    fn inject(&mut self, leg: &str, frame: &[u8], _awaited: usize) -> Result<Seen, String> {
         self.pass_time(QUIET);
         if self.plane.dataplane.rules().is_empty() {
             // The daemon attaches nothing while there is no virtual server.

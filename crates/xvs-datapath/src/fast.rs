@@ -30,11 +30,20 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if !may_be_ours(env, &flow) || !extent::trim(packet, &flow) {
         return Verdict::PASS;
     }
-    if flow.ipv6 {
+    let verdict = if flow.ipv6 {
         established::<V6, P, E>(packet, env, &flow)
     } else {
         established::<V4, P, E>(packet, env, &flow)
+    };
+    if verdict == Verdict::CARRY {
+        let room = env.flow();
+        if !room.is_null() {
+            // What an earlier packet left there is not of this one.
+            // SAFETY: the room is this CPU's alone while the program runs.
+            unsafe { (*opaque(room)).opened = 0 };
+        }
     }
+    verdict
 }
 
 /// Whether the destination may be a VIP or a local address, or the source a real server.

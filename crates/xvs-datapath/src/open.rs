@@ -50,6 +50,7 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
         return related::schedule::<F, P, E>(packet, env, flow);
     }
     let place = table::find_flow::<F, E>(env, flow);
+    flow.opened = handed(place);
     if place >= 0 || place == FOUND_OVERFLOW {
         return Verdict::CARRY;
     }
@@ -57,7 +58,9 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if flow.fragment == unusual::CUT || is_martian::<F, E>(env, flow) {
         return Verdict::PASS;
     }
-    match open::<F, P, E>(packet, env, flow) {
+    let opened = open::<F, P, E>(packet, env, flow);
+    flow.opened = handed(opened);
+    match opened {
         OPEN_PASS => Verdict::PASS,
         OPEN_DROP => Verdict::DROP,
         OPEN_REFUSE => Verdict::REFUSE,
@@ -67,6 +70,16 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
             Verdict::DROP
         }
         _ => Verdict::CARRY,
+    }
+}
+
+/// What *carry* is told of an entry in the table: [`Flow::opened`].
+#[inline(always)]
+fn handed(place: i64) -> u32 {
+    if place < 0 {
+        0
+    } else {
+        low32(place.unsigned_abs()).wrapping_add(1)
     }
 }
 
@@ -162,15 +175,27 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
 }
 
 /// Opens a connection for packets that an ICMP error quotes, whose tuple is in `flow`, where that is
-/// asked for (`schedule_icmp`; kernel `ip_vs_try_to_schedule`). It ends within seconds when no packet
-/// follows.
+/// asked for (`schedule_icmp`; kernel `ip_vs_try_to_schedule`): [`Verdict::RELATED`] when there is one
+/// now, [`Verdict::ONWARD`] when it is none of ours. It ends within seconds when no packet follows.
 #[inline(always)]
-pub(crate) fn by_message<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> bool {
+pub(crate) fn by_message<F: Family, P: Packet, E: Env>(
+    packet: &P,
+    env: &E,
+    flow: &Flow,
+) -> Verdict {
     if !state::is_set(env, setting_flag::SCHEDULE_ICMP) {
-        return false;
+        return Verdict::ONWARD;
     }
-    let answer = open::<F, P, E>(packet, env, flow);
-    answer >= 0 || answer == OVERFLOWED
+    match open::<F, P, E>(packet, env, flow) {
+        OPEN_PASS => Verdict::ONWARD,
+        // An error is never the cause of another one.
+        OPEN_DROP | OPEN_REFUSE => Verdict::DROP,
+        OPEN_AGAIN => {
+            env.count(Counter::DropRace);
+            Verdict::DROP
+        }
+        _ => Verdict::RELATED,
+    }
 }
 
 /// The real server for the tuple in the scratch (low half) and the template that says so (high half);

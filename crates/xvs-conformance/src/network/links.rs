@@ -11,7 +11,7 @@ use super::{Link, Network, host, mac};
 const TAGGED: [u8; 2] = [0x81, 0x00];
 
 /// A link for the frames of one VLAN on another link.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Vlan {
     /// The link below.
     parent: String,

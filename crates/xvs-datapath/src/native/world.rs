@@ -468,6 +468,7 @@ impl World {
             cold6: Array::new((0..sets).map(|_| [Cold::default(); WAYS])),
             overflow4: HashMap::new(self.overflow),
             overflow6: HashMap::new(self.overflow),
+            overflown: Array::of(0, 2),
             services,
             virtual_servers: Array::new(self.virtual_servers.iter().copied()),
             real_servers: Array::new(self.real_servers.iter().copied()),
