@@ -1,7 +1,7 @@
 //! What keepalived 2.2.7 was recorded to do, done again by the daemon in a network namespace: the same
 //! IPVS commands, FIFO lines and mails in the same order, and the same scripts.
 //!
-//! A short sample runs every day. `XVS_RECORDED=all` (`make recorded`) replays all recordings, side by
+//! A short sample runs every day. `XVS_RECORDED=all` (`make conformance`) replays all recordings, side by
 //! side, and prints which are as recorded, which differ in a known way, and which differ.
 
 mod compare;
