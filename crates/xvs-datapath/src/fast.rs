@@ -7,7 +7,7 @@ use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Address, AddressFilter, Counter, Method, Tag},
+    abi::{Address, AddressFilter, Counter, Method, Tag, setting_flag},
     brought, extent,
     hash::address_bit,
     memory::{opaque, read_shared},
@@ -126,8 +126,14 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
             mtu: (*found).mtu,
             neighbour: [0; 4],
             family: 0,
+            is_cut: false,
         }
     };
+    // SAFETY: the settings are a valid map value.
+    let flags = unsafe { (*opaque(settings)).flags };
+    if tag.method() == Method::TUNNEL && flags & setting_flag::NO_PMTU_DISC != 0 {
+        return Verdict::CARRY;
+    }
     if flow.ttl <= 1 || exceeds::<F, P>(packet, flow, outer_header(tag, F::V6), hop.mtu) {
         return Verdict::CARRY;
     }
@@ -141,6 +147,7 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
                 destination: &recipe.destination,
                 ipv6: F::V6,
                 identification: crate::abi::low16(now),
+                may_be_cut: false,
                 shim: Shim::NONE,
             };
             rewrite::encapsulate::<F, P>(packet, &outer, flow.length, 0, &hop)
