@@ -27,6 +27,25 @@ const SERVED: u16 = 8080;
 /// Percentiles of what requests wait.
 const PERCENTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
 
+/// A measure by its name, its unit, and its value of each round.
+type Measure = (&'static str, &'static str, fn(&Carried) -> &[f64]);
+
+/// What is measured, in the order of the table.
+const MEASURES: [Measure; 6] = [
+    ("bulk", "Gbit/s", |carried| &carried.bulk),
+    ("connections", "1/s", |carried| &carried.connections),
+    ("requests", "1/s", |carried| &carried.requests),
+    ("a request at half load, p50", "us", |carried| {
+        &carried.waits[0]
+    }),
+    ("a request at half load, p99", "us", |carried| {
+        &carried.waits[1]
+    }),
+    ("a request at half load, p99.9", "us", |carried| {
+        &carried.waits[2]
+    }),
+];
+
 /// What a contender carried, a value a round.
 #[derive(Default)]
 struct Carried {
@@ -125,21 +144,7 @@ fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
 
 fn rows(all: &[(Contender, Carried)]) -> Vec<Row> {
     let mut rows = Vec::new();
-    let measures: [(&str, &'static str, fn(&Carried) -> &[f64]); 6] = [
-        ("bulk", "Gbit/s", |carried| &carried.bulk),
-        ("connections", "1/s", |carried| &carried.connections),
-        ("requests", "1/s", |carried| &carried.requests),
-        ("a request at half load, p50", "us", |carried| {
-            &carried.waits[0]
-        }),
-        ("a request at half load, p99", "us", |carried| {
-            &carried.waits[1]
-        }),
-        ("a request at half load, p99.9", "us", |carried| {
-            &carried.waits[2]
-        }),
-    ];
-    for (what, unit, values) in measures {
+    for (what, unit, values) in MEASURES {
         let forwarding = all
             .first()
             .map(|(contender, carried)| (contender.name(), Spread::of(values(carried)).median));
