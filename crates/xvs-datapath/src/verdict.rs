@@ -28,6 +28,8 @@ impl Verdict {
     pub const RELATED: Self = Self(9);
     /// An ICMP error that may be about a tunnel: run [`relay`](crate::relay).
     pub const RELAY: Self = Self(11);
+    /// Larger than its link carries, and ready but for that: run [`cut`](crate::cut).
+    pub const CUT: Self = Self(13);
     /// Not decided yet: the packet may go on.
     pub(crate) const ONWARD: Self = Self(10);
     const REDIRECT: u64 = 6;
