@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs, io,
+    env,
+    fs::{self, File},
+    io,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -17,9 +19,12 @@ use xvs_types::Setting;
 use crate::{Answer, place};
 
 /// How long the daemon may take to answer: the kernel verifies its programs for seconds.
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_secs(300);
 /// How long the daemon may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// How many bytes of its log are told when it does not start.
+const LAST_WORDS: usize = 2_000;
+
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// A daemon of this program, which ends with this value.
@@ -47,10 +52,12 @@ impl Daemon {
         for link in links {
             run.args(["--interface", link]);
         }
+        let log = log(&runtime, &instance)
+            .map_err(|error| format!("cannot make a log in `{}`: {error}", runtime.display()))?;
         let run = with_place(&mut run, &instance, &runtime)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(log);
         // SAFETY: between fork and exec the closure makes one system call of numbers.
         unsafe {
             // The daemon ends with the thread that started it, also when that is killed.
@@ -84,13 +91,21 @@ impl Daemon {
                 return Ok(());
             }
             if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(format!("the daemon ended with {status}"));
+                let words = self.last_words();
+                return Err(format!("the daemon ended with {status}: {words}"));
             }
             if Instant::now() > deadline {
-                return Err(format!("the daemon does not answer: {}", answer.stderr));
+                return Err(format!("the daemon does not answer: {}", self.last_words()));
             }
             thread::sleep(Duration::from_millis(30));
         }
+    }
+
+    /// The end of its log.
+    fn last_words(&self) -> String {
+        let text = fs::read_to_string(log_of(&self.runtime, &self.instance)).unwrap_or_default();
+        let from = text.len().saturating_sub(LAST_WORDS);
+        text.get(from..).unwrap_or_default().to_owned()
     }
 
     /// Changes a setting, as `net.ipv4.vs.NAME=VALUE`.
@@ -151,9 +166,20 @@ impl Drop for Daemon {
             thread::sleep(Duration::from_millis(20));
         }
         place::clear(&self.runtime.join(&self.instance));
+        let _gone = fs::remove_file(log_of(&self.runtime, &self.instance));
         // It goes with the last instance.
         let _in_use = fs::remove_dir(&self.runtime);
     }
+}
+
+/// Opens the log of an instance.
+fn log(runtime: &Path, instance: &str) -> io::Result<File> {
+    fs::create_dir_all(runtime)?;
+    File::create(log_of(runtime, instance))
+}
+
+fn log_of(runtime: &Path, instance: &str) -> PathBuf {
+    runtime.join(format!("{instance}.log"))
 }
 
 fn good(command: &[&str], answer: &Answer) -> Result<(), String> {

@@ -34,10 +34,10 @@ impl Firewall {
         let Some((destination, protocol)) = packet(frame) else {
             return 0;
         };
-        let marks = self.0.iter().filter(|rule| {
+        let mut marks = self.0.iter().filter(|rule| {
             rule.destinations.contains(&destination) && rule.protocols.contains(&protocol)
         });
-        marks.last().map_or(0, |rule| rule.mark)
+        marks.next_back().map_or(0, |rule| rule.mark)
     }
 }
 

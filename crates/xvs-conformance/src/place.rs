@@ -48,6 +48,8 @@ fn sweep() {
         }
         for instance in fs::read_dir(entry.path()).into_iter().flatten().flatten() {
             clear(&instance.path());
+            // Logs stand beside the instances.
+            let _folder = fs::remove_file(instance.path());
         }
         let _gone = fs::remove_dir(entry.path());
     }

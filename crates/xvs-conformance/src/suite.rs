@@ -198,6 +198,12 @@ impl Suite {
     }
 }
 
+impl FromIterator<Recording> for Suite {
+    fn from_iter<I: IntoIterator<Item = Recording>>(recordings: I) -> Self {
+        Self(recordings.into_iter().collect())
+    }
+}
+
 /// A recording and the network that it is about.
 pub(crate) struct Case<'s> {
     pub(crate) recording: &'s Recording,

@@ -7,6 +7,7 @@
 )]
 
 mod live;
+mod renumbered;
 
 use std::{collections::BTreeSet, env, fs, path::Path};
 
