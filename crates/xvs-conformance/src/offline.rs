@@ -150,7 +150,7 @@ impl Offline {
             &mut self.plane,
             &NumericNames,
             &mut Streams {
-                stdin: &mut std::io::empty(),
+                stdin: &mut io::empty(),
                 stdout: &mut stdout,
                 stderr: &mut stderr,
             },
