@@ -244,6 +244,7 @@ async fn serve_until_stopped(
         options.instance.directory().to_owned(),
         events.clone(),
         notifier.clone(),
+        bfd.clone(),
     );
     let lvs = LvsSettings::new(
         worker.clone(),

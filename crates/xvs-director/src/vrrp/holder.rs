@@ -206,7 +206,7 @@ impl Holder {
             Some(wanted) => self.held.insert(router.clone(), wanted.clone()),
             None => self.held.remove(router),
         };
-        let before = before.or(self.left.remove(router));
+        let before = before.or_else(|| self.left.remove(router));
         let wanted = wanted.unwrap_or_default();
         if let Some(mut before) = before {
             before.routes.retain(|route| !wanted.routes.contains(route));

@@ -18,6 +18,7 @@ mod globals;
 mod health;
 mod hostile;
 mod mail;
+mod own;
 mod privileges;
 mod recorded;
 mod reload;

@@ -69,12 +69,15 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new() -> Self {
         let sleeper = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "unshare", "--net", "sleep", "120"])
+            .args(["--pdeathsig", "KILL", "unshare", "--net", "sleep", "600"])
             .spawn()
             .unwrap();
         let place = Self {
             sleeper,
-            runtime: tempfile::tempdir().unwrap(),
+            // In memory, as that of a host: changes of the rules are flushed to it.
+            runtime: tempfile::tempdir_in("/dev/shm")
+                .or_else(|_none| tempfile::tempdir())
+                .unwrap(),
         };
         let own = fs::read_link("/proc/self/ns/net").unwrap();
         let theirs = format!("/proc/{}/ns/net", place.sleeper.id());

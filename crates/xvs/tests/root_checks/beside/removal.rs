@@ -75,16 +75,19 @@ const CASES: [Case; 5] = [
 
 /// How long a removal may take beyond what is due, and a return.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// By how much the median of xvs may be above that of keepalived, from the last success on: what a busy
-/// machine adds to the one or the other.
-const SLACK: Duration = Duration::from_millis(50);
 
 #[test]
 fn root_a_dead_real_server_leaves_no_later_than_with_keepalived() {
     if !can_run() {
         return;
     }
-    let (count, rounds) = if all() { (20, 3) } else { (5, 1) };
+    // By how much the median of xvs may be above that of keepalived, from the last success on: what a busy
+    // machine adds to the one or the other. The sample runs beside other tests.
+    let (count, rounds, slack) = if all() {
+        (20, 3, Duration::from_millis(50))
+    } else {
+        (5, 1, Duration::from_millis(500))
+    };
     let rig = Rig::new();
     let chosen: Vec<&Case> = CASES.iter().filter(|case| all() || case.daily).collect();
     let mut text = String::new();
@@ -107,16 +110,17 @@ fn root_a_dead_real_server_leaves_no_later_than_with_keepalived() {
     let daemons = Who::BOTH.map(|who| rig.start(who, &text));
     // The first result is final without a retry; deaths come after it.
     thread::sleep(Duration::from_secs(3) + first_delay(&chosen));
+    let mut visits = Vec::new();
     for (case, addresses) in chosen.iter().zip(&groups) {
         let mut figures = [Figures::default(), Figures::default()];
         for _ in 0..rounds {
-            round(&rig, &daemons, case, addresses, &mut figures);
+            round(&rig, &daemons, case, addresses, &mut visits, &mut figures);
         }
         println_case(case, &mut figures);
         let [keepalived, xvs] = &figures;
         let (theirs, ours) = (median(&keepalived.from_success), median(&xvs.from_success));
         assert!(
-            ours <= theirs + SLACK,
+            ours <= theirs + slack,
             "{}: {ours:?} against {theirs:?}",
             case.name
         );
@@ -146,9 +150,9 @@ fn round(
     daemons: &[Running; 2],
     case: &Case,
     addresses: &[Ipv4Addr],
+    visits: &mut Vec<Visit>,
     figures: &mut [Figures; 2],
 ) {
-    let mut visits = rig.servers.take_visits();
     let mut deaths = Vec::new();
     for address in addresses {
         deaths.push((*address, SystemTime::now()));
@@ -162,12 +166,12 @@ fn round(
     thread::sleep(case.due);
     for (daemon, figures) in daemons.iter().zip(figures.iter_mut()) {
         for (address, died) in &deaths {
-            let removed = wait_for("removal", || daemon.removed(*address, *died));
+            let removed = wait_for(daemon, "removal", || daemon.removed(*address, *died));
             visits.extend(rig.servers.take_visits());
             figures
                 .from_death
                 .push(removed.duration_since(*died).unwrap());
-            let success = last_success(&visits, daemon.who(), *address, *died);
+            let success = last_success(visits, daemon.who(), *address, *died);
             figures
                 .from_success
                 .push(removed.duration_since(success).unwrap());
@@ -183,18 +187,27 @@ fn round(
     }
     for daemon in daemons {
         for address in addresses {
-            wait_for("return", || daemon.came_back(*address, back));
+            wait_for(daemon, "return", || daemon.came_back(*address, back));
         }
     }
 }
 
-fn wait_for(what: &str, mut seen: impl FnMut() -> Option<SystemTime>) -> SystemTime {
+fn wait_for(
+    daemon: &Running,
+    what: &str,
+    mut seen: impl FnMut() -> Option<SystemTime>,
+) -> SystemTime {
     let began = Instant::now();
     loop {
         if let Some(at) = seen() {
             return at;
         }
-        assert!(began.elapsed() < PATIENCE, "no {what} in time");
+        assert!(
+            began.elapsed() < PATIENCE,
+            "no {what} by {} in time; it did\n{}",
+            daemon.who().name(),
+            daemon.did()
+        );
         thread::sleep(Duration::from_millis(10));
     }
 }
