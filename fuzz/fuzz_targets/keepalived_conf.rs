@@ -18,7 +18,10 @@ fuzz_target!(|text: &[u8]| {
     }
     let again = read(printed.as_bytes());
     assert_eq!(again.document, outcome.document, "{printed}");
-    assert_eq!(again.config, outcome.config, "{printed}");
+    // What was refused before the tree, as a file that is not there, is not printed.
+    if outcome.config.is_some() {
+        assert_eq!(again.config, outcome.config, "{printed}");
+    }
     assert_eq!(again.document.to_string(), printed);
 });
 

@@ -9,6 +9,7 @@ mod checker;
 mod global;
 mod group;
 mod instance;
+mod own;
 mod real_server;
 mod routing;
 mod rules;
@@ -30,6 +31,7 @@ pub use group::{GarpGroup, InterfaceDelay, SyncGroup, TrackGroup};
 pub use instance::{
     Authentication, Checksum, InitialState, Ipvlan, IpvlanMode, UnicastPeer, Vmac, VrrpInstance,
 };
+pub use own::{OwnSettings, SmtpTls, SmtpUser, Webhook};
 pub use real_server::RealServer;
 pub use routing::{PolicyRule, Route};
 pub use script::{Script, ScriptUser};

@@ -46,7 +46,10 @@ fn same_again(text: &[u8]) -> Result<(), TestCaseError> {
     // A word that is longer than a line can be is split on its way back in.
     if printed.lines().all(|line| line.len() < 900) {
         prop_assert_eq!(&again.document, &outcome.document, "{}", printed);
-        prop_assert_eq!(&again.config, &outcome.config, "{}", printed);
+        // What was refused before the tree, as a file that is not there, is not printed.
+        if outcome.config.is_some() {
+            prop_assert_eq!(&again.config, &outcome.config, "{}", printed);
+        }
         prop_assert_eq!(again.document.to_string(), printed);
     }
     Ok(())

@@ -7,7 +7,7 @@
 //! # use std::sync::Arc;
 //! # use xvs_notify::{Event, Notifier, Settings};
 //! # async fn example(config: xvs_conf::Config, told: xvs_vrrp::Notification) {
-//! let settings = Settings::from_config(&config.global, "director1");
+//! let (settings, _refused) = Settings::from_config(&config.global, "director1");
 //! let notifier = Notifier::start(settings, &tokio::runtime::Handle::current());
 //! // from any thread, at any time:
 //! notifier.send(Event::vrrp(&told, &config.instances[0].notification));
@@ -32,6 +32,7 @@ mod notifier;
 mod outbox;
 mod reason;
 mod script;
+mod secret;
 mod settings;
 mod webhook;
 

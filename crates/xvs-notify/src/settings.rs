@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use xvs_conf::config::{Fifo, GlobalDefs, Script, ScriptUser};
 
-use crate::{LaneLimits, MailSettings, WebhookSettings};
+use crate::{LaneLimits, MailSettings, WebhookSettings, secret::SecretError};
 
 /// Where notifications go.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,7 +15,7 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// What scripts may do.
     pub scripts: ScriptSettings,
-    /// The webhook; none unless somebody sets it, since keepalived.conf has no word for it.
+    /// The webhook; default none (`xvs_webhook`).
     pub webhook: Option<WebhookSettings>,
 }
 
@@ -25,7 +25,7 @@ pub struct ScriptSettings {
     /// Root runs nothing that others can change; default off, as `enable_script_security` in keepalived.
     pub security: bool,
     /// How long a script may run before it gets SIGTERM, and two seconds later SIGKILL; default 60 s.
-    /// keepalived has no limit, but does not keep scripts in order either.
+    /// keepalived has no limit, but does not keep scripts in order either. `xvs_script_timeout` sets it.
     pub limit: Duration,
     /// How many may wait and run.
     pub lanes: LaneLimits,
@@ -58,38 +58,69 @@ pub enum Channel {
     Vrrp,
 }
 
+impl ScriptSettings {
+    /// How long a script may run, unless somebody says otherwise.
+    pub const LIMIT: Duration = Duration::from_secs(60);
+}
+
 impl Default for ScriptSettings {
     fn default() -> Self {
         Self {
             security: false,
-            limit: Duration::from_secs(60),
+            limit: Self::LIMIT,
             lanes: LaneLimits::default(),
         }
     }
 }
 
 impl Settings {
-    /// What the configuration says; `host_name` stands for what it leaves out.
+    /// What the configuration says; `host_name` stands for what it leaves out. Answers beside it why
+    /// something of it cannot be: a secret that cannot be read.
+    ///
+    /// Reads the files of passwords and tokens.
     #[must_use]
-    pub fn from_config(global: &GlobalDefs, host_name: &str) -> Self {
+    pub fn from_config(global: &GlobalDefs, host_name: &str) -> (Self, Vec<String>) {
         let fifos = [
             (&global.notify_fifo, Channel::All),
             (&global.lvs_notify_fifo, Channel::Lvs),
             (&global.vrrp_notify_fifo, Channel::Vrrp),
         ];
-        Self {
+        let mut refused = Vec::new();
+        let settings = Self {
             fifos: fifos
                 .into_iter()
                 .filter_map(|(fifo, channel)| FifoSettings::from_config(fifo, channel))
                 .collect(),
-            mail: MailSettings::from_config(global, host_name),
+            mail: known(
+                "mail",
+                MailSettings::from_config(global, host_name),
+                &mut refused,
+            ),
             scripts: ScriptSettings {
                 security: global.script_security,
+                limit: global.own.script_timeout.unwrap_or(ScriptSettings::LIMIT),
                 ..ScriptSettings::default()
             },
-            webhook: None,
-        }
+            webhook: known(
+                "webhook",
+                WebhookSettings::from_config(global, host_name),
+                &mut refused,
+            ),
+        };
+        (settings, refused)
     }
+}
+
+/// What was found; without its secret there is none, which is told.
+fn known<T>(
+    what: &str,
+    found: Result<Option<T>, SecretError>,
+    refused: &mut Vec<String>,
+) -> Option<T> {
+    found.unwrap_or_else(|why| {
+        refused.push(format!("there is no {what}: {why}"));
+        None
+    })
 }
 
 impl FifoSettings {

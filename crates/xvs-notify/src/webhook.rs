@@ -26,12 +26,14 @@ use openssl::{
 use serde::Serialize;
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
+use xvs_conf::config::GlobalDefs;
 
 use crate::{
     Event,
     counters::{Counters, SinkCounters},
     courier::{Carrier, Retries, Undelivered},
     event::Change,
+    secret::{self, SecretError},
 };
 
 /// Where events are posted.
@@ -52,6 +54,30 @@ pub struct WebhookSettings {
 }
 
 impl WebhookSettings {
+    /// What the configuration says; none without a URL.
+    ///
+    /// # Errors
+    ///
+    /// The token is not known.
+    pub(crate) fn from_config(
+        global: &GlobalDefs,
+        host_name: &str,
+    ) -> Result<Option<Self>, SecretError> {
+        let Some(webhook) = &global.own.webhook else {
+            return Ok(None);
+        };
+        let router_id = global.router_id.as_deref().unwrap_or(host_name);
+        Ok(Some(Self {
+            token: webhook
+                .token_file
+                .as_deref()
+                .map(secret::read)
+                .transpose()?,
+            ca: webhook.ca.as_ref().map(PathBuf::from),
+            ..Self::new(webhook.url.as_str(), router_id)
+        }))
+    }
+
     /// With every default.
     #[must_use]
     pub fn new(url: impl Into<String>, router_id: impl Into<String>) -> Self {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use serde::Serialize;
 
-use super::{Script, ScriptUser};
+use super::{OwnSettings, Script, ScriptUser};
 
 /// Settings of the whole daemon.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -105,6 +105,9 @@ pub struct GlobalDefs {
     pub net_namespace_ipvs: Option<String>,
     /// The name of this instance.
     pub instance: Option<String>,
+    /// What keepalived has no keyword for.
+    #[serde(skip_serializing_if = "OwnSettings::is_default")]
+    pub own: OwnSettings,
     /// Settings that xvs keeps as they are written, by keyword; nothing acts on them.
     pub kept: BTreeMap<&'static str, KeptSetting>,
 }
@@ -284,6 +287,7 @@ impl Default for GlobalDefs {
             net_namespace: None,
             net_namespace_ipvs: None,
             instance: None,
+            own: OwnSettings::default(),
             kept: BTreeMap::new(),
         }
     }

@@ -118,7 +118,7 @@ macro_rules! with_tables {
             Block::DnsCheck => $visit(&[checker::DNS, checker::COMMON] $(, $argument)*),
             Block::FileCheck => $visit(&[checker::FILE] $(, $argument)*),
             Block::GarpGroup => $visit(&[groups::GARP] $(, $argument)*),
-            Block::GlobalDefs => $visit(&[global_defs::KEYWORDS, global_defs::KEPT] $(, $argument)*),
+            Block::GlobalDefs => $visit(&[global_defs::KEYWORDS, global_defs::KEPT, global_defs::OWN] $(, $argument)*),
             Block::HttpGet => $visit(&[http_get::HTTP, checker::COMMON] $(, $argument)*),
             Block::MiscCheck => $visit(&[checker::MISC, checker::TIMES] $(, $argument)*),
             Block::PingCheck | Block::TcpCheck => $visit(&[checker::COMMON] $(, $argument)*),

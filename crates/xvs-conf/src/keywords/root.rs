@@ -140,7 +140,7 @@ pub(crate) static KEYWORDS: &[Key] = &[
 /// everything in its order.
 pub(crate) fn read_document(document: &Document, scope: &mut Scope<'_>) -> Draft {
     let mut draft = Draft::default();
-    let tables = [global_defs::KEYWORDS, global_defs::KEPT];
+    let tables = [global_defs::KEYWORDS, global_defs::KEPT, global_defs::OWN];
     for statement in &document.statements {
         if statement.is_known() && statement.word(0) == Some("global_defs") {
             let body = statement.body().unwrap_or_default();

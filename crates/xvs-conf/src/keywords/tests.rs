@@ -48,3 +48,38 @@ fn slips_are_recognised() {
     assert_eq!(nearest(Block::VrrpInstance, "grpc"), None);
     assert_eq!(home_of("delay_before_retry"), Some(Block::DnsCheck));
 }
+
+#[test]
+fn our_own_keywords_are_read_and_what_they_cannot_mean_is_told() {
+    let read = |lines: &str| {
+        let text = format!("global_defs {{\n{lines}\n}}\n");
+        let files = crate::MemoryFiles::new().with("k.conf", text);
+        let host = crate::StaticHost::default();
+        crate::parse("k.conf", &files, &host, crate::Stance::Compatible)
+    };
+    let outcome = read(
+        "xvs_smtp_tls starttls mail.example.com\nxvs_smtp_user ka /etc/xvs/mail\n\
+         xvs_webhook https://example.com/hook - /ca.pem\nxvs_script_timeout 5",
+    );
+    assert_eq!(outcome.render_text(false), "");
+    let own = outcome.config.unwrap().global.own;
+    assert!(!own.smtp_tls.unwrap().immediate);
+    assert_eq!(own.smtp_user.unwrap().password_file, "/etc/xvs/mail");
+    let webhook = own.webhook.unwrap();
+    assert_eq!(
+        (webhook.token_file, webhook.ca),
+        (None, Some("/ca.pem".to_owned()))
+    );
+    assert_eq!(own.script_timeout, Some(std::time::Duration::from_secs(5)));
+    for (line, place) in [
+        ("xvs_smtp_tls ssl mail.example.com", "k.conf:2:14"),
+        ("xvs_webhook example.com", "k.conf:2:13"),
+        ("xvs_webhook http:///hook", "k.conf:2:13"),
+        ("xvs_script_timeout 0", "k.conf:2:20"),
+    ] {
+        let outcome = read(line);
+        let findings = outcome.render_text(false);
+        assert!(findings.contains(place), "{line}: {findings}");
+        assert!(outcome.config.unwrap().global.own.is_default(), "{line}");
+    }
+}

@@ -209,8 +209,9 @@ impl Control {
         self.bfd.configure(&config).await?;
         // What the checks tell of the new configuration goes where it says. Who leaves with the old one
         // is told of there too: jobs that wait go on.
-        self.notifier.reload(notifications(&config)).await;
-        let mut warnings = self.checks.configure(Arc::clone(&config)).await?;
+        let (settings, mut warnings) = notifications(&config);
+        self.notifier.reload(settings).await;
+        warnings.extend(self.checks.configure(Arc::clone(&config)).await?);
         warnings.extend(virtual_routers.notes);
         // After the virtual servers, so that whoever becomes master has them.
         self.vrrp.configure(&config, virtual_routers.plan).await?;
@@ -306,8 +307,8 @@ impl Control {
     }
 }
 
-/// Where notifications go, as `config` says.
-pub(crate) fn notifications(config: &Config) -> Settings {
+/// Where notifications go, as `config` says, and what of it cannot be.
+pub(crate) fn notifications(config: &Config) -> (Settings, Vec<String>) {
     let host = nix::unistd::gethostname().unwrap_or_default();
     Settings::from_config(&config.global, &host.to_string_lossy())
 }

@@ -9,7 +9,7 @@ mod submission;
 
 use std::{path::PathBuf, time::Duration};
 
-use xvs_conf::config::GlobalDefs;
+use xvs_conf::config::{GlobalDefs, SmtpTls};
 use xvs_types::Endpoint;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     counters::{Counters, SinkCounters},
     courier::{Carrier, Retries, Undelivered},
     event::Change,
+    secret::{self, SecretError},
 };
 
 /// Who gets mail from whom through what.
@@ -84,14 +85,28 @@ impl std::fmt::Debug for MailCredentials {
 
 impl MailSettings {
     /// What the configuration says; none without a server or without recipients.
-    #[must_use]
-    pub fn from_config(global: &GlobalDefs, host_name: &str) -> Option<Self> {
-        let server = global.smtp_server?;
+    ///
+    /// # Errors
+    ///
+    /// The password of the user at the server is not known.
+    pub(crate) fn from_config(
+        global: &GlobalDefs,
+        host_name: &str,
+    ) -> Result<Option<Self>, SecretError> {
+        let Some(server) = global.smtp_server else {
+            return Ok(None);
+        };
         if global.notification_email.is_empty() {
-            return None;
+            return Ok(None);
         }
+        let credentials = global.own.smtp_user.as_ref().map(|user| {
+            Ok(MailCredentials {
+                user: user.name.clone(),
+                password: secret::read(&user.password_file)?,
+            })
+        });
         let host = || host_name.to_owned();
-        Some(Self {
+        Ok(Some(Self {
             server,
             timeout: global.smtp_connect_timeout,
             helo: global.smtp_helo_name.clone().unwrap_or_else(host),
@@ -102,10 +117,10 @@ impl MailSettings {
             to: global.notification_email.clone(),
             router_id: global.router_id.clone().unwrap_or_else(host),
             faults: !global.no_email_faults,
-            tls: None,
-            credentials: None,
+            tls: global.own.smtp_tls.as_ref().map(MailTls::from_config),
+            credentials: credentials.transpose()?,
             retries: Retries::default(),
-        })
+        }))
     }
 
     /// Whether a mail is wanted about this.
@@ -115,6 +130,20 @@ impl MailSettings {
             Change::Instance { state: "FAULT", .. } | Change::Group { state: "FAULT", .. }
         );
         event.mail && (self.faults || !fault)
+    }
+}
+
+impl MailTls {
+    fn from_config(tls: &SmtpTls) -> Self {
+        Self {
+            start: if tls.immediate {
+                MailTlsStart::Immediate
+            } else {
+                MailTlsStart::StartTls
+            },
+            name: tls.name.clone(),
+            ca: tls.ca.as_ref().map(PathBuf::from),
+        }
     }
 }
 
@@ -172,6 +201,8 @@ fn bare(address: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use xvs_conf::config::SmtpUser;
+
     use super::*;
 
     #[test]
@@ -195,11 +226,35 @@ mod tests {
             smtp_server: Some(Endpoint::new(std::net::Ipv4Addr::LOCALHOST.into(), 25)),
             ..GlobalDefs::default()
         };
-        assert_eq!(MailSettings::from_config(&global, "d1"), None);
+        assert_eq!(from(&global), None);
         global.notification_email.push("ops@example.com".to_owned());
-        let settings = MailSettings::from_config(&global, "d1").unwrap();
+        let settings = from(&global).unwrap();
         assert_eq!(settings.from, "keepalived@d1");
         global.smtp_server = None;
-        assert_eq!(MailSettings::from_config(&global, "d1"), None);
+        assert_eq!(from(&global), None);
+    }
+
+    #[test]
+    fn a_password_that_cannot_be_read_is_told_and_nothing_is_sent_without_it() {
+        let mut global = GlobalDefs {
+            smtp_server: Some(Endpoint::new(std::net::Ipv4Addr::LOCALHOST.into(), 25)),
+            notification_email: vec!["ops@example.com".to_owned()],
+            ..GlobalDefs::default()
+        };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        global.own.smtp_user = Some(SmtpUser {
+            name: "ka".to_owned(),
+            password_file: file.path().to_str().unwrap().to_owned(),
+        });
+        let (settings, refused) = crate::Settings::from_config(&global, "d1");
+        assert_eq!(settings.mail, None);
+        assert!(refused[0].starts_with("there is no mail: "), "{refused:?}");
+        std::fs::write(file.path(), "secret\nanother line\n").unwrap();
+        let credentials = from(&global).unwrap().credentials.unwrap();
+        assert_eq!(credentials.password, "secret");
+    }
+
+    fn from(global: &GlobalDefs) -> Option<MailSettings> {
+        MailSettings::from_config(global, "d1").unwrap()
     }
 }

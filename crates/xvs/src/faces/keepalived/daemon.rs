@@ -116,8 +116,11 @@ fn serve(daemon: &Daemon, file: String, pid_files: Vec<PathBuf>, ready: Option<O
         }
     };
     for path in &pid_files {
-        // One that was never written is no loss.
-        let _gone = fs::remove_file(path);
+        // `-p /dev/null` means no pid file; that is not ours to remove.
+        if fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
+            // One that is gone already is no loss.
+            let _gone = fs::remove_file(path);
+        }
     }
     info!(
         "Stopped Keepalived v2.2.7 (xvs {})",
