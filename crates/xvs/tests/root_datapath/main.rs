@@ -16,5 +16,6 @@ mod full_nat;
 mod methods;
 mod mtu;
 mod net;
+mod published;
 mod servers;
 mod untouched;
