@@ -235,7 +235,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         return Verdict::DROP;
     }
     if hop.is_cut {
-        return cut::ask(env, &hop);
+        return cut::ask(env, &hop, outer);
     }
     next_hop::send(packet, env, &hop)
 }

@@ -20,6 +20,11 @@ use crate::{
 
 /// Fragments of one packet at the most.
 const PIECES: u32 = 64;
+/// The kernel keeps a packet as long as the headers that came with it, which the last fragment of a
+/// tunnel packet need not be: a multiple of eight that is longer than those.
+const LEAST: u16 = 96;
+/// The smallest MTU that is cut to.
+const LEAST_MTU: u32 = 256;
 /// Where the payload of an IPv4 packet without options begins in its frame.
 const PAYLOAD: u32 = 34;
 /// Bytes of an IPv4 header without options.
@@ -32,7 +37,9 @@ pub struct Cut {
     /// The link to send by.
     pub link: u32,
     /// Bytes of the largest IP packet that it carries.
-    pub mtu: u32,
+    pub mtu: u16,
+    /// Bytes of payload that the last fragment has at least.
+    pub least: u16,
 }
 
 /// Whether a packet too large for `hop` may be cut: in a tunnel of IPv4 (`outer` is not 0) also one that
@@ -66,7 +73,7 @@ pub(crate) unsafe fn is_allowed<F: Family, P: Packet, E: Env>(
 
 /// Has a packet that is ready to be sent cut.
 #[inline(always)]
-pub(crate) fn ask<E: Env>(env: &E, hop: &Hop) -> Verdict {
+pub(crate) fn ask<E: Env>(env: &E, hop: &Hop, outer: u32) -> Verdict {
     let scratch = env.scratch();
     if scratch.is_null() {
         env.count(Counter::DropInternal);
@@ -76,7 +83,13 @@ pub(crate) fn ask<E: Env>(env: &E, hop: &Hop) -> Verdict {
     unsafe {
         (*opaque(scratch)).cut = Cut {
             link: hop.ifindex,
-            mtu: hop.mtu,
+            // No IPv4 packet is larger.
+            mtu: if hop.mtu > 0xffff {
+                0xffff
+            } else {
+                low16(hop.mtu)
+            },
+            least: if outer == 0 { 0 } else { LEAST },
         };
     }
     Verdict::CUT
@@ -94,9 +107,18 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     // SAFETY: the scratch is this CPU's alone while the program runs.
     let cut = unsafe { (*opaque(scratch)).cut };
     let (length, field) = header(packet);
-    let most = cut.mtu.wrapping_sub(HEADER) & 0xfff8;
+    let mtu = u32::from(cut.mtu);
     let payload = length.wrapping_sub(HEADER);
-    if length < HEADER || cut.mtu < HEADER + 8 || payload <= most {
+    if length < HEADER || mtu < LEAST_MTU || length <= mtu {
+        env.count(Counter::DropInternal);
+        return Verdict::DROP;
+    }
+    let mut most = (mtu - HEADER) & 0xfff8;
+    let last = payload % most;
+    if last != 0 && last < u32::from(cut.least) {
+        most -= u32::from(cut.least);
+    }
+    if payload <= most {
         env.count(Counter::DropInternal);
         return Verdict::DROP;
     }

@@ -157,7 +157,8 @@ impl Tables {
             overflow4: HashMap::new(sizes.overflow),
             overflow6: HashMap::new(sizes.overflow),
             overflown: Array::of(0, 2),
-            services: HashMap::new(sizes.virtual_servers),
+            // Beside the virtual servers stand the host's own addresses.
+            services: HashMap::new(sizes.virtual_servers + 1024),
             virtual_servers: Array::of(VirtualServer::default(), sizes.virtual_servers),
             real_servers: Array::of(RealServer::default(), sizes.real_servers),
             blocks: Array::of(blank, sizes.blocks),

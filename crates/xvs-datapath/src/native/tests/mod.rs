@@ -1,6 +1,7 @@
 //! The datapath in this process.
 
 mod connections;
+mod cutting;
 mod director;
 mod gue;
 mod limits;
