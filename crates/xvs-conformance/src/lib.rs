@@ -19,6 +19,7 @@ mod network;
 mod offline;
 mod place;
 mod plane;
+mod receiver;
 mod replay;
 mod scenario;
 mod suite;

@@ -1,6 +1,6 @@
 //! A director that is a dataplane without network: frames are handed to the programs.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use xvs_datapath::native::{Sizes, Tables, World};
 use xvs_dataplane::{
@@ -15,10 +15,14 @@ use crate::{
     firewall::Firewall,
     namespace::{self, Namespace},
     plane::Plane,
+    receiver,
+    wire::Wire,
 };
 
 /// Milliseconds between two frames, as the recorder left them.
 const QUIET: u64 = 8;
+/// How long the kernel takes to let a frame come in once more.
+const RETURN: Duration = Duration::from_millis(2);
 
 /// A dataplane whose network is told, not read.
 pub struct Offline {
@@ -26,6 +30,10 @@ pub struct Offline {
     firewall: Firewall,
     hook: Hook,
     time: Time,
+    /// Frames that come in once more.
+    again: Vec<Vec<u8>>,
+    /// What arrives at the legs of the kernel.
+    legs: Vec<(String, Wire)>,
 }
 
 /// What passes for time.
@@ -66,6 +74,8 @@ impl Offline {
             firewall: Firewall::default(),
             hook,
             time: Time::Told { clock, rest: 0 },
+            again: Vec::new(),
+            legs: Vec::new(),
         };
         offline.begin(network, hook)?;
         Ok(offline)
@@ -88,6 +98,8 @@ impl Offline {
             firewall: Firewall::default(),
             hook: Hook::Tcx,
             time: Time::Kernel(None),
+            again: Vec::new(),
+            legs: Vec::new(),
         })
     }
 
@@ -106,6 +118,11 @@ impl Offline {
             namespace.enter().map_err(failed)?;
             namespace::set();
             namespace::ip(&network.wires(None)).map_err(failed)?;
+            self.legs = network
+                .legs()
+                .map(|leg| Ok((leg.to_owned(), Wire::open(leg)?)))
+                .collect::<std::io::Result<_>>()
+                .map_err(failed)?;
             *held = Some(namespace);
         }
         let links = network.attachments(self.hook);
@@ -198,6 +215,48 @@ impl Offline {
         Answer::default()
     }
 
+    /// Puts a frame into the programs; those that leave join `frames`.
+    fn put(
+        &mut self,
+        leg: &str,
+        ifindex: u32,
+        frame: &[u8],
+        frames: &mut Vec<(String, Vec<u8>)>,
+    ) -> Result<Seen, String> {
+        let ran = self.decide(ifindex, frame)?;
+        self.again.extend(ran.again);
+        if ran.action == Action::Pass {
+            return Ok(Seen::Passed);
+        }
+        if ran.action == Action::Drop {
+            return Ok(Seen::nothing());
+        }
+        let (to, from) = (ran.frame.get(..6), ran.frame.get(6..12));
+        // The kernel writes the addresses when it has resolved them.
+        if from == Some(&[0; 6]) || to == frame.get(..6) {
+            return Ok(Seen::Waiting);
+        }
+        let out = from.and_then(|from| self.plane.network.leg_of(from));
+        let out = out.ok_or_else(|| format!("a frame from {leg} left with no leg's address"))?;
+        frames.push((out.to_owned(), ran.frame));
+        Ok(Seen::nothing())
+    }
+
+    /// Frames that the programs in the kernel let come in once more by a leg: only fragments do.
+    fn returned(&self, leg: &str, frame: &[u8]) -> Vec<Vec<u8>> {
+        let mut returned = Vec::new();
+        let Some((_, link)) = self.legs.iter().find(|(name, _)| name == leg) else {
+            return returned;
+        };
+        if receiver::is_fragment(frame) {
+            std::thread::sleep(RETURN);
+        }
+        while let Ok(Some(frame)) = link.receive() {
+            returned.push(frame);
+        }
+        returned
+    }
+
     /// Runs the programs of the hook, and where XDP passes the frame those of its companion.
     fn decide(&mut self, ifindex: u32, frame: &[u8]) -> Result<Ran, String> {
         let dataplane = &mut self.plane.dataplane;
@@ -252,22 +311,21 @@ impl Director for Offline {
             // The daemon attaches nothing while there is no virtual server.
             return Ok(Seen::Passed);
         }
-        let ran = self.decide(ifindex, frame)?;
+        let mut frames = Vec::new();
+        let seen = self.put(leg, ifindex, frame, &mut frames)?;
         self.plane.follow();
-        if ran.action == Action::Pass {
-            return Ok(Seen::Passed);
+        // What comes in once more is as any other frame; what the host takes of it sends nothing.
+        let mut again = std::mem::take(&mut self.again);
+        again.extend(self.returned(leg, frame));
+        for frame in again {
+            if self.put(leg, ifindex, &frame, &mut frames)? == Seen::Waiting {
+                return Err("a fragment waits for its neighbour".to_owned());
+            }
         }
-        if ran.action == Action::Drop {
-            return Ok(Seen::nothing());
-        }
-        let (to, from) = (ran.frame.get(..6), ran.frame.get(6..12));
-        // The kernel writes the addresses when it has resolved them.
-        if from == Some(&[0; 6]) || to == frame.get(..6) {
-            return Ok(Seen::Waiting);
-        }
-        let leg = from.and_then(|from| self.plane.network.leg_of(from));
-        let leg = leg.ok_or("a frame left with an address that is no leg's")?;
-        Ok(Seen::Frames(vec![(leg.to_owned(), ran.frame)]))
+        Ok(match seen {
+            Seen::Passed | Seen::Waiting if frames.is_empty() => seen,
+            _ => Seen::Frames(frames),
+        })
     }
 
     fn wait(&mut self, milliseconds: u64) -> Seen {

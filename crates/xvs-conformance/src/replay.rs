@@ -1,6 +1,9 @@
 //! Taking a director through a scenario.
 
-use crate::{Director, Network, Output, Scenario, Seen, Step, compare, host};
+use crate::{
+    Director, Network, Output, Scenario, Seen, Step, compare, host,
+    receiver::{Receiver, is_fragment},
+};
 
 /// The listings of the end, in the order in which they were recorded.
 const LISTINGS: [&str; 3] = ["ipvsadm -Ln", "ipvsadm -Lnc", "ipvsadm -Ln --stats"];
@@ -12,6 +15,7 @@ pub fn replay(scenario: &Scenario, network: &Network, director: &mut dyn Directo
         director,
         waiting: false,
         differences: Vec::new(),
+        receivers: has_fragments(scenario).then(Default::default),
     };
     for setup in &scenario.setup {
         let answer = replay.director.run(&setup.cmd);
@@ -26,6 +30,7 @@ pub fn replay(scenario: &Scenario, network: &Network, director: &mut dyn Directo
         replay.step(number, step);
     }
     replay.meanwhile("late", &scenario.late, &Seen::nothing());
+    replay.compare_receivers();
     for command in LISTINGS {
         if let Some(expected) = scenario.listings.get(command) {
             let answer = replay.director.run(command);
@@ -42,6 +47,19 @@ struct Replay<'a> {
     /// A frame waits for its neighbour: the host asks, and says so when nobody answers.
     waiting: bool,
     differences: Vec<String>,
+    /// Where there are fragments, what receivers get is compared instead of frames: as recorded, as seen.
+    receivers: Option<(Receiver, Receiver)>,
+}
+
+/// Whether fragments come in or go out.
+fn has_fragments(scenario: &Scenario) -> bool {
+    let step = |step: &Step| match step {
+        Step::Inject { frame, out, .. } => {
+            is_fragment(frame) || out.iter().any(|output| is_fragment(&output.frame))
+        }
+        Step::Exec { .. } | Step::Wait { .. } => false,
+    };
+    scenario.steps.iter().any(step)
 }
 
 impl Replay<'_> {
@@ -108,6 +126,10 @@ impl Replay<'_> {
             self.frames(place, expected, frames);
             return;
         }
+        if self.receivers.is_some() {
+            self.frames(place, expected, &[]);
+            return;
+        }
         let waiting = self.waiting;
         for output in expected {
             if !(waiting && host::is_about_a_neighbour(&output.frame)) {
@@ -116,7 +138,33 @@ impl Replay<'_> {
         }
     }
 
+    /// Compares what receivers got in the end.
+    fn compare_receivers(&mut self) {
+        let Some((wanted, got)) = self.receivers.take() else {
+            return;
+        };
+        let got: Vec<(String, Vec<u8>)> = got
+            .whole
+            .into_iter()
+            .map(|output| (output.leg, output.frame))
+            .collect();
+        self.frames("receivers", &wanted.whole, &got);
+    }
+
     fn frames(&mut self, place: &str, expected: &[Output], seen: &[(String, Vec<u8>)]) {
+        if let Some((wanted, got)) = &mut self.receivers {
+            expected
+                .iter()
+                .for_each(|output| wanted.take(output.clone()));
+            for (leg, frame) in seen {
+                got.take(Output {
+                    leg: leg.clone(),
+                    frame: frame.clone(),
+                    varies: Vec::new(),
+                });
+            }
+            return;
+        }
         if expected.len() != seen.len() {
             let (wants, has) = (expected.len(), seen.len());
             self.differs(format!("{place}: {wants} frames expected, {has} seen"));

@@ -129,7 +129,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         unsafe { advance::<F, E>(env, entry, tag, flow, place) };
     }
     if flow.fragment == unusual::FIRST {
-        fragments::note(env, flow);
+        fragments::note(env, flow, false);
     }
     let now = env.now();
     if Tag(tag).method() == Method::LOCAL {

@@ -6,8 +6,9 @@
 use xvs_wire::{ipv4, tcp};
 
 use crate::{
-    Env, Flow, Packet, Verdict, brought,
+    Env, Flow, Packet, Verdict,
     abi::{Address, AddressFilter, Counter, Method, Tag},
+    brought, fragments,
     hash::address_bit,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},
@@ -15,6 +16,7 @@ use crate::{
     rewrite::{self, Outer, Place, Shim},
     state::{tcp as tcp_state, udp as udp_state},
     table::{Family, Fields, V4, V6, locate},
+    unusual,
 };
 
 /// Decides a packet. With [`Verdict::OPEN`] and [`Verdict::CARRY`] it is as it came.
@@ -38,7 +40,7 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
 
 /// Whether the destination may be a VIP or a local address, or the source a real server.
 #[inline(always)]
-fn may_be_ours<E: Env>(env: &E, flow: &Flow) -> bool {
+pub(crate) fn may_be_ours<E: Env>(env: &E, flow: &Flow) -> bool {
     let filter = env.filter();
     if filter.is_null() {
         return false;
@@ -188,7 +190,7 @@ pub(crate) fn exceeds<F: Family, P: Packet>(packet: &P, flow: &Flow, outer: u32,
     flow.length + outer > mtu
 }
 
-/// Notes a packet in its entry.
+/// Notes a packet in its entry: fragments together as the packet that they are of.
 ///
 /// # Safety
 /// `fields` must be those of a valid entry.
@@ -198,7 +200,13 @@ pub(crate) unsafe fn touch<P: Packet>(fields: &Fields, packet: &P, flow: &Flow, 
     // SAFETY: the caller vouches for the fields.
     unsafe {
         *fields.stamp = now;
-        *fields.packets = (*fields.packets).wrapping_add(packet.segments());
-        *fields.bytes = (*fields.bytes).wrapping_add(u64::from(flow.length));
+        if flow.fragment == unusual::WHOLE {
+            *fields.packets = (*fields.packets).wrapping_add(packet.segments());
+            *fields.bytes = (*fields.bytes).wrapping_add(u64::from(flow.length));
+        } else {
+            *fields.packets =
+                (*fields.packets).wrapping_add(u32::from(flow.fragment == unusual::FIRST));
+            *fields.bytes = (*fields.bytes).wrapping_add(u64::from(fragments::share(flow)));
+        }
     }
 }

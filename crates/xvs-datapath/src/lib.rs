@@ -17,7 +17,7 @@ pub mod carry;
 mod env;
 pub mod fast;
 mod flow;
-mod fragments;
+pub mod fragments;
 mod hash;
 pub mod memory;
 #[cfg(any(test, feature = "native"))]

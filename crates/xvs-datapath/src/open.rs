@@ -10,7 +10,7 @@ use crate::{
         Counter, Direction, LocalAddress, Method, NONE, RealServer, Tag, VirtualServer, high32,
         join, low8, low16, low32, setting_flag, virtual_server_flag, wide,
     },
-    admission, answer, brought,
+    admission, answer, brought, fragments,
     memory::opaque,
     persistence, port, service,
     state::{self, udp},
@@ -46,14 +46,23 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
     if !unusual::parse::<F, P, E>(packet, env, flow) {
-        return Verdict::PASS;
+        return fragments::unknown(packet, env, flow);
+    }
+    if fragments::is_awaited(env, flow) {
+        return Verdict::RELEASE;
     }
     let place = table::find_flow::<F, E>(env, flow);
     if place >= 0 || place == FOUND_OVERFLOW {
         return Verdict::CARRY;
     }
     match open::<F, P, E>(packet, env, flow) {
-        OPEN_PASS => Verdict::PASS,
+        OPEN_PASS => {
+            // Where it is brought once more, and opens a connection then, that is noted over this.
+            if flow.fragment == unusual::FIRST && P::RESOLVES {
+                fragments::note(env, flow, true);
+            }
+            Verdict::PASS
+        }
         OPEN_DROP => Verdict::DROP,
         OPEN_REFUSE => Verdict::REFUSE,
         OPEN_AGAIN => {

@@ -35,7 +35,11 @@ pub(crate) unsafe fn choose<F: Family, E: Env>(
         let scratch = &mut *scratch;
         draft::<F>(scratch, service);
         // One template for all protocols that the mark groups.
-        let protocol = if (*service).key.mark == 0 { protocol } else { 0 };
+        let protocol = if (*service).key.mark == 0 {
+            protocol
+        } else {
+            0
+        };
         scratch.forward.identity = protocol << 8 | TEMPLATE;
         scratch.forward.virtual_server = low16(virtual_server);
     }
@@ -187,7 +191,8 @@ fn persists<E: Env>(env: &E, real_server: u32, amount: u32) {
 unsafe fn draft<F: Family>(scratch: &mut Scratch, service: *const VirtualServer) {
     let Scratch { forward, tuple, .. } = scratch;
     // SAFETY: the caller vouches for the virtual server.
-    let (mask, port, mark) = unsafe { (&(*service).mask, (*service).key.port, (*service).key.mark) };
+    let (mask, port, mark) =
+        unsafe { (&(*service).mask, (*service).key.port, (*service).key.mark) };
     forward.tag = Direction::FORWARD | Tag::TEMPLATE;
     forward.tuple.source[0] = tuple.source[0] & mask[0];
     if F::V6 {

@@ -28,6 +28,8 @@ pub(crate) const FIRST: u32 = 1;
 pub(crate) const LATER: u32 = 2;
 /// No TCP or UDP packet at all, but an ICMP message.
 pub(crate) const MESSAGE: u32 = 3;
+/// A fragment behind the first, which has not come yet.
+pub(crate) const EARLY: u32 = 4;
 
 /// Finds the flow of any TCP or UDP packet of the family; `false` when it is not one of ours.
 #[inline(always)]
@@ -36,6 +38,7 @@ pub(crate) fn parse<F: Family, P: Packet, E: Env>(
     env: &E,
     flow: &mut Flow,
 ) -> bool {
+    flow.fragment = WHOLE;
     packet.pull(parse::PULL);
     let (start, end) = packet.bounds();
     if parse::parse(start, end, flow) {

@@ -28,6 +28,10 @@ impl Verdict {
     pub const RELATED: Self = Self(9);
     /// An ICMP error that may be about a tunnel: run [`relay`](crate::relay).
     pub const RELAY: Self = Self(11);
+    /// A fragment before the first of its packet: run [`hold`](crate::fragments::hold).
+    pub const HOLD: Self = Self(12);
+    /// The first fragment of a packet of which others wait: run [`release`](crate::fragments::release).
+    pub const RELEASE: Self = Self(13);
     /// Not decided yet: the packet may go on.
     pub(crate) const ONWARD: Self = Self(10);
     const REDIRECT: u64 = 6;

@@ -39,7 +39,7 @@ impl Network {
         if far.is_none() {
             commands += &self.far_ends();
             commands += &format!(
-                "link add name {name} index {} address {} type dummy\nlink set {name} up\n",
+                "link add name {name} index {} address {} type veth peer name far-{name}\nlink set {name} up\n",
                 Self::BROUGHT_BY,
                 Self::BROUGHT_MAC,
                 name = Self::BROUGHT_NAME,

@@ -6,7 +6,7 @@ use xvs_wire::checksum;
 
 use crate::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, index},
+    abi::{Address, Held, index},
     native::{Routes, bytes::Bytes, frame::sum},
 };
 
@@ -36,6 +36,7 @@ pub struct Buffer {
     bytes: Bytes,
     ingress: u32,
     mark: u32,
+    copies: Vec<Vec<u8>>,
     linear: usize,
     partial: Option<Partial>,
     segments: Option<Segments>,
@@ -53,6 +54,7 @@ impl Buffer {
             bytes: Bytes::new(bytes, HEADROOM, TAILROOM),
             ingress,
             mark: 0,
+            copies: Vec::new(),
             linear: usize::MAX,
             partial: None,
             segments: None,
@@ -61,6 +63,12 @@ impl Buffer {
             neighbour: None,
             routes: Arc::clone(routes),
         }
+    }
+
+    /// Frames that come in once more, in order.
+    #[must_use]
+    pub fn copies(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.copies)
     }
 
     /// The packet with this firewall mark.
@@ -257,6 +265,31 @@ impl Packet for Buffer {
 
     fn pull(&mut self, length: u32) {
         self.linear = self.linear.max(index(length));
+    }
+
+    unsafe fn keep(&mut self, room: *mut Held, length: u32) -> bool {
+        let bytes = self.bytes.to_vec();
+        let Some(bytes) = bytes.get(..index(length)) else {
+            return false;
+        };
+        // SAFETY: the caller vouches for the room.
+        let room = unsafe { &mut *room };
+        room.length = length;
+        room.bytes[..bytes.len()].copy_from_slice(bytes);
+        true
+    }
+
+    unsafe fn restore(&mut self, held: *const Held) -> bool {
+        // SAFETY: the caller vouches for the frame.
+        let held = unsafe { &*held };
+        let bytes = &held.bytes[..index(held.length)];
+        self.bytes = Bytes::new(bytes, HEADROOM, TAILROOM);
+        true
+    }
+
+    fn again(&mut self) -> bool {
+        self.copies.push(self.bytes.to_vec());
+        true
     }
 
     fn sum(&mut self, offset: u32, length: u32) -> u32 {

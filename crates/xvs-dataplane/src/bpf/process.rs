@@ -181,31 +181,29 @@ impl Machine for Process {
         self.routes = Arc::new(routes);
     }
 
-    fn run(
-        &mut self,
-        hook: Hook,
-        ifindex: u32,
-        mark: u32,
-        frame: &[u8],
-    ) -> Result<Ran, OpenError> {
+    fn run(&mut self, hook: Hook, ifindex: u32, mark: u32, frame: &[u8]) -> Result<Ran, OpenError> {
         self.ran += 1;
         // One for each packet, so that what it counted is in the tables when it is gone.
         let cpu = Cpu::new(&self.tables, self.clock.now(), self.ran);
-        let (verdict, frame) = if hook == Hook::Tcx {
+        let (verdict, frame, again) = if hook == Hook::Tcx {
             let mut buffer = Buffer::new(frame, ifindex, &self.routes).marked(mark);
             let verdict = native::run(&mut buffer, &cpu);
-            (verdict, buffer.bytes())
+            (verdict, buffer.bytes(), buffer.copies())
         } else {
             let mut packet = Frame::new(frame, ifindex, &self.routes);
             let verdict = native::run(&mut packet, &cpu);
-            (verdict, packet.bytes())
+            (verdict, packet.bytes(), Vec::new())
         };
         let action = match verdict {
             Verdict::PASS => Action::Pass,
             Verdict::DROP => Action::Drop,
             _ => Action::Send,
         };
-        Ok(Ran { action, frame })
+        Ok(Ran {
+            action,
+            frame,
+            again,
+        })
     }
 }
 

@@ -60,7 +60,11 @@ pub(super) fn run(
         _ => Action::Drop,
     };
     out.truncate(usize::try_from(result.data_size_out).unwrap_or(0));
-    Ok(Ran { action, frame: out })
+    Ok(Ran {
+        action,
+        frame: out,
+        again: Vec::new(),
+    })
 }
 
 /// Empties the map of what lblc and lblcr remember.
