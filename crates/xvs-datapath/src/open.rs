@@ -98,6 +98,10 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
     if flow.protocol == ipv4::PROTOCOL_TCP && !opens(env, flow.flags) {
         return OPEN_PASS;
     }
+    if flow.fragment == unusual::LATER {
+        // Its connection is gone; only a first one opens another.
+        return OPEN_PASS;
+    }
     let index = service::of(env, flow, packet.mark());
     if index == NONE {
         return OPEN_PASS;

@@ -171,9 +171,15 @@ impl Machine for Process {
         self.attach(links);
     }
 
-    fn forget_localities(&mut self) {
+    fn forget_lately(&mut self) {
         for (key, _locality) in self.tables.localities.entries() {
             self.tables.localities.remove(&key);
+        }
+        for (key, _fragment) in self.tables.fragments.entries() {
+            self.tables.fragments.remove(&key);
+        }
+        for (key, _early) in self.tables.early.entries() {
+            self.tables.early.remove(&key);
         }
     }
 

@@ -67,6 +67,6 @@ impl Bpf {
         }
         self.kill(&ConnectionFilter::default());
         self.housekeep();
-        self.machine.forget_localities();
+        self.machine.forget_lately();
     }
 }
