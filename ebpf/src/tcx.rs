@@ -78,7 +78,7 @@ impl Buffer {
             return unsafe { bpf_redirect(ifindex.get(), 0) } as i32;
         }
         match verdict {
-            Verdict::DROP => SHOT,
+            Verdict::DROP | Verdict::HELD => SHOT,
             // SAFETY: the helper has no precondition.
             Verdict::REPLY => unsafe { bpf_redirect(self.ingress(), 0) as i32 },
             Verdict::NEIGHBOUR => REDIRECT,

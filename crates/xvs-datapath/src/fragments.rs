@@ -143,7 +143,7 @@ pub fn hold<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     env.early_insert(key, &early);
     env.count(Counter::FragmentHeld);
     if env.fragment(key).is_null() {
-        Verdict::DROP
+        Verdict::HELD
     } else {
         // The first one came on another CPU meanwhile.
         Verdict::RELEASE
@@ -185,7 +185,7 @@ pub fn release<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
         };
         env.repeat(MOST, &mut waiting);
     }
-    Verdict::DROP
+    Verdict::HELD
 }
 
 /// Lets held fragments go on, one a round.

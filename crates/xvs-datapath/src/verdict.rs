@@ -32,6 +32,8 @@ impl Verdict {
     pub const HOLD: Self = Self(12);
     /// The first fragment of a packet of which others wait: run [`release`](crate::fragments::release).
     pub const RELEASE: Self = Self(13);
+    /// Taken for now: it, or what it stands for, comes in once more.
+    pub const HELD: Self = Self(14);
     /// Not decided yet: the packet may go on.
     pub(crate) const ONWARD: Self = Self(10);
     const REDIRECT: u64 = 6;

@@ -202,7 +202,7 @@ impl Machine for Process {
         };
         let action = match verdict {
             Verdict::PASS => Action::Pass,
-            Verdict::DROP => Action::Drop,
+            Verdict::DROP | Verdict::HELD => Action::Drop,
             _ => Action::Send,
         };
         Ok(Ran {

@@ -2,8 +2,10 @@
 
 mod connections;
 mod director;
+mod fragments;
 mod gue;
 mod limits;
+mod marks;
 mod one_packet;
 mod packets;
 mod properties;
