@@ -13,7 +13,7 @@ use crate::{
     admission, answer, brought, fragments,
     memory::opaque,
     persistence, port, service,
-    state::{self, udp},
+    state::{self, sctp, udp},
     table::{
         self, Draft, FOUND_OVERFLOW, Family, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL,
         OVERFLOWED, REVERSE, Scratch, V4, V6,
@@ -95,7 +95,12 @@ pub fn refuse<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
 /// [`OVERFLOWED`], or one of the constants above.
 #[inline(always)]
 fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
-    if flow.protocol == ipv4::PROTOCOL_TCP && !opens(env, flow.flags) {
+    let opens = match flow.protocol {
+        ipv4::PROTOCOL_TCP => opens(env, flow.flags),
+        ipv4::PROTOCOL_SCTP => opens_sctp(env, flow.flags),
+        _ => true,
+    };
+    if !opens {
         return OPEN_PASS;
     }
     if flow.fragment == unusual::LATER {
@@ -155,8 +160,13 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
         if answer >= 0 {
             let connection = low32(answer.unsigned_abs());
             persistence::control::<F, E>(env, connection, template);
-            // With sloppy_tcp.
-            if flow.protocol == ipv4::PROTOCOL_TCP && state == state::tcp::ESTABLISHED {
+            // With sloppy_tcp and sloppy_sctp.
+            let established = match flow.protocol {
+                ipv4::PROTOCOL_TCP => state == state::tcp::ESTABLISHED,
+                ipv4::PROTOCOL_SCTP => state == sctp::ESTABLISHED,
+                _ => false,
+            };
+            if established {
                 persistence::assure::<F, E>(env, connection);
             }
         }
@@ -195,6 +205,14 @@ fn opens<E: Env>(env: &E, flags: u8) -> bool {
     state::is_set(env, setting_flag::SLOPPY_TCP)
 }
 
+/// Whether a packet of SCTP may open a connection (kernel `sctp_conn_schedule`): INIT; with sloppy_sctp
+/// anything but ABORT.
+#[inline(always)]
+fn opens_sctp<E: Env>(env: &E, event: u8) -> bool {
+    event == sctp::INIT_CHUNK
+        || event != sctp::ABORT_CHUNK && state::is_set(env, setting_flag::SLOPPY_SCTP)
+}
+
 /// Whether `drop_packet` takes this new connection (kernel `ip_vs_todrop`): the first, and then one of
 /// each `drop_rate`.
 #[inline(always)]
@@ -221,7 +239,7 @@ fn defended<E: Env>(env: &E) -> bool {
 
 #[inline(always)]
 fn first_state<E: Env>(env: &E, flow: &Flow, server: *const RealServer) -> u8 {
-    if flow.protocol != ipv4::PROTOCOL_TCP {
+    if flow.protocol == ipv4::PROTOCOL_UDP {
         return udp::ONE_WAY;
     }
     // SAFETY: the server is a valid map value.
@@ -230,6 +248,9 @@ fn first_state<E: Env>(env: &E, flow: &Flow, server: *const RealServer) -> u8 {
     } else {
         state::tcp::INPUT_ONLY
     };
+    if flow.protocol == ipv4::PROTOCOL_SCTP {
+        return sctp::next(direction, flow.flags, sctp::NONE);
+    }
     state::next_tcp(env, direction, flow.flags, state::tcp::NONE)
 }
 
@@ -319,7 +340,9 @@ unsafe fn to_server(draft: &mut Draft, service: *const VirtualServer, server: *c
         draft.recipe.destination = (*server).address;
         let asked = draft.tuple.destination_port() == (*service).key.port;
         let persistent = (*service).flags & virtual_server_flag::PERSISTENT != 0;
-        if (*server).port != 0 && (asked || !persistent) {
+        // A port is part of SCTP's checksum over all bytes: it stays.
+        let is_sctp = draft.identity == u32::from(ipv4::PROTOCOL_SCTP) << 8;
+        if (*server).port != 0 && (asked || !persistent) && !is_sctp {
             draft.recipe.ports = draft.recipe.ports & 0xffff | u32::from((*server).port) << 16;
         }
     }

@@ -4,7 +4,7 @@
 //! the flow of any other packet. Source routes and malformed headers are left to the kernel, which
 //! drops or answers them.
 
-use xvs_wire::{ethernet, ipv4, ipv6, tcp, udp};
+use xvs_wire::{ethernet, ipv4, ipv6, sctp, tcp, udp};
 
 use crate::{
     Env, Flow, Packet, Rounds,
@@ -12,6 +12,7 @@ use crate::{
     fragments,
     memory::{load8, load16, load32},
     parse::{self, address},
+    state,
     table::Family,
 };
 
@@ -58,7 +59,8 @@ pub(crate) fn parse<F: Family, P: Packet, E: Env>(
     flow.l4_header = 8;
     flow.ipv6 = F::V6;
     let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
-    if !is_tcp && flow.protocol != ipv4::PROTOCOL_UDP {
+    let is_sctp = flow.protocol == ipv4::PROTOCOL_SCTP;
+    if !is_tcp && !is_sctp && flow.protocol != ipv4::PROTOCOL_UDP {
         return false;
     }
     if flow.fragment == LATER {
@@ -80,6 +82,14 @@ pub(crate) fn parse<F: Family, P: Packet, E: Env>(
             flow.flags = load8(l4 + tcp::FLAGS);
             flow.l4_header = u32::from(load8(l4 + tcp::DATA_OFFSET) >> 4) << 2;
         }
+    }
+    if is_sctp {
+        if l4 + sctp::CHUNK + sctp::CHUNK_HEADER > end {
+            return false;
+        }
+        flow.l4_header = sctp::HEADER;
+        // SAFETY: the first chunk's header was compared with the end.
+        flow.flags = state::sctp::event(unsafe { load8(l4 + sctp::CHUNK) });
     }
     true
 }

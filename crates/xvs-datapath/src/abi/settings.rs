@@ -10,6 +10,8 @@ pub mod setting_flag {
     pub const EXPIRE_QUIESCENT_TEMPLATE: u32 = 1 << 2;
     /// `secure_tcp` is in force.
     pub const SECURE_TCP: u32 = 1 << 3;
+    /// Any SCTP packet opens a connection.
+    pub const SLOPPY_SCTP: u32 = 1 << 4;
 }
 
 /// The secret of the flow table's hash.

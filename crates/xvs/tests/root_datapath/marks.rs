@@ -27,11 +27,7 @@ fn root_marks_of_the_firewall_group_ports_and_outweigh_addresses() {
     net.on_director("nft add table inet m");
     net.on_director("nft add chain inet m p { type filter hook prerouting priority mangle ; }");
     net.on_director("nft add rule inet m p tcp dport { 80, 81 } meta mark set 7");
-    let routing = || {
-        let rules = ["-4", "-6"].map(|family| net.on_director(&format!("ip {family} rule")));
-        (rules, net.on_director("ip -o link").contains("xvs-mark"))
-    };
-    let before = routing();
+    let before = routing(&net);
     assert!(!before.1);
     net.daemon(&[]);
     // Addresses go to the second server alone, the mark to either.
@@ -72,7 +68,7 @@ fn root_marks_of_the_firewall_group_ports_and_outweigh_addresses() {
     for family in ["", " -6"] {
         net.line(&format!("ipvsadm -D -f 7{family}"));
     }
-    wait_until("the rules of before", || routing() == before);
+    wait_until("the rules of before", || routing(&net) == before);
     assert_eq!(server_of(&net.client, VIP, 81), "web2");
     assert_eq!(server_of(&net.client, VIP, 99), "director");
 }
@@ -82,11 +78,15 @@ fn root_a_daemon_that_stops_takes_the_routing_of_marks_down() {
     let Some(mut net) = Net::new("markstop") else {
         return;
     };
-    let rules = || ["-4", "-6"].map(|family| net.on_director(&format!("ip {family} rule")));
-    let before = rules();
+    let before = routing(&net);
     net.daemon(&[]).line("ipvsadm -A -f 7 -s rr");
-    assert_ne!(rules(), before);
+    assert_ne!(routing(&net), before);
     net.line("stop");
-    wait_until("the rules of before", || rules() == before);
-    assert!(!net.on_director("ip -o link").contains("xvs-mark"));
+    wait_until("the rules of before", || routing(&net) == before);
+}
+
+/// The routing rules of both families, and whether the link for marked packets is there.
+fn routing(net: &Net) -> ([String; 2], bool) {
+    let rules = ["-4", "-6"].map(|family| net.on_director(&format!("ip {family} rule")));
+    (rules, net.on_director("ip -o link").contains("xvs-mark"))
 }
