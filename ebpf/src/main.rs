@@ -44,7 +44,10 @@ macro_rules! xdp_program {
                 context: context.ctx,
             };
             let verdict = $run(&mut frame, &Maps);
-            if let Some(stage) = stage(verdict, &frame, $family) {
+            // What most packets are told comes first.
+            if verdict.redirected().is_none()
+                && let Some(stage) = stage(verdict, &frame, $family)
+            {
                 // SAFETY: the array holds programs of this type. Where the call fails, as before the
                 // daemon has filled the array, the packet passes.
                 unsafe {
@@ -66,7 +69,9 @@ macro_rules! tcx_program {
             };
             buffer.pull(PULL);
             let verdict = $run(&mut buffer, &Maps);
-            if let Some(stage) = stage(verdict, &buffer, $family) {
+            if verdict.redirected().is_none()
+                && let Some(stage) = stage(verdict, &buffer, $family)
+            {
                 // SAFETY: as at XDP.
                 unsafe {
                     let _ = maps::STAGES_TCX.tail_call(&context, stage);

@@ -51,6 +51,11 @@ fn root_programs_are_measured() {
 }
 
 #[test]
+fn root_new_connections_are_measured() {
+    check("connect");
+}
+
+#[test]
 fn root_the_table_is_measured() {
     check("table");
 }
@@ -63,6 +68,11 @@ fn root_a_flood_is_measured() {
 #[test]
 fn root_packets_over_links_are_measured() {
     check("veth");
+}
+
+#[test]
+fn root_tcp_is_measured() {
+    check("tcp");
 }
 
 #[test]

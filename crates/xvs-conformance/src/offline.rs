@@ -14,6 +14,7 @@ use crate::{
     Answer, Director, Network, Seen, command,
     firewall::Firewall,
     namespace::{self, Namespace},
+    network::Arrival,
     plane::Plane,
     receiver,
     wire::Wire,
@@ -23,6 +24,10 @@ use crate::{
 const QUIET: u64 = 8;
 /// How long the kernel takes to let a frame come in once more.
 const RETURN: Duration = Duration::from_millis(2);
+
+/// Bytes of a frame that `BPF_PROG_TEST_RUN` takes: Ethernet and IPv4 header. The host drops what is
+/// shorter.
+const SHORTEST: usize = 34;
 
 /// A dataplane whose network is told, not read.
 pub struct Offline {
@@ -174,7 +179,7 @@ impl Offline {
             self.plane.route();
         }
         if matches!(self.time, Time::Kernel(_)) {
-            let path = format!("/proc/sys/{}", name.replace('.', "/"));
+            let path = format!("/proc/sys/{}", path_of(name));
             if let Err(error) = std::fs::write(&path, value) {
                 return Answer::refused(format!("cannot write `{path}`: {error}"));
             }
@@ -219,11 +224,12 @@ impl Offline {
     fn put(
         &mut self,
         leg: &str,
-        ifindex: u32,
         frame: &[u8],
         frames: &mut Vec<(String, Vec<u8>)>,
     ) -> Result<Seen, String> {
-        let ran = self.decide(ifindex, frame)?;
+        let Some(ran) = self.take(leg, frame)? else {
+            return Ok(Seen::nothing());
+        };
         self.again.extend(ran.again);
         if ran.action == Action::Pass {
             return Ok(Seen::Passed);
@@ -236,9 +242,8 @@ impl Offline {
         if from == Some(&[0; 6]) || to == frame.get(..6) {
             return Ok(Seen::Waiting);
         }
-        let out = from.and_then(|from| self.plane.network.leg_of(from));
-        let out = out.ok_or_else(|| format!("a frame from {leg} left with no leg's address"))?;
-        frames.push((out.to_owned(), ran.frame));
+        let sent = self.plane.network.depart(ran.frame);
+        frames.push(sent.ok_or("a frame left with an address that is no leg's")?);
         Ok(Seen::nothing())
     }
 
@@ -255,6 +260,52 @@ impl Offline {
             returned.push(frame);
         }
         returned
+    }
+
+    fn ip_link(&mut self, words: &[&str]) -> Answer {
+        let commands = match self.plane.network.ip_link(words) {
+            Ok(commands) => commands,
+            Err(error) => return Answer::refused(error),
+        };
+        if matches!(self.time, Time::Kernel(_))
+            && let Err(error) = namespace::ip(&commands)
+        {
+            return Answer::refused(error.to_string());
+        }
+        let links = self.plane.network.attachments(self.hook);
+        self.plane.dataplane.know_links(&links);
+        self.plane.route();
+        Answer::default()
+    }
+
+    /// What the director makes of a frame: a tagged one XDP passes, and tcx sees it without its tag.
+    fn take(&mut self, leg: &str, frame: &[u8]) -> Result<Option<Ran>, String> {
+        let ifindex = self.plane.network.ifindex(leg);
+        let ifindex = ifindex.ok_or_else(|| format!("there is no leg `{leg}`"))?;
+        if frame.len() < SHORTEST && matches!(self.time, Time::Kernel(_)) {
+            return Ok(None);
+        }
+        let (ifindex, inner) = match self.plane.network.arrive(leg, frame) {
+            Arrival::Own { frame, tagged } if !tagged => {
+                return self.decide(ifindex, &frame).map(Some);
+            }
+            Arrival::Own { frame, .. } => (ifindex, Some(frame)),
+            Arrival::Vlan { ifindex, frame } => (ifindex, Some(frame)),
+            Arrival::Lost => (ifindex, None),
+        };
+        if self.hook != Hook::Tcx {
+            let below = self.plane.network.ifindex(leg).unwrap_or(ifindex);
+            let ran = self.plane.dataplane.run(self.hook, below, frame);
+            let ran = ran.map_err(|error| error.to_string())?;
+            if ran.action != Action::Pass {
+                return Ok(Some(ran));
+            }
+        }
+        let Some(inner) = inner else {
+            return Ok(None);
+        };
+        let ran = self.plane.dataplane.run(Hook::Tcx, ifindex, &inner);
+        ran.map(Some).map_err(|error| error.to_string())
     }
 
     /// Runs the programs of the hook, and where XDP passes the frame those of its companion.
@@ -299,26 +350,25 @@ impl Director for Offline {
             ["ip", "route", rest @ ..] | ["ip", "-6", "route", rest @ ..] => {
                 self.ip_route(line, rest)
             }
+            ["ip", rest @ ..] => self.ip_link(rest),
             _ => Answer::refused(format!("there is no `{line}` without a network")),
         }
     }
 
-    fn inject(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String> {
+    fn inject(&mut self, leg: &str, frame: &[u8], _awaited: usize) -> Result<Seen, String> {
         self.pass_time(QUIET);
-        let ifindex = self.plane.network.ifindex(leg);
-        let ifindex = ifindex.ok_or_else(|| format!("there is no leg `{leg}`"))?;
         if self.plane.dataplane.rules().is_empty() {
             // The daemon attaches nothing while there is no virtual server.
             return Ok(Seen::Passed);
         }
         let mut frames = Vec::new();
-        let seen = self.put(leg, ifindex, frame, &mut frames)?;
+        let seen = self.put(leg, frame, &mut frames)?;
         self.plane.follow();
         // What comes in once more is as any other frame; what the host takes of it sends nothing.
         let mut again = std::mem::take(&mut self.again);
         again.extend(self.returned(leg, frame));
         for frame in again {
-            if self.put(leg, ifindex, &frame, &mut frames)? == Seen::Waiting {
+            if self.put(leg, &frame, &mut frames)? == Seen::Waiting {
                 return Err("a fragment waits for its neighbour".to_owned());
             }
         }
@@ -339,4 +389,14 @@ impl Director for Offline {
         }
         Seen::nothing()
     }
+}
+
+/// The path of a setting below `/proc/sys`: in its name a slash stands for a dot of a link's name.
+fn path_of(name: &str) -> String {
+    let swap = |letter| match letter {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    };
+    name.chars().map(swap).collect()
 }

@@ -8,7 +8,7 @@ use xvs_wire::{ipv4, tcp};
 use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Address, AddressFilter, Counter, Method, Tag},
-    brought, fragments,
+    brought, extent, fragments,
     hash::address_bit,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},
@@ -24,35 +24,53 @@ use crate::{
 pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     brought::restore(packet, env);
     let (start, end) = packet.bounds();
+    if parse::is_ipv6(start, end) {
+        decide::<V6, P, E>(packet, env, start, end)
+    } else {
+        decide::<V4, P, E>(packet, env, start, end)
+    }
+}
+
+#[inline(always)]
+fn decide<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    start: usize,
+    end: usize,
+) -> Verdict {
     let mut flow = Flow::default();
-    if !parse::parse(start, end, &mut flow) {
+    if !parse::parse::<F>(start, end, &mut flow) {
         return parse::other(start, end);
     }
-    if !may_be_ours(env, &flow) {
+    if !may_be_ours::<F, E>(env, &flow) || !extent::trim(packet, &flow) {
         return Verdict::PASS;
     }
-    if flow.ipv6 {
-        established::<V6, P, E>(packet, env, &flow)
-    } else {
-        established::<V4, P, E>(packet, env, &flow)
+    let verdict = established::<F, P, E>(packet, env, &flow);
+    if verdict == Verdict::CARRY {
+        let room = env.flow();
+        if !room.is_null() {
+            // What an earlier packet left there is not of this one.
+            // SAFETY: the room is this CPU's alone while the program runs.
+            unsafe { (*opaque(room)).opened = 0 };
+        }
     }
+    verdict
 }
 
 /// Whether the destination may be a VIP or a local address, or the source a real server.
 #[inline(always)]
-pub(crate) fn may_be_ours<E: Env>(env: &E, flow: &Flow) -> bool {
+pub(crate) fn may_be_ours<F: Family, E: Env>(env: &E, flow: &Flow) -> bool {
     let filter = env.filter();
     if filter.is_null() {
         return false;
     }
     let filter = opaque(filter.cast_mut()).cast_const();
-    has(filter, &flow.tuple.destination, flow.ipv6, false)
-        || has(filter, &flow.tuple.source, flow.ipv6, true)
+    has::<F>(filter, &flow.tuple.destination, false) || has::<F>(filter, &flow.tuple.source, true)
 }
 
 #[inline(always)]
-fn has(filter: *const AddressFilter, address: &Address, ipv6: bool, source: bool) -> bool {
-    let folded = if ipv6 {
+fn has<F: Family>(filter: *const AddressFilter, address: &Address, source: bool) -> bool {
+    let folded = if F::V6 {
         address[0] ^ address[1] ^ address[2] ^ address[3]
     } else {
         address[0]

@@ -10,7 +10,7 @@ use crate::{
     abi::{Counter, Early, Fragment, FragmentKey, HELD, HeldKey, low32, wide},
     brought, fast,
     memory::opaque,
-    table::Scratch,
+    table::{Family, Scratch},
     unusual,
 };
 
@@ -68,15 +68,11 @@ pub(crate) fn complete<E: Env>(env: &E, flow: &mut Flow) -> bool {
     false
 }
 
-/// What becomes of a packet that no flow was found for: early fragments are held where they may be of a
-/// virtual server.
+/// What becomes of an early fragment: it is held where it may be of a virtual server.
 #[inline(always)]
-pub(crate) fn unknown<P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> Verdict {
-    if flow.fragment != unusual::EARLY {
-        return Verdict::PASS;
-    }
+pub(crate) fn unknown<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> Verdict {
     // What was brought would be made younger twice. XDP leaves them to its companion.
-    if P::RESOLVES && fast::may_be_ours(env, flow) && !brought::is_brought(packet, env) {
+    if P::RESOLVES && fast::may_be_ours::<F, E>(env, flow) && !brought::is_brought(packet, env) {
         return Verdict::HOLD;
     }
     if P::RESOLVES {

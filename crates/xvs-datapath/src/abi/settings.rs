@@ -10,8 +10,10 @@ pub mod setting_flag {
     pub const EXPIRE_QUIESCENT_TEMPLATE: u32 = 1 << 2;
     /// `secure_tcp` is in force.
     pub const SECURE_TCP: u32 = 1 << 3;
+    /// ICMP errors open connections.
+    pub const SCHEDULE_ICMP: u32 = 1 << 4;
     /// Any SCTP packet opens a connection.
-    pub const SLOPPY_SCTP: u32 = 1 << 4;
+    pub const SLOPPY_SCTP: u32 = 1 << 5;
 }
 
 /// The secret of the flow table's hash.

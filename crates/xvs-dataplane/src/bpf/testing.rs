@@ -67,6 +67,7 @@ impl Bpf {
         }
         self.kill(&ConnectionFilter::default());
         self.housekeep();
+        self.servers.forget_all_bygone();
         self.machine.forget_lately();
     }
 }

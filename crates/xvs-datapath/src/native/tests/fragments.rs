@@ -88,7 +88,9 @@ fn no_packet_has_more_than_64_fragments_held_and_no_frame_is_too_large() {
     }
     assert_eq!(director.counted(Counter::FragmentHeld), 64);
     assert_eq!(director.counted(Counter::FragmentUnknown), 6);
-    let mut large = cut(&Datagram::udp(CLIENT, VIP).payload(100).bytes(), 8)[1].clone();
-    large.resize(HELD + 1, 0);
-    assert_eq!(send(&director, &large).0, Verdict::PASS);
+    let large = Datagram::udp(CLIENT, VIP).payload(HELD).bytes();
+    let mut later = large.clone();
+    // Behind the first 8 bytes: the header's sum is not looked at here.
+    later[21] = 1;
+    assert_eq!(send(&director, &later).0, Verdict::PASS);
 }

@@ -8,6 +8,8 @@
 mod adopt;
 mod lists;
 mod locals;
+mod own;
+mod remembered;
 mod totals;
 mod waste;
 mod words;
@@ -20,14 +22,15 @@ use std::{
 };
 
 use xvs_datapath::abi::{
-    Block, LocalAddress, RealServer as RealSlot, ServiceKey, VirtualServer as VirtualSlot, join,
-    low32, real_server_flag, virtual_server_flag,
+    Address, Block, LocalAddress, RealServer as RealSlot, ServiceKey, VirtualServer as VirtualSlot,
+    join, low32, real_server_flag, virtual_server_flag,
 };
-use xvs_types::{Endpoint, OpError, RealServer, Rule, VirtualServerId};
+use xvs_types::{Counters, Endpoint, OpError, RealServer, Rule, VirtualServerId};
 
 use self::{
     lists::Lists,
     locals::Locals,
+    remembered::Remembered,
     waste::Left,
     words::{abi_endpoint, full, system},
 };
@@ -68,8 +71,14 @@ pub(super) struct Servers {
     reweighted: HashSet<ServiceKey>,
     /// Virtual servers that lingered and were added again.
     restarted: Vec<u32>,
+    /// What real servers counted that are gone.
+    remembered: Remembered,
+    /// Real servers that were added again and go on counting.
+    returned: Vec<(u32, Counters)>,
     /// What is local to this host; none until it is told.
     prefixes: Option<Vec<Prefix>>,
+    /// The host's own addresses that stand in the map; none until they are known.
+    own: Option<BTreeSet<Address>>,
     hz: u32,
 }
 
@@ -113,7 +122,10 @@ impl Servers {
             left: Left::default(),
             reweighted: HashSet::new(),
             restarted: Vec::new(),
+            remembered: Remembered::default(),
+            returned: Vec::new(),
             prefixes: None,
+            own: None,
             hz,
         };
         servers.adopt();
@@ -236,6 +248,7 @@ impl Servers {
         anywhere: &HashSet<VirtualServerId>,
     ) {
         self.prefixes = Some(prefixes.to_vec());
+        self.note_own(prefixes);
         let slots: Vec<(VirtualServerId, u32)> = self
             .virtual_index
             .iter()
@@ -381,16 +394,15 @@ impl Servers {
             .ok_or_else(|| full("real server", self.real_slots.limit()))?;
         let (_, endpoint) = key;
         let address = to_abi(endpoint.address);
-        self.real_servers.write(
-            slot,
-            RealSlot {
-                address,
-                port: endpoint.port.to_be(),
-                family: family_number(endpoint.family()),
-                virtual_server: virtual_slot,
-                ..RealSlot::default()
-            },
-        );
+        let mut fresh = RealSlot {
+            address,
+            port: endpoint.port.to_be(),
+            family: family_number(endpoint.family()),
+            virtual_server: virtual_slot,
+            ..RealSlot::default()
+        };
+        self.go_on_counting(slot, &mut fresh, &(*id, endpoint));
+        self.real_servers.write(slot, fresh);
         self.set_real_flags(slot, real_server_flag::IN_USE);
         self.left.real_servers.insert(slot);
         self.index(key, slot);
