@@ -64,7 +64,7 @@ impl Offline {
         let sizes = Sizes {
             set_bits: 9,
             overflow: 1024,
-            virtual_servers: 64,
+            virtual_servers: 1024,
             real_servers: 512,
             blocks: 1024,
             locals: 16,
