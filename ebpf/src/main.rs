@@ -24,7 +24,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use xvs_datapath::{
-    Env, Packet, Verdict, brought, carry, fast, fragments,
+    Env, Packet, Verdict, brought, carry, cut, fast, fragments,
     memory::load16,
     open, related, relay,
     table::{V4, V6},
@@ -181,6 +181,16 @@ pub fn xvs_tcx_reply(context: TcContext) -> i32 {
     buffer.action(verdict)
 }
 
+/// Cuts packets, at tcx ingress.
+#[classifier]
+pub fn xvs_tcx_cut(context: TcContext) -> i32 {
+    let mut buffer = Buffer {
+        context: context.skb.skb,
+    };
+    let verdict = cut::run(&mut buffer, &Maps);
+    buffer.action(verdict)
+}
+
 /// The fast path for the packets of tcx's link.
 #[inline(always)]
 fn enter(buffer: &mut Buffer, maps: &Maps) -> Verdict {
@@ -207,10 +217,12 @@ impl Stage {
     const RELAY: u32 = 7;
     /// Sends answers to packets that were brought.
     const REPLY: u32 = 8;
+    /// Cuts packets.
+    const CUT: u32 = 9;
     /// Holds fragments before their first.
-    const HOLD: u32 = 9;
+    const HOLD: u32 = 10;
     /// Lets held fragments go on.
-    const RELEASE: u32 = 10;
+    const RELEASE: u32 = 11;
 }
 
 /// The program that a verdict asks for. `family` is 4 or 6, or 0 where the frame must say.
@@ -230,6 +242,7 @@ fn stage<P: Packet>(verdict: Verdict, packet: &P, family: u32) -> Option<u32> {
         Verdict::HOLD => Some(Stage::HOLD),
         // At XDP the stage is not there: its companion does it.
         Verdict::RELEASE => Some(Stage::RELEASE),
+        Verdict::CUT => Some(Stage::CUT),
         Verdict::REPLY if brought::is_brought(packet, &Maps) => Some(Stage::REPLY),
         _ => None,
     }

@@ -193,7 +193,7 @@ impl Packet for Buffer {
     }
 
     #[inline(always)]
-    unsafe fn keep(&mut self, room: *mut Held, length: u32) -> bool {
+    unsafe fn copy_to(&mut self, room: *mut Held, length: u32) -> bool {
         // Of a number below the room's size every verifier sees that one more is not above it.
         let last = opaque_number(length.wrapping_sub(1));
         if last >= HELD as u32 {
@@ -208,7 +208,7 @@ impl Packet for Buffer {
     }
 
     #[inline(always)]
-    unsafe fn restore(&mut self, held: *const Held) -> bool {
+    unsafe fn become_held(&mut self, held: *const Held) -> bool {
         // SAFETY: the caller vouches for the frame.
         let length = unsafe { (*held).length };
         let last = opaque_number(length.wrapping_sub(1));
@@ -250,6 +250,43 @@ impl Packet for Buffer {
             }
             bpf_csum_diff(core::ptr::null_mut(), 0, space.cast(), words, 0) as u32
         }
+    }
+
+    #[inline(always)]
+    fn save(&mut self, offset: u32, length: u32) -> bool {
+        let Some(saved) = maps::SAVED.get_ptr_mut(0) else {
+            return false;
+        };
+        let last = opaque_number(length.wrapping_sub(1));
+        if last > maps::MOST_SAVED - 1 {
+            return false;
+        }
+        // SAFETY: the room has twice as many bytes.
+        unsafe {
+            bpf_skb_load_bytes(self.context.cast(), offset, opaque(saved).cast(), last + 1) == 0
+        }
+    }
+
+    #[inline(always)]
+    fn restore(&mut self, offset: u32, from: u32, length: u32) -> bool {
+        let Some(saved) = maps::SAVED.get_ptr_mut(0) else {
+            return false;
+        };
+        let (from, last) = (opaque_number(from), opaque_number(length.wrapping_sub(1)));
+        if from > maps::MOST_SAVED - 1 || last > maps::MOST_SAVED - 1 {
+            return false;
+        }
+        // SAFETY: the room has twice as many bytes as either number can say.
+        unsafe {
+            let bytes = opaque(saved).cast::<u8>().add(from as usize);
+            bpf_skb_store_bytes(self.context, offset, bytes.cast(), last + 1, 0) == 0
+        }
+    }
+
+    #[inline(always)]
+    fn send_copy(&mut self, ifindex: u32) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe { bpf_clone_redirect(self.context, ifindex, 0) == 0 }
     }
 
     #[inline(always)]

@@ -114,12 +114,12 @@ impl Packet for Frame {
     fn pull(&mut self, _length: u32) {}
 
     #[inline(always)]
-    unsafe fn keep(&mut self, _room: *mut Held, _length: u32) -> bool {
+    unsafe fn copy_to(&mut self, _room: *mut Held, _length: u32) -> bool {
         false
     }
 
     #[inline(always)]
-    unsafe fn restore(&mut self, _held: *const Held) -> bool {
+    unsafe fn become_held(&mut self, _held: *const Held) -> bool {
         false
     }
 
@@ -150,6 +150,21 @@ impl Packet for Frame {
             }
             bpf_csum_diff(core::ptr::null_mut(), 0, space.cast(), words, 0) as u32
         }
+    }
+
+    #[inline(always)]
+    fn save(&mut self, _offset: u32, _length: u32) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn restore(&mut self, _offset: u32, _from: u32, _length: u32) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn send_copy(&mut self, _ifindex: u32) -> bool {
+        false
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! A director that is a dataplane without network: frames are handed to the programs.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use xvs_datapath::native::{Sizes, Tables, World};
 use xvs_dataplane::{
@@ -13,6 +13,7 @@ use xvs_types::{Op, Setting};
 use crate::{
     Answer, Director, Network, Seen, command,
     firewall::Firewall,
+    host,
     namespace::{self, Namespace},
     network::Arrival,
     plane::Plane,
@@ -51,7 +52,13 @@ enum Time {
     },
     /// The kernel's; what did not pass is added to the age of every connection. The programs ask the
     /// routing table of the namespace.
-    Kernel(Option<Namespace>),
+    Kernel(Option<Seat>),
+}
+
+/// A namespace with the legs, and their far ends.
+struct Seat {
+    _namespace: Namespace,
+    wires: Vec<Wire>,
 }
 
 impl Offline {
@@ -126,9 +133,14 @@ impl Offline {
             self.legs = network
                 .legs()
                 .map(|leg| Ok((leg.to_owned(), Wire::open(leg)?)))
-                .collect::<std::io::Result<_>>()
+                .collect::<io::Result<_>>()
                 .map_err(failed)?;
-            *held = Some(namespace);
+            let wires = network.legs().map(|leg| Wire::open(&format!("far-{leg}")));
+            let wires = wires.collect::<io::Result<_>>();
+            *held = Some(Seat {
+                wires: wires.map_err(|error| format!("cannot listen on the wires: {error}"))?,
+                _namespace: namespace,
+            });
         }
         let links = network.attachments(self.hook);
         self.plane.dataplane.know_links(&links);
@@ -154,7 +166,7 @@ impl Offline {
             &mut self.plane,
             &NumericNames,
             &mut Streams {
-                stdin: &mut std::io::empty(),
+                stdin: &mut io::empty(),
                 stdout: &mut stdout,
                 stderr: &mut stderr,
             },
@@ -242,8 +254,11 @@ impl Offline {
         if from == Some(&[0; 6]) || to == frame.get(..6) {
             return Ok(Seen::Waiting);
         }
-        let sent = self.plane.network.depart(ran.frame);
-        frames.push(sent.ok_or("a frame left with an address that is no leg's")?);
+        let copies = self.copies(ran.copies).map_err(|error| error.to_string())?;
+        for frame in copies.into_iter().chain([ran.frame]) {
+            let sent = self.plane.network.depart(frame);
+            frames.push(sent.ok_or("a frame left with an address that is no leg's")?);
+        }
         Ok(Seen::nothing())
     }
 
@@ -258,6 +273,12 @@ impl Offline {
         }
         while let Ok(Some(frame)) = link.receive() {
             returned.push(frame);
+        }
+        // The namespace's own stack gets them too; what it answers is nobody's.
+        if let (false, Time::Kernel(Some(seat))) = (returned.is_empty(), &self.time) {
+            for wire in &seat.wires {
+                while let Ok(Some(_answer)) = wire.receive() {}
+            }
         }
         returned
     }
@@ -324,6 +345,22 @@ impl Offline {
         } else {
             Ok(ran)
         }
+    }
+
+    /// The frames that left before the last: what the programs of this process sent, or what is on the
+    /// wires of the kernel's.
+    fn copies(&self, told: Vec<Vec<u8>>) -> io::Result<Vec<Vec<u8>>> {
+        let mut frames = told;
+        if let Time::Kernel(Some(seat)) = &self.time {
+            for wire in &seat.wires {
+                while let Some(frame) = wire.receive()? {
+                    if !host::is_noise(&frame) {
+                        frames.push(frame);
+                    }
+                }
+            }
+        }
+        Ok(frames)
     }
 
     /// Marks a packet that was passed, and brings it back where the daemon's routing rules do.

@@ -7,7 +7,7 @@ use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Address, AddressFilter, Counter, Method, Tag},
+    abi::{Address, AddressFilter, Counter, Method, Tag, setting_flag},
     brought, extent, fragments,
     hash::address_bit,
     memory::{opaque, read_shared},
@@ -127,8 +127,14 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
             mtu: (*found).mtu,
             neighbour: [0; 4],
             family: 0,
+            is_cut: false,
         }
     };
+    // SAFETY: the settings are a valid map value.
+    let flags = unsafe { (*opaque(settings)).flags };
+    if tag.method() == Method::TUNNEL && flags & setting_flag::NO_PMTU_DISC != 0 {
+        return Verdict::CARRY;
+    }
     if flow.ttl <= 1 || exceeds::<F, P>(packet, flow, outer_header(tag, F::V6), hop.mtu) {
         return Verdict::CARRY;
     }
@@ -142,6 +148,7 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
                 destination: &recipe.destination,
                 ipv6: F::V6,
                 identification: crate::abi::low16(now),
+                may_be_cut: false,
                 shim: Shim::NONE,
             };
             rewrite::encapsulate::<F, P>(packet, &outer, flow.length, 0, &hop)
@@ -218,7 +225,7 @@ pub(crate) unsafe fn touch<P: Packet>(fields: &Fields, packet: &P, flow: &Flow, 
     // SAFETY: the caller vouches for the fields.
     unsafe {
         *fields.stamp = now;
-        if flow.fragment == unusual::WHOLE {
+        if flow.fragment != unusual::FIRST && flow.fragment != unusual::LATER {
             *fields.packets = (*fields.packets).wrapping_add(packet.segments());
             *fields.bytes = (*fields.bytes).wrapping_add(u64::from(flow.length));
         } else {

@@ -122,7 +122,7 @@ pub fn hold<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     let place = early.count;
     let length = packet.length();
     // SAFETY: the room is this CPU's alone while the program runs.
-    if place >= MOST || wide(length) > HELD as u64 || !unsafe { packet.keep(held, length) } {
+    if place >= MOST || wide(length) > HELD as u64 || !unsafe { packet.copy_to(held, length) } {
         env.count(Counter::FragmentUnknown);
         return Verdict::PASS;
     }
@@ -202,7 +202,7 @@ impl<P: Packet, E: Env> Rounds for Waiting<'_, P, E> {
         if !held.is_null() {
             let held = opaque(held.cast_mut()).cast_const();
             // SAFETY: it is a valid map value.
-            if unsafe { self.packet.restore(held) } && self.packet.again() {
+            if unsafe { self.packet.become_held(held) } && self.packet.again() {
                 self.env.count(Counter::FragmentReleased);
             }
             self.env.held_remove(&self.key);

@@ -37,6 +37,8 @@ pub(crate) struct Hop {
     pub(crate) neighbour: Address,
     /// 4 or 6: the neighbour's family.
     pub(crate) family: u8,
+    /// Whether the packet will be cut into what it can carry.
+    pub(crate) is_cut: bool,
 }
 
 /// Whether the daemon gave a sign of life of late: only then what user space wrote is believed.

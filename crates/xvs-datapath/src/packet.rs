@@ -93,7 +93,7 @@ pub trait Packet {
     /// # Safety
     ///
     /// The room must be valid.
-    unsafe fn keep(&mut self, room: *mut Held, length: u32) -> bool;
+    unsafe fn copy_to(&mut self, room: *mut Held, length: u32) -> bool;
 
     /// Makes the packet the kept one, whose length is 1 to [`HELD`](crate::abi::HELD); `false` where the
     /// hook cannot.
@@ -101,7 +101,7 @@ pub trait Packet {
     /// # Safety
     ///
     /// The frame must be valid.
-    unsafe fn restore(&mut self, held: *const Held) -> bool;
+    unsafe fn become_held(&mut self, held: *const Held) -> bool;
 
     /// Lets a copy of the packet come in once more, after this one; `false` where the hook cannot.
     fn again(&mut self) -> bool;
@@ -109,6 +109,15 @@ pub trait Packet {
     /// The partial sum (32 bits, not folded) of the `length` bytes at `offset`, 1 to 512; the rest of
     /// the last word counts as zero. 0 where there are not as many.
     fn sum(&mut self, offset: u32, length: u32) -> u32;
+
+    /// Saves the `length` bytes at `offset`, 8,192 at the most; false where that cannot be done.
+    fn save(&mut self, offset: u32, length: u32) -> bool;
+
+    /// Writes `length` of the saved bytes, from the one at `from` on, to `offset`.
+    fn restore(&mut self, offset: u32, from: u32, length: u32) -> bool;
+
+    /// Sends a copy of the packet as it is by a link; false where the hook cannot.
+    fn send_copy(&mut self, ifindex: u32) -> bool;
 
     /// Asks the kernel's routing table; the answer's neighbour replaces `query.destination`.
     fn fib(&mut self, query: &mut Fib) -> FibAnswer;

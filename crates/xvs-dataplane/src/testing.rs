@@ -26,6 +26,8 @@ pub struct Ran {
     /// Frames that come in once more by the same link, in order. Those of the kernel are not here: they
     /// arrive at the link.
     pub again: Vec<Vec<u8>>,
+    /// Frames that left before it. The kernel's are on their links alone.
+    pub copies: Vec<Vec<u8>>,
 }
 
 /// A clock that the test sets, in jiffies.

@@ -94,4 +94,6 @@ counters! {
     FragmentHeld = 55, "fragment_held";
     /// Held fragments that went on.
     FragmentReleased = 56, "fragment_released";
+    /// Packets cut into fragments.
+    Cut = 57, "cut";
 }

@@ -12,6 +12,8 @@ use crate::{
 
 const HEADROOM: usize = 128;
 const TAILROOM: usize = 320;
+/// Bytes that can be saved of a packet.
+const SAVED: u32 = 8_192;
 
 /// A packet that stands for several: what `gso_size` and `gso_segs` say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +38,15 @@ pub struct Buffer {
     bytes: Bytes,
     ingress: u32,
     mark: u32,
-    copies: Vec<Vec<u8>>,
+    returning: Vec<Vec<u8>>,
     linear: usize,
     partial: Option<Partial>,
     segments: Option<Segments>,
     udp: bool,
     refuses: bool,
     neighbour: Option<(u32, bool, Address)>,
+    saved: Vec<u8>,
+    copies: Vec<(u32, Vec<u8>)>,
     routes: Arc<Routes>,
 }
 
@@ -54,21 +58,23 @@ impl Buffer {
             bytes: Bytes::new(bytes, HEADROOM, TAILROOM),
             ingress,
             mark: 0,
-            copies: Vec::new(),
+            returning: Vec::new(),
             linear: usize::MAX,
             partial: None,
             segments: None,
             udp: l4_of(bytes).is_some_and(|(_, udp)| udp),
             refuses: false,
             neighbour: None,
+            saved: Vec::new(),
+            copies: Vec::new(),
             routes: Arc::clone(routes),
         }
     }
 
     /// Frames that come in once more, in order.
     #[must_use]
-    pub fn copies(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.copies)
+    pub fn returning(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.returning)
     }
 
     /// The packet with this firewall mark.
@@ -146,6 +152,12 @@ impl Buffer {
     #[must_use]
     pub fn neighbour(&self) -> Option<(u32, bool, Address)> {
         self.neighbour
+    }
+
+    /// The copies that were sent, each with its link.
+    #[must_use]
+    pub fn copies(&self) -> &[(u32, Vec<u8>)] {
+        &self.copies
     }
 
     /// What is left of `gso_size`.
@@ -264,7 +276,7 @@ impl Packet for Buffer {
         self.linear = self.linear.max(index(length));
     }
 
-    unsafe fn keep(&mut self, room: *mut Held, length: u32) -> bool {
+    unsafe fn copy_to(&mut self, room: *mut Held, length: u32) -> bool {
         let bytes = self.bytes.to_vec();
         let Some(bytes) = bytes.get(..index(length)) else {
             return false;
@@ -276,7 +288,7 @@ impl Packet for Buffer {
         true
     }
 
-    unsafe fn restore(&mut self, held: *const Held) -> bool {
+    unsafe fn become_held(&mut self, held: *const Held) -> bool {
         // SAFETY: the caller vouches for the frame.
         let held = unsafe { &*held };
         let bytes = &held.bytes[..index(held.length)];
@@ -285,12 +297,42 @@ impl Packet for Buffer {
     }
 
     fn again(&mut self) -> bool {
-        self.copies.push(self.bytes.to_vec());
+        self.returning.push(self.bytes.to_vec());
         true
     }
 
     fn sum(&mut self, offset: u32, length: u32) -> u32 {
         sum(&self.bytes.to_vec(), offset, length)
+    }
+
+    fn save(&mut self, offset: u32, length: u32) -> bool {
+        let bytes = self.bytes.to_vec();
+        let wanted = bytes.get(index(offset)..index(offset + length));
+        let fits = (1..=SAVED).contains(&length);
+        self.saved = wanted
+            .filter(|_| fits)
+            .map(<[u8]>::to_vec)
+            .unwrap_or_default();
+        !self.saved.is_empty()
+    }
+
+    fn restore(&mut self, offset: u32, from: u32, length: u32) -> bool {
+        let wanted = self.saved.get(index(from)..index(from + length));
+        let Some(bytes) = wanted.map(<[u8]>::to_vec) else {
+            return false;
+        };
+        if index(offset + length) > self.bytes.len() {
+            return false;
+        }
+        self.bytes.write(index(offset), &bytes);
+        self.linear = usize::MAX;
+        true
+    }
+
+    fn send_copy(&mut self, ifindex: u32) -> bool {
+        let copy = self.bytes();
+        self.copies.push((ifindex, copy));
+        true
     }
 
     fn fib(&mut self, query: &mut Fib) -> FibAnswer {

@@ -112,11 +112,11 @@ impl Packet for Frame {
 
     fn pull(&mut self, _length: u32) {}
 
-    unsafe fn keep(&mut self, _room: *mut Held, _length: u32) -> bool {
+    unsafe fn copy_to(&mut self, _room: *mut Held, _length: u32) -> bool {
         false
     }
 
-    unsafe fn restore(&mut self, _held: *const Held) -> bool {
+    unsafe fn become_held(&mut self, _held: *const Held) -> bool {
         false
     }
 
@@ -126,6 +126,18 @@ impl Packet for Frame {
 
     fn sum(&mut self, offset: u32, length: u32) -> u32 {
         sum(&self.bytes.to_vec(), offset, length)
+    }
+
+    fn save(&mut self, _: u32, _: u32) -> bool {
+        false
+    }
+
+    fn restore(&mut self, _: u32, _: u32, _: u32) -> bool {
+        false
+    }
+
+    fn send_copy(&mut self, _: u32) -> bool {
+        false
     }
 
     fn fib(&mut self, query: &mut Fib) -> FibAnswer {

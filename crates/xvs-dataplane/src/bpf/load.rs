@@ -74,9 +74,9 @@ const PINNED: [Shape; 23] = [
 ];
 
 /// The programs behind the fast path, by their place in the stages.
-const STAGES: [&str; 11] = [
+const STAGES: [&str; 12] = [
     "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay", "reply",
-    "hold", "release",
+    "cut", "hold", "release",
 ];
 /// How many of them XDP has: the others need what only tcx can.
 const STAGES_OF_XDP: usize = 8;

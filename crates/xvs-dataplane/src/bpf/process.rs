@@ -200,10 +200,12 @@ impl Machine for Process {
         self.ran += 1;
         // One for each packet, so that what it counted is in the tables when it is gone.
         let cpu = Cpu::new(&self.tables, self.clock.now(), self.ran);
+        let mut copies = Vec::new();
         let (verdict, frame, again) = if hook == Hook::Tcx {
             let mut buffer = Buffer::new(frame, ifindex, &self.routes).marked(mark);
             let verdict = native::run(&mut buffer, &cpu);
-            (verdict, buffer.bytes(), buffer.copies())
+            copies.extend(buffer.copies().iter().map(|(_, copy)| copy.clone()));
+            (verdict, buffer.bytes(), buffer.returning())
         } else {
             let mut packet = Frame::new(frame, ifindex, &self.routes);
             let verdict = native::run(&mut packet, &cpu);
@@ -218,6 +220,7 @@ impl Machine for Process {
             action,
             frame,
             again,
+            copies,
         })
     }
 }

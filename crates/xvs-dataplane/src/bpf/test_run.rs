@@ -64,6 +64,7 @@ pub(super) fn run(
         action,
         frame: out,
         again: Vec::new(),
+        copies: Vec::new(),
     })
 }
 

@@ -17,5 +17,6 @@ mod marks;
 mod methods;
 mod mtu;
 mod net;
+mod published;
 mod servers;
 mod untouched;

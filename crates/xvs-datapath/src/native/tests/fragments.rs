@@ -21,7 +21,7 @@ fn director() -> Director {
 fn send(director: &Director, frame: &[u8]) -> (Verdict, Vec<u8>, Vec<Vec<u8>>) {
     let mut buffer = Buffer::new(frame, World::CLIENTS, &director.routes);
     let verdict = run(&mut buffer, &director.cpu);
-    (verdict, buffer.bytes(), buffer.copies())
+    (verdict, buffer.bytes(), buffer.returning())
 }
 
 #[test]
