@@ -10,9 +10,9 @@ use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_jiffies64, bpf_loop};
 use xvs_datapath::{
     Env, Flow, Rounds, Visitor,
     abi::{
-        AddressFilter, Block, Cold, Counter, Entry4, Entry6, Fragment, FragmentKey, HopKey,
-        LinkMac, LocalAddress, Locality, LocalityKey, NONE, NextHop, OverflowKey, RealServer, Seed,
-        ServiceKey, Settings, VirtualServer, WAYS, high32, index, low16, low32,
+        AddressFilter, Block, Cold, Counter, Early, Entry4, Entry6, Fragment, FragmentKey, Held,
+        HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NONE, NextHop, OverflowKey,
+        RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, high32, index, low16, low32,
     },
     memory::opaque,
     scheduler,
@@ -194,6 +194,47 @@ impl Env for Maps {
     fn fragment_insert(&self, key: &FragmentKey, fragment: &Fragment) {
         // Without room the other fragments are not known.
         let _ = maps::FRAGMENTS.insert(key, fragment, 0);
+    }
+
+    #[inline(always)]
+    fn early(&self, key: &FragmentKey) -> *mut Early {
+        or_null(maps::EARLY.get_ptr_mut(key))
+    }
+
+    #[inline(always)]
+    fn early_insert(&self, key: &FragmentKey, early: &Early) {
+        // Without room the fragment is held in vain.
+        let _ = maps::EARLY.insert(key, early, 0);
+    }
+
+    #[inline(always)]
+    fn early_remove(&self, key: &FragmentKey) {
+        // What is not there need not be removed.
+        let _ = maps::EARLY.remove(key);
+    }
+
+    #[inline(always)]
+    fn held_room(&self) -> *mut Held {
+        or_null(maps::HELD_ROOM.get_ptr_mut(0))
+    }
+
+    #[inline(always)]
+    fn held(&self, key: &HeldKey) -> *const Held {
+        or_null(maps::HELD.get_ptr_mut(key))
+    }
+
+    #[inline(always)]
+    fn held_insert(&self, key: &HeldKey, held: *const Held) -> bool {
+        // By reference: the stack has no room for a frame.
+        // SAFETY: the frame is this CPU's room.
+        let held: &Held = unsafe { &*held };
+        maps::HELD.insert(key, held, 0).is_ok()
+    }
+
+    #[inline(always)]
+    fn held_remove(&self, key: &HeldKey) {
+        // What is not there need not be removed.
+        let _ = maps::HELD.remove(key);
     }
 
     #[inline(always)]

@@ -24,7 +24,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use xvs_datapath::{
-    Env, Packet, Verdict, brought, carry, cut, fast,
+    Env, Packet, Verdict, brought, carry, cut, fast, fragments,
     memory::load16,
     open, related, relay,
     table::{V4, V6},
@@ -156,6 +156,20 @@ tcx_program!(
     xvs_tcx_relay, relay::run, 4
 );
 
+tcx_program!(
+    /// Holds fragments before their first, at tcx ingress.
+    xvs_tcx_hold, fragments::hold, 0
+);
+/// Lets held fragments go on, at tcx ingress.
+#[classifier]
+pub fn xvs_tcx_release(context: TcContext) -> i32 {
+    let mut buffer = Buffer {
+        context: context.skb.skb,
+    };
+    let verdict = fragments::release(&mut buffer, &Maps);
+    buffer.action(verdict)
+}
+
 /// Sends answers to packets that were brought, at tcx ingress.
 #[classifier]
 pub fn xvs_tcx_reply(context: TcContext) -> i32 {
@@ -205,6 +219,10 @@ impl Stage {
     const REPLY: u32 = 8;
     /// Cuts packets.
     const CUT: u32 = 9;
+    /// Holds fragments before their first.
+    const HOLD: u32 = 10;
+    /// Lets held fragments go on.
+    const RELEASE: u32 = 11;
 }
 
 /// The program that a verdict asks for. `family` is 4 or 6, or 0 where the frame must say.
@@ -221,6 +239,9 @@ fn stage<P: Packet>(verdict: Verdict, packet: &P, family: u32) -> Option<u32> {
         Verdict::REFUSE => Some(Stage::REFUSE),
         Verdict::RELATED => Some(Stage::RELATED + ipv6),
         Verdict::RELAY => Some(Stage::RELAY),
+        Verdict::HOLD => Some(Stage::HOLD),
+        // At XDP the stage is not there: its companion does it.
+        Verdict::RELEASE => Some(Stage::RELEASE),
         Verdict::CUT => Some(Stage::CUT),
         Verdict::REPLY if brought::is_brought(packet, &Maps) => Some(Stage::REPLY),
         _ => None,

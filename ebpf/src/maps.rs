@@ -7,9 +7,9 @@ use aya_ebpf::{
 use xvs_datapath::{
     Flow,
     abi::{
-        AddressFilter, Block, Cold, Entry4, Entry6, Fragment, FragmentKey, HopKey, LinkMac,
-        LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate, RealServer, Seed,
-        ServiceKey, Settings, VirtualServer, WAYS,
+        AddressFilter, Block, Cold, Early, Entry4, Entry6, Fragment, FragmentKey, Held, HeldKey,
+        HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate,
+        RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
     },
     table::Scratch,
 };
@@ -48,6 +48,13 @@ pub static BLOCKS: Array<Block> = Array::with_max_entries(32_768, MMAPABLE);
 pub static LOCALITIES: LruHashMap<LocalityKey, Locality> = LruHashMap::with_max_entries(16_384, 0);
 #[map]
 pub static FRAGMENTS: LruHashMap<FragmentKey, Fragment> = LruHashMap::with_max_entries(16_384, 0);
+#[map]
+pub static EARLY: LruHashMap<FragmentKey, Early> = LruHashMap::with_max_entries(1024, 0);
+#[map]
+pub static HELD: LruHashMap<HeldKey, Held> = LruHashMap::with_max_entries(2048, 0);
+/// Room for a frame.
+#[map]
+pub static HELD_ROOM: PerCpuArray<Held> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static LOCALS: Array<LocalAddress> = Array::with_max_entries(4_096, MMAPABLE);
 #[map]

@@ -12,7 +12,7 @@ use aya_ebpf::{
 };
 use xvs_datapath::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::Address,
+    abi::{Address, HELD, Held},
     memory::{opaque, opaque_number, store32},
 };
 
@@ -35,6 +35,8 @@ const PSEUDO_HEADER: u64 = 1 << 4;
 /// `BPF_F_MARK_MANGLED_0`.
 const KEEP_ZERO: u64 = 1 << 5;
 
+/// `BPF_F_INGRESS`.
+const F_INGRESS: u64 = 1;
 /// `TC_ACT_UNSPEC`, `TCX_NEXT`: the next program, then the stack.
 const NEXT: i32 = -1;
 /// `TC_ACT_SHOT`.
@@ -76,7 +78,7 @@ impl Buffer {
             return unsafe { bpf_redirect(ifindex.get(), 0) } as i32;
         }
         match verdict {
-            Verdict::DROP => SHOT,
+            Verdict::DROP | Verdict::HELD => SHOT,
             // SAFETY: the helper has no precondition.
             Verdict::REPLY => unsafe { bpf_redirect(self.ingress(), 0) as i32 },
             Verdict::NEIGHBOUR => REDIRECT,
@@ -188,6 +190,42 @@ impl Packet for Buffer {
             // SAFETY: the context is the program's.
             unsafe { bpf_skb_pull_data(self.context, wanted) };
         }
+    }
+
+    #[inline(always)]
+    unsafe fn copy_to(&mut self, room: *mut Held, length: u32) -> bool {
+        // Of a number below the room's size every verifier sees that one more is not above it.
+        let last = opaque_number(length.wrapping_sub(1));
+        if last >= HELD as u32 {
+            return false;
+        }
+        // SAFETY: the caller vouches for the room, which is as large.
+        unsafe {
+            (*room).length = length;
+            let bytes = (&raw mut (*room).bytes).cast();
+            bpf_skb_load_bytes(self.context.cast(), 0, bytes, last + 1) == 0
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn become_held(&mut self, held: *const Held) -> bool {
+        // SAFETY: the caller vouches for the frame.
+        let length = unsafe { (*held).length };
+        let last = opaque_number(length.wrapping_sub(1));
+        if last >= HELD as u32 || !self.resize(length) {
+            return false;
+        }
+        // SAFETY: as above; no more is read than it holds.
+        unsafe {
+            let bytes = (&raw const (*held).bytes).cast();
+            bpf_skb_store_bytes(self.context, 0, bytes, last + 1, 0) == 0
+        }
+    }
+
+    #[inline(always)]
+    fn again(&mut self) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe { bpf_clone_redirect(self.context, self.ingress(), F_INGRESS) == 0 }
     }
 
     #[inline(always)]

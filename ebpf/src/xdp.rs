@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use xvs_datapath::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::Address,
+    abi::{Address, Held},
     memory::{opaque, opaque_number, store32},
 };
 
@@ -112,6 +112,21 @@ impl Packet for Frame {
 
     #[inline(always)]
     fn pull(&mut self, _length: u32) {}
+
+    #[inline(always)]
+    unsafe fn copy_to(&mut self, _room: *mut Held, _length: u32) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    unsafe fn become_held(&mut self, _held: *const Held) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn again(&mut self) -> bool {
+        false
+    }
 
     #[inline(always)]
     fn sum(&mut self, offset: u32, length: u32) -> u32 {

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use xvs_datapath::native::checksums_are_valid;
 use xvs_wire::ipv4;
 
-use crate::{Network, Output};
+use crate::{Network, Output, receiver::is_fragment};
 
 /// Why the frames that left in the recording cannot come from the host's stack, when `frame` came in
 /// and was passed to it.
@@ -127,7 +127,11 @@ impl Packet {
 /// Whether every host answers this packet, or passes it on.
 fn must_answer(network: &Network, frame: &[u8], packet: &Packet) -> bool {
     const RST: u8 = 4;
-    if checksums_are_valid(frame) != Some(true) || is_martian(network, packet.source) {
+    // A fragment waits for the others.
+    if is_fragment(frame)
+        || checksums_are_valid(frame) != Some(true)
+        || is_martian(network, packet.source)
+    {
         return false;
     }
     if !network.is_local(packet.destination) {

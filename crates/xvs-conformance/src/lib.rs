@@ -22,6 +22,7 @@ mod network;
 mod offline;
 mod place;
 mod plane;
+mod receiver;
 mod record;
 mod recording;
 mod replay;

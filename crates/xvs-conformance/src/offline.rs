@@ -1,6 +1,6 @@
 //! A director that is a dataplane without network: frames are handed to the programs.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use xvs_datapath::native::{Sizes, Tables, World};
 use xvs_dataplane::{
@@ -17,11 +17,14 @@ use crate::{
     namespace::{self, Namespace},
     network::Arrival,
     plane::Plane,
+    receiver,
     wire::Wire,
 };
 
 /// Milliseconds between two frames, as the recorder left them.
 const QUIET: u64 = 8;
+/// How long the kernel takes to let a frame come in once more.
+const RETURN: Duration = Duration::from_millis(2);
 
 /// Bytes of a frame that `BPF_PROG_TEST_RUN` takes: Ethernet and IPv4 header. The host drops what is
 /// shorter.
@@ -33,6 +36,10 @@ pub struct Offline {
     firewall: Firewall,
     hook: Hook,
     time: Time,
+    /// Frames that come in once more.
+    again: Vec<Vec<u8>>,
+    /// What arrives at the legs of the kernel.
+    legs: Vec<(String, Wire)>,
 }
 
 /// What passes for time.
@@ -64,7 +71,7 @@ impl Offline {
         let sizes = Sizes {
             set_bits: 9,
             overflow: 1024,
-            virtual_servers: 64,
+            virtual_servers: 1024,
             real_servers: 512,
             blocks: 1024,
             locals: 16,
@@ -79,6 +86,8 @@ impl Offline {
             firewall: Firewall::default(),
             hook,
             time: Time::Told { clock, rest: 0 },
+            again: Vec::new(),
+            legs: Vec::new(),
         };
         offline.begin(network, hook)?;
         Ok(offline)
@@ -101,6 +110,8 @@ impl Offline {
             firewall: Firewall::default(),
             hook: Hook::Tcx,
             time: Time::Kernel(None),
+            again: Vec::new(),
+            legs: Vec::new(),
         })
     }
 
@@ -119,6 +130,11 @@ impl Offline {
             namespace.enter().map_err(failed)?;
             namespace::set();
             namespace::ip(&network.wires(None)).map_err(failed)?;
+            self.legs = network
+                .legs()
+                .map(|leg| Ok((leg.to_owned(), Wire::open(leg)?)))
+                .collect::<io::Result<_>>()
+                .map_err(failed)?;
             let wires = network.legs().map(|leg| Wire::open(&format!("far-{leg}")));
             let wires = wires.collect::<io::Result<_>>();
             *held = Some(Seat {
@@ -214,6 +230,57 @@ impl Offline {
         }
         self.plane.route();
         Answer::default()
+    }
+
+    /// Puts a frame into the programs; those that leave join `frames`.
+    fn put(
+        &mut self,
+        leg: &str,
+        frame: &[u8],
+        frames: &mut Vec<(String, Vec<u8>)>,
+    ) -> Result<Seen, String> {
+        let Some(ran) = self.take(leg, frame)? else {
+            return Ok(Seen::nothing());
+        };
+        self.again.extend(ran.again);
+        if ran.action == Action::Pass {
+            return Ok(Seen::Passed);
+        }
+        if ran.action == Action::Drop {
+            return Ok(Seen::nothing());
+        }
+        let (to, from) = (ran.frame.get(..6), ran.frame.get(6..12));
+        // The kernel writes the addresses when it has resolved them.
+        if from == Some(&[0; 6]) || to == frame.get(..6) {
+            return Ok(Seen::Waiting);
+        }
+        let copies = self.copies(ran.copies).map_err(|error| error.to_string())?;
+        for frame in copies.into_iter().chain([ran.frame]) {
+            let sent = self.plane.network.depart(frame);
+            frames.push(sent.ok_or("a frame left with an address that is no leg's")?);
+        }
+        Ok(Seen::nothing())
+    }
+
+    /// Frames that the programs in the kernel let come in once more by a leg: only fragments do.
+    fn returned(&self, leg: &str, frame: &[u8]) -> Vec<Vec<u8>> {
+        let mut returned = Vec::new();
+        let Some((_, link)) = self.legs.iter().find(|(name, _)| name == leg) else {
+            return returned;
+        };
+        if receiver::is_fragment(frame) {
+            std::thread::sleep(RETURN);
+        }
+        while let Ok(Some(frame)) = link.receive() {
+            returned.push(frame);
+        }
+        // The namespace's own stack gets them too; what it answers is nobody's.
+        if let (false, Time::Kernel(Some(seat))) = (returned.is_empty(), &self.time) {
+            for wire in &seat.wires {
+                while let Ok(Some(_answer)) = wire.receive() {}
+            }
+        }
+        returned
     }
 
     fn ip_link(&mut self, words: &[&str]) -> Answer {
@@ -331,27 +398,21 @@ impl Director for Offline {
             // The daemon attaches nothing while there is no virtual server.
             return Ok(Seen::Passed);
         }
-        let Some(ran) = self.take(leg, frame)? else {
-            return Ok(Seen::nothing());
-        };
+        let mut frames = Vec::new();
+        let seen = self.put(leg, frame, &mut frames)?;
         self.plane.follow();
-        if ran.action == Action::Pass {
-            return Ok(Seen::Passed);
+        // What comes in once more is as any other frame; what the host takes of it sends nothing.
+        let mut again = std::mem::take(&mut self.again);
+        again.extend(self.returned(leg, frame));
+        for frame in again {
+            if self.put(leg, &frame, &mut frames)? == Seen::Waiting {
+                return Err("a fragment waits for its neighbour".to_owned());
+            }
         }
-        if ran.action == Action::Drop {
-            return Ok(Seen::nothing());
-        }
-        let (to, from) = (ran.frame.get(..6), ran.frame.get(6..12));
-        // The kernel writes the addresses when it has resolved them.
-        if from == Some(&[0; 6]) || to == frame.get(..6) {
-            return Ok(Seen::Waiting);
-        }
-        let copies = self.copies(ran.copies).map_err(|error| error.to_string())?;
-        let frames = copies.into_iter().chain([ran.frame]);
-        let sent = frames.map(|frame| self.plane.network.depart(frame));
-        let sent: Option<Vec<_>> = sent.collect();
-        let sent = sent.ok_or("a frame left with an address that is no leg's")?;
-        Ok(Seen::Frames(sent))
+        Ok(match seen {
+            Seen::Passed | Seen::Waiting if frames.is_empty() => seen,
+            _ => Seen::Frames(frames),
+        })
     }
 
     fn wait(&mut self, milliseconds: u64) -> Seen {

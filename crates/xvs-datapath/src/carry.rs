@@ -18,7 +18,7 @@ use crate::{
     next_hop::{self, HOP_LOCAL, HOP_NONE, Hop},
     path_mtu, persistence, reuse,
     rewrite::{self, Outer, Place, Shim},
-    state::{self, tcp as tcp_state, udp as udp_state},
+    state::{self, sctp, tcp as tcp_state, udp as udp_state},
     table::{self, Family},
     unusual,
 };
@@ -136,7 +136,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         unsafe { advance::<F, E>(env, entry, tag, flow, place) };
     }
     if flow.fragment == unusual::FIRST {
-        fragments::note(env, flow);
+        fragments::note(env, flow, false);
     }
     let now = env.now();
     if Tag(tag).method() == Method::LOCAL {
@@ -301,7 +301,8 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
             let place = Place {
                 l4: flow.l4,
                 is_tcp: flow.protocol == ipv4::PROTOCOL_TCP,
-                is_there: flow.fragment != unusual::LATER,
+                // SCTP's checksum does not cover addresses, and its ports stay.
+                is_there: flow.fragment != unusual::LATER && flow.protocol != ipv4::PROTOCOL_SCTP,
                 is_plain: false,
             };
             rewrite::translate::<F, P>(packet, &recipe, deltas, place, hop)
@@ -412,12 +413,12 @@ unsafe fn advance<F: Family, E: Env>(
         return;
     }
     let old = Tag(master_tag).state();
-    let new = if flow.protocol == ipv4::PROTOCOL_TCP {
-        state::next_tcp(env, direction(Tag(tag)), flow.flags, old)
-    } else {
-        // SAFETY: as above.
-        let first = !Tag(tag).reverse() && unsafe { *master_fields.packets } == 0;
-        udp_state::next(Tag(tag).reverse(), first, old)
+    // SAFETY: as above.
+    let first = !Tag(tag).reverse() && unsafe { *master_fields.packets } == 0;
+    let new = match flow.protocol {
+        ipv4::PROTOCOL_TCP => state::next_tcp(env, direction(Tag(tag)), flow.flags, old),
+        ipv4::PROTOCOL_SCTP => sctp::step(direction(Tag(tag)), flow.flags, first, old),
+        _ => udp_state::next(Tag(tag).reverse(), first, old),
     };
     if new != old {
         let stepped = Tag(master_tag).with_state(new);
@@ -427,10 +428,10 @@ unsafe fn advance<F: Family, E: Env>(
         }
         // SAFETY: the entry is a valid map value.
         unsafe { recount::<F, E>(env, master, Tag(master_tag), stepped) };
-        let assures = if flow.protocol == ipv4::PROTOCOL_TCP {
-            new == tcp_state::ESTABLISHED
-        } else {
-            new == udp_state::REPLIED
+        let assures = match flow.protocol {
+            ipv4::PROTOCOL_TCP => new == tcp_state::ESTABLISHED,
+            ipv4::PROTOCOL_SCTP => new == sctp::ESTABLISHED,
+            _ => new == udp_state::REPLIED,
         };
         if assures {
             let index = if Tag(tag).reverse() {

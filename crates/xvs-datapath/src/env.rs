@@ -3,9 +3,9 @@
 use crate::{
     Flow,
     abi::{
-        AddressFilter, Block, Cold, Counter, Entry4, Entry6, Fragment, FragmentKey, HopKey,
-        LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, RealServer, Seed,
-        ServiceKey, Settings, VirtualServer, WAYS,
+        AddressFilter, Block, Cold, Counter, Early, Entry4, Entry6, Fragment, FragmentKey, Held,
+        HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey,
+        RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
     },
     table::Scratch,
 };
@@ -87,6 +87,20 @@ pub trait Env {
     fn fragment(&self, key: &FragmentKey) -> *const Fragment;
     /// Remembers a fragmented packet; what was used longest ago may be forgotten for it.
     fn fragment_insert(&self, key: &FragmentKey, fragment: &Fragment);
+    /// How many fragments of a packet are held.
+    fn early(&self, key: &FragmentKey) -> *mut Early;
+    /// Notes that fragments of a packet are held; what was used longest ago may be forgotten for it.
+    fn early_insert(&self, key: &FragmentKey, early: &Early);
+    /// Forgets that fragments of a packet are held.
+    fn early_remove(&self, key: &FragmentKey);
+    /// Room of this CPU for a frame.
+    fn held_room(&self) -> *mut Held;
+    /// A frame that is held.
+    fn held(&self, key: &HeldKey) -> *const Held;
+    /// Holds a frame; what was used longest ago may be forgotten for it.
+    fn held_insert(&self, key: &HeldKey, held: *const Held) -> bool;
+    /// Holds a frame no more.
+    fn held_remove(&self, key: &HeldKey);
     /// A local address.
     fn local_address(&self, index: u32) -> *mut LocalAddress;
     /// Flags of [`link_mac_flag`](crate::abi::link_mac_flag) of a link's address; 0 for another's.

@@ -8,7 +8,7 @@ use xvs_wire::{ipv4, tcp};
 use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Address, AddressFilter, Counter, Method, Tag, setting_flag},
-    brought, extent,
+    brought, extent, fragments,
     hash::address_bit,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},
@@ -16,6 +16,7 @@ use crate::{
     rewrite::{self, Outer, Place, Shim},
     state::{tcp as tcp_state, udp as udp_state},
     table::{Family, Fields, V4, V6, locate},
+    unusual,
 };
 
 /// Decides a packet. With [`Verdict::OPEN`] and [`Verdict::CARRY`] it is as it came.
@@ -58,7 +59,7 @@ fn decide<F: Family, P: Packet, E: Env>(
 
 /// Whether the destination may be a VIP or a local address, or the source a real server.
 #[inline(always)]
-fn may_be_ours<F: Family, E: Env>(env: &E, flow: &Flow) -> bool {
+pub(crate) fn may_be_ours<F: Family, E: Env>(env: &E, flow: &Flow) -> bool {
     let filter = env.filter();
     if filter.is_null() {
         return false;
@@ -214,7 +215,7 @@ pub(crate) fn exceeds<F: Family, P: Packet>(packet: &P, flow: &Flow, outer: u32,
     flow.length + outer > mtu
 }
 
-/// Notes a packet in its entry.
+/// Notes a packet in its entry: fragments together as the packet that they are of.
 ///
 /// # Safety
 /// `fields` must be those of a valid entry.
@@ -224,7 +225,13 @@ pub(crate) unsafe fn touch<P: Packet>(fields: &Fields, packet: &P, flow: &Flow, 
     // SAFETY: the caller vouches for the fields.
     unsafe {
         *fields.stamp = now;
-        *fields.packets = (*fields.packets).wrapping_add(packet.segments());
-        *fields.bytes = (*fields.bytes).wrapping_add(u64::from(flow.length));
+        if flow.fragment != unusual::FIRST && flow.fragment != unusual::LATER {
+            *fields.packets = (*fields.packets).wrapping_add(packet.segments());
+            *fields.bytes = (*fields.bytes).wrapping_add(u64::from(flow.length));
+        } else {
+            *fields.packets =
+                (*fields.packets).wrapping_add(u32::from(flow.fragment == unusual::FIRST));
+            *fields.bytes = (*fields.bytes).wrapping_add(u64::from(fragments::share(flow)));
+        }
     }
 }

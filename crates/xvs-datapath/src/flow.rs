@@ -2,7 +2,7 @@
 
 use crate::abi::Tuple;
 
-/// A TCP or UDP packet over IPv4 or IPv6, as far as the datapath reads it.
+/// A TCP, UDP or SCTP packet over IPv4 or IPv6, as far as the datapath reads it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flow {
@@ -10,7 +10,8 @@ pub struct Flow {
     pub tuple: Tuple,
     /// IANA protocol number.
     pub protocol: u8,
-    /// TCP flags; 0 for UDP.
+    /// TCP flags; of SCTP what its first chunk means ([`state::sctp::event`](crate::state::sctp::event)); 0
+    /// for UDP.
     pub flags: u8,
     /// Whether it is IPv6.
     pub ipv6: bool,

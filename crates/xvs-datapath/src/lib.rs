@@ -19,7 +19,7 @@ mod env;
 mod extent;
 pub mod fast;
 mod flow;
-mod fragments;
+pub mod fragments;
 mod hash;
 mod martian;
 pub mod memory;

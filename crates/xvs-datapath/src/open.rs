@@ -10,11 +10,11 @@ use crate::{
         Counter, Direction, LocalAddress, Method, NONE, RealServer, Tag, VirtualServer, high32,
         join, low8, low16, low32, setting_flag, virtual_server_flag, wide,
     },
-    admission, answer, brought,
+    admission, answer, brought, fragments,
     martian::is_martian,
     memory::opaque,
     persistence, port, related, service,
-    state::{self, udp},
+    state::{self, sctp, udp},
     table::{
         self, Draft, FOUND_OVERFLOW, Family, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL,
         OVERFLOWED, REVERSE, Scratch, V4, V6,
@@ -47,7 +47,13 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
     if !unusual::parse::<F, P, E>(packet, env, flow) {
+        if flow.fragment == unusual::EARLY {
+            return fragments::unknown::<F, P, E>(packet, env, flow);
+        }
         return related::schedule::<F, P, E>(packet, env, flow);
+    }
+    if fragments::is_awaited(env, flow) {
+        return Verdict::RELEASE;
     }
     let place = table::find_flow::<F, E>(env, flow);
     flow.opened = handed(place);
@@ -61,7 +67,13 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     let opened = open::<F, P, E>(packet, env, flow);
     flow.opened = handed(opened);
     match opened {
-        OPEN_PASS => Verdict::PASS,
+        OPEN_PASS => {
+            // Where it is brought once more, and opens a connection then, that is noted over this.
+            if flow.fragment == unusual::FIRST && P::RESOLVES {
+                fragments::note(env, flow, true);
+            }
+            Verdict::PASS
+        }
         OPEN_DROP => Verdict::DROP,
         OPEN_REFUSE => Verdict::REFUSE,
         OPEN_AGAIN => {
@@ -105,7 +117,14 @@ pub fn refuse<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
 #[inline(always)]
 fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
     let message = flow.fragment == unusual::MESSAGE;
-    if flow.protocol == ipv4::PROTOCOL_TCP && !message && !opens(env, flow.flags) {
+    let opens = message
+        || match flow.protocol {
+            ipv4::PROTOCOL_TCP => opens(env, flow.flags),
+            ipv4::PROTOCOL_SCTP => opens_sctp(env, flow.flags),
+            _ => true,
+        };
+    // Where the connection of a later fragment is gone, only a first one opens another.
+    if !opens || flow.fragment == unusual::LATER {
         return OPEN_PASS;
     }
     let index = service::of(env, flow, packet.mark());
@@ -165,8 +184,13 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
         if answer >= 0 {
             let connection = low32(answer.unsigned_abs());
             persistence::control::<F, E>(env, connection, template);
-            // With sloppy_tcp.
-            if flow.protocol == ipv4::PROTOCOL_TCP && state == state::tcp::ESTABLISHED {
+            // With sloppy_tcp and sloppy_sctp.
+            let established = match flow.protocol {
+                ipv4::PROTOCOL_TCP => state == state::tcp::ESTABLISHED,
+                ipv4::PROTOCOL_SCTP => state == sctp::ESTABLISHED,
+                _ => false,
+            };
+            if established {
                 persistence::assure::<F, E>(env, connection);
             }
         }
@@ -229,6 +253,14 @@ fn opens<E: Env>(env: &E, flags: u8) -> bool {
     state::is_set(env, setting_flag::SLOPPY_TCP)
 }
 
+/// Whether a packet of SCTP may open a connection (kernel `sctp_conn_schedule`): INIT; with sloppy_sctp
+/// anything but ABORT.
+#[inline(always)]
+fn opens_sctp<E: Env>(env: &E, event: u8) -> bool {
+    event == sctp::INIT_CHUNK
+        || event != sctp::ABORT_CHUNK && state::is_set(env, setting_flag::SLOPPY_SCTP)
+}
+
 /// Whether `drop_packet` takes this new connection (kernel `ip_vs_todrop`): the first, and then one of
 /// each `drop_rate`.
 #[inline(always)]
@@ -265,7 +297,7 @@ const fn quoted_state(protocol: u8) -> u8 {
 
 #[inline(always)]
 fn first_state<E: Env>(env: &E, flow: &Flow, server: *const RealServer) -> u8 {
-    if flow.protocol != ipv4::PROTOCOL_TCP {
+    if flow.protocol == ipv4::PROTOCOL_UDP {
         return udp::ONE_WAY;
     }
     // SAFETY: the server is a valid map value.
@@ -274,6 +306,9 @@ fn first_state<E: Env>(env: &E, flow: &Flow, server: *const RealServer) -> u8 {
     } else {
         state::tcp::INPUT_ONLY
     };
+    if flow.protocol == ipv4::PROTOCOL_SCTP {
+        return sctp::next(direction, flow.flags, sctp::NONE);
+    }
     state::next_tcp(env, direction, flow.flags, state::tcp::NONE)
 }
 
@@ -363,7 +398,9 @@ unsafe fn to_server(draft: &mut Draft, service: *const VirtualServer, server: *c
         draft.recipe.destination = (*server).address;
         let asked = draft.tuple.destination_port() == (*service).key.port;
         let persistent = (*service).flags & virtual_server_flag::PERSISTENT != 0;
-        if (*server).port != 0 && (asked || !persistent) {
+        // A port is part of SCTP's checksum over all bytes: it stays.
+        let is_sctp = draft.identity == u32::from(ipv4::PROTOCOL_SCTP) << 8;
+        if (*server).port != 0 && (asked || !persistent) && !is_sctp {
             draft.recipe.ports = draft.recipe.ports & 0xffff | u32::from((*server).port) << 16;
         }
     }

@@ -1,6 +1,9 @@
 //! What the datapath needs of a packet.
 
-use crate::{Verdict, abi::Address};
+use crate::{
+    Verdict,
+    abi::{Address, Held},
+};
 
 /// A question to the kernel's routing table.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,6 +86,25 @@ pub trait Packet {
 
     /// Makes the first `length` bytes directly readable, as far as the packet is that long.
     fn pull(&mut self, length: u32);
+
+    /// Copies the packet's first `length` bytes, 1 to [`HELD`](crate::abi::HELD), to `room`; `false`
+    /// where the hook cannot.
+    ///
+    /// # Safety
+    ///
+    /// The room must be valid.
+    unsafe fn copy_to(&mut self, room: *mut Held, length: u32) -> bool;
+
+    /// Makes the packet the kept one, whose length is 1 to [`HELD`](crate::abi::HELD); `false` where the
+    /// hook cannot.
+    ///
+    /// # Safety
+    ///
+    /// The frame must be valid.
+    unsafe fn become_held(&mut self, held: *const Held) -> bool;
+
+    /// Lets a copy of the packet come in once more, after this one; `false` where the hook cannot.
+    fn again(&mut self) -> bool;
 
     /// The partial sum (32 bits, not folded) of the `length` bytes at `offset`, 1 to 512; the rest of
     /// the last word counts as zero. 0 where there are not as many.

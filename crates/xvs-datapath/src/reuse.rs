@@ -7,7 +7,7 @@ use crate::{
     abi::{Method, NONE, RealServer, Tag, low32, setting_flag},
     memory::opaque,
     persistence,
-    state::tcp as tcp_state,
+    state::{sctp, tcp as tcp_state},
     table::{Family, available},
 };
 
@@ -45,7 +45,13 @@ pub(crate) unsafe fn begins_anew<F: Family, E: Env>(
     if expires && gone {
         return true;
     }
-    if flow.protocol != ipv4::PROTOCOL_TCP || flow.flags & tcp::SYN == 0 {
+    let is_sctp = flow.protocol == ipv4::PROTOCOL_SCTP;
+    let begins = match flow.protocol {
+        ipv4::PROTOCOL_TCP => flow.flags & tcp::SYN != 0,
+        ipv4::PROTOCOL_SCTP => flow.flags == sctp::INIT_CHUNK,
+        _ => false,
+    };
+    if !begins {
         return false;
     }
     if expires && weight == 0 {
@@ -53,6 +59,7 @@ pub(crate) unsafe fn begins_anew<F: Family, E: Env>(
     }
     let tag = Tag(tag);
     let closed = match tag.state() {
+        state if is_sctp => state == sctp::CLOSED,
         tcp_state::TIME_WAIT | tcp_state::CLOSE => true,
         tcp_state::FIN_WAIT => mode & REUSE_FIN_WAIT != 0 && !Method::two_way(tag.method()),
         _ => false,

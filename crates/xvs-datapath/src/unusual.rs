@@ -4,7 +4,7 @@
 //! the flow of any other packet. Source routes and malformed headers are left to the kernel, which
 //! drops or answers them.
 
-use xvs_wire::{checksum, ethernet, ipv4, ipv6, tcp, udp};
+use xvs_wire::{checksum, ethernet, ipv4, ipv6, sctp, tcp, udp};
 
 use crate::{
     Env, Flow, Packet, Rounds,
@@ -12,6 +12,7 @@ use crate::{
     extent, fragments,
     memory::{load8, load16, load32},
     parse::{self, address},
+    state,
     table::Family,
 };
 
@@ -30,6 +31,8 @@ pub(crate) const LATER: u32 = 2;
 pub(crate) const MESSAGE: u32 = 3;
 /// Whole, and of its L4 header there is little more than the ports.
 pub(crate) const CUT: u32 = 4;
+/// A fragment behind the first, which has not come yet.
+pub(crate) const EARLY: u32 = 5;
 
 /// Finds the flow of any TCP or UDP packet of the family; `false` when it is not one of ours.
 #[inline(always)]
@@ -38,6 +41,7 @@ pub(crate) fn parse<F: Family, P: Packet, E: Env>(
     env: &E,
     flow: &mut Flow,
 ) -> bool {
+    flow.fragment = WHOLE;
     packet.pull(parse::PULL);
     let (start, end) = packet.bounds();
     if parse::parse::<F>(start, end, flow) {
@@ -57,7 +61,8 @@ pub(crate) fn parse<F: Family, P: Packet, E: Env>(
     flow.l4_header = 8;
     flow.ipv6 = F::V6;
     let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
-    if !is_tcp && flow.protocol != ipv4::PROTOCOL_UDP {
+    let is_sctp = flow.protocol == ipv4::PROTOCOL_SCTP;
+    if !is_tcp && !is_sctp && flow.protocol != ipv4::PROTOCOL_UDP {
         return false;
     }
     // The kernel drops what is not all there.
@@ -86,6 +91,14 @@ pub(crate) fn parse<F: Family, P: Packet, E: Env>(
             flow.flags = load8(l4 + tcp::FLAGS);
             flow.l4_header = u32::from(load8(l4 + tcp::DATA_OFFSET) >> 4) << 2;
         }
+    }
+    if is_sctp {
+        if l4 + sctp::CHUNK + sctp::CHUNK_HEADER > end {
+            return false;
+        }
+        flow.l4_header = sctp::HEADER;
+        // SAFETY: the first chunk's header was compared with the end.
+        flow.flags = state::sctp::event(unsafe { load8(l4 + sctp::CHUNK) });
     }
     true
 }

@@ -28,8 +28,14 @@ impl Verdict {
     pub const RELATED: Self = Self(9);
     /// An ICMP error that may be about a tunnel: run [`relay`](crate::relay).
     pub const RELAY: Self = Self(11);
+    /// A fragment before the first of its packet: run [`hold`](crate::fragments::hold).
+    pub const HOLD: Self = Self(12);
     /// Larger than its link carries, and ready but for that: run [`cut`](crate::cut).
     pub const CUT: Self = Self(13);
+    /// Taken for now: it, or what it stands for, comes in once more.
+    pub const HELD: Self = Self(14);
+    /// The first fragment of a packet of which others wait: run [`release`](crate::fragments::release).
+    pub const RELEASE: Self = Self(15);
     /// Not decided yet: the packet may go on.
     pub(crate) const ONWARD: Self = Self(10);
     const REDIRECT: u64 = 6;

@@ -23,6 +23,9 @@ pub struct Ran {
     pub action: Action,
     /// Its bytes after the programs.
     pub frame: Vec<u8>,
+    /// Frames that come in once more by the same link, in order. Those of the kernel are not here: they
+    /// arrive at the link.
+    pub again: Vec<Vec<u8>>,
     /// Frames that left before it. The kernel's are on their links alone.
     pub copies: Vec<Vec<u8>>,
 }

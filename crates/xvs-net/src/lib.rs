@@ -8,6 +8,7 @@
 mod addresses;
 mod announce;
 mod bfd;
+mod bring;
 mod carry;
 mod changes;
 mod command;
@@ -32,6 +33,7 @@ mod watch;
 pub use addresses::{AddressScope, AddressSpec, Change};
 pub use announce::{AnnounceError, Announcement, Announcer};
 pub use bfd::{BfdEvent, BfdService, BfdSocketError, bfd_session};
+pub use bring::{BROUGHT_BY, BROUGHT_MAC, Brought, ENTRY};
 pub use carry::{CarryChoice, CarryReason, Surroundings, Wanted, links_to_carry};
 pub use changes::{ChangedNeighbours, Changes};
 pub use command::CommandError;

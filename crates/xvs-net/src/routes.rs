@@ -43,16 +43,12 @@ impl Host {
                     RouteNetlinkMessage::GetRoute(request),
                 )
                 .await?;
-            prefixes.extend(
-                answers
-                    .iter()
-                    .filter_map(route_message)
-                    .filter_map(|route| {
-                        let wanted =
-                            table(route) == TABLE_LOCAL && route.header.kind == RouteType::Local;
-                        wanted.then(|| destination(route, family))
-                    }),
-            );
+            prefixes.extend(destinations(
+                &answers,
+                TABLE_LOCAL,
+                RouteType::Local,
+                family,
+            ));
         }
         Ok(prefixes)
     }
@@ -141,6 +137,18 @@ impl Host {
             local,
         })
     }
+}
+
+/// What the routes of a kind in a table lead to.
+pub(crate) fn destinations(
+    answers: &[RouteNetlinkMessage],
+    of_table: u32,
+    kind: RouteType,
+    family: Family,
+) -> BTreeSet<Prefix> {
+    let routes = answers.iter().filter_map(route_message);
+    let wanted = routes.filter(|route| table(route) == of_table && route.header.kind == kind);
+    wanted.map(|route| destination(route, family)).collect()
 }
 
 fn route_message(message: &RouteNetlinkMessage) -> Option<&RouteMessage> {

@@ -19,7 +19,7 @@ use xvs_types::Family;
 use crate::{Change, Host, HostError, Prefix, host::address_family};
 
 /// `RTPROT_KEEPALIVED` of `linux/rtnetlink.h`: by it operators and other daemons know whose it is.
-const PROTOCOL_KEEPALIVED: u8 = 18;
+pub(crate) const PROTOCOL_KEEPALIVED: u8 = 18;
 
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,7 +153,10 @@ impl Host {
     }
 }
 
-fn needless_on<T>(result: Result<T, HostError>, errors: &[i32]) -> Result<Change, HostError> {
+pub(crate) fn needless_on<T>(
+    result: Result<T, HostError>,
+    errors: &[i32],
+) -> Result<Change, HostError> {
     match result {
         Ok(_) => Ok(Change::Made),
         Err(error) if error.errno().is_some_and(|errno| errors.contains(&errno)) => {

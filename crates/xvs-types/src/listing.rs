@@ -108,7 +108,7 @@ impl Default for ServerScope {
 pub enum ConnectionState {
     /// No segment seen yet; also a template without an established child.
     None,
-    /// TCP.
+    /// TCP and SCTP.
     Established,
     /// TCP.
     SynSent,
@@ -130,6 +130,30 @@ pub enum ConnectionState {
     Synack,
     /// UDP, its only state.
     Udp,
+    /// SCTP.
+    Init1,
+    /// SCTP.
+    Init,
+    /// SCTP.
+    CookieSent,
+    /// SCTP.
+    CookieReplied,
+    /// SCTP.
+    CookieWait,
+    /// SCTP.
+    Cookie,
+    /// SCTP.
+    CookieEchoed,
+    /// SCTP.
+    ShutdownSent,
+    /// SCTP.
+    ShutdownReceived,
+    /// SCTP.
+    ShutdownAckSent,
+    /// SCTP.
+    Rejected,
+    /// SCTP.
+    Closed,
     /// A template with an established child.
     Assured,
 }
@@ -151,6 +175,18 @@ impl ConnectionState {
             Self::Listen => "LISTEN",
             Self::Synack => "SYNACK",
             Self::Udp => "UDP",
+            Self::Init1 => "INIT1",
+            Self::Init => "INIT",
+            Self::CookieSent => "C-SENT",
+            Self::CookieReplied => "C-REPLIED",
+            Self::CookieWait => "C-WAIT",
+            Self::Cookie => "COOKIE",
+            Self::CookieEchoed => "C-ECHOED",
+            Self::ShutdownSent => "S-SENT",
+            Self::ShutdownReceived => "S-RECEIVED",
+            Self::ShutdownAckSent => "S-ACK-SENT",
+            Self::Rejected => "REJECTED",
+            Self::Closed => "CLOSED",
             Self::Assured => "ASSURED",
         }
     }

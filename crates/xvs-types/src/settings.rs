@@ -134,8 +134,8 @@ settings! {
     ScheduleIcmp = "schedule_icmp", flag(0);
     /// The defence by another table of states: 0 off, 1 and 2 while memory is short, 3 always.
     SecureTcp = "secure_tcp", number(0, 3);
-    /// Any SCTP packet opens a connection.
-    SloppySctp = "sloppy_sctp", later("0", "SCTP");
+    /// Any SCTP packet but an ABORT opens a connection.
+    SloppySctp = "sloppy_sctp", flag(0);
     /// Any TCP segment but a reset opens a connection.
     SloppyTcp = "sloppy_tcp", flag(0);
     /// Route replies of NAT anew.

@@ -37,3 +37,5 @@ pub const ROUTING: u32 = 43;
 pub const FRAGMENT: u32 = 44;
 /// Next header: destination options (RFC 8200 section 4.6).
 pub const DESTINATION_OPTIONS: u32 = 60;
+/// Next header: SCTP (RFC 9260).
+pub const SCTP: u32 = 132;

@@ -13,6 +13,7 @@ pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
 pub mod ndisc;
+pub mod sctp;
 pub mod tcp;
 pub mod toa;
 pub mod udp;

@@ -117,6 +117,12 @@ impl Decisions {
 
     /// Who got each connection.
     fn decisions(&self, director: &mut dyn Director) -> Result<Vec<String>, String> {
+        for command in self.marking() {
+            let answer = director.run(&command);
+            if answer.status != 0 {
+                return Err(format!("`{command}`: {}", answer.stderr.trim()));
+            }
+        }
         for line in &self.setup {
             obey(director, line)?;
         }
@@ -150,6 +156,30 @@ impl Decisions {
         let number = u16::try_from(number).map_err(|_many| "too many connections")?;
         let client = CLIENT.parse().map_err(|_none| "no client")?;
         Ok((SocketAddr::new(client, FIRST_PORT + number), service))
+    }
+
+    /// The commands by which the firewall marks all that clients reach, where the virtual server is that
+    /// of a mark.
+    fn marking(&self) -> Vec<String> {
+        let line = self.setup.first().map_or("", String::as_str);
+        let Some(mark) = after(line, &["-f"]) else {
+            return Vec::new();
+        };
+        let reached: BTreeSet<IpAddr> = self.keys.iter().flatten().map(|key| key.2).collect();
+        let is_v6 = reached.first().is_some_and(IpAddr::is_ipv6);
+        let family = if is_v6 { "ip6" } else { "ip" };
+        let reached: Vec<String> = reached.iter().map(IpAddr::to_string).collect();
+        let reached = reached.join(", ");
+        vec![
+            format!("nft add table {family} m"),
+            format!(
+                "nft 'add chain {family} m p {{ type filter hook prerouting priority -150; }}'"
+            ),
+            format!(
+                "nft 'add rule {family} m p {family} daddr {{ {reached} }} meta l4proto {{ tcp, udp }} meta \
+                 mark set {mark}'"
+            ),
+        ]
     }
 
     /// The virtual server's endpoint; none for a firewall mark.

@@ -88,8 +88,12 @@ counters! {
     IcmpRelated = 52, "icmp_related";
     /// First fragments whose ports are remembered for the others.
     FragmentFirst = 53, "fragment_first";
-    /// Fragments before their first one, left to the kernel.
+    /// Fragments before their first one that are not held, left to the kernel.
     FragmentUnknown = 54, "fragment_unknown";
+    /// Fragments held until the first one of their packet comes.
+    FragmentHeld = 55, "fragment_held";
+    /// Held fragments that went on.
+    FragmentReleased = 56, "fragment_released";
     /// Packets cut into fragments.
     Cut = 57, "cut";
 }

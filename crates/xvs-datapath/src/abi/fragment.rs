@@ -27,6 +27,61 @@ pub struct Fragment {
     pub ports: u32,
     /// Jiffies of the first fragment.
     pub stamp: u32,
+    /// Not 0 where the packet is not for a virtual server: its fragments go to the kernel.
+    pub foreign: u32,
 }
 
-const _: () = assert!(size_of::<Fragment>() == 8);
+const _: () = assert!(size_of::<Fragment>() == 12);
+
+/// Fragments of one packet that came before their first one.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Early {
+    /// How many; those of which no place is left to hold them do not count.
+    pub count: u32,
+    /// Jiffies of the first of them.
+    pub stamp: u32,
+}
+
+const _: () = assert!(size_of::<Early>() == 8);
+
+/// Key of a frame that is held.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct HeldKey {
+    /// Its packet.
+    pub packet: FragmentKey,
+    /// Its place among those of the packet.
+    pub place: u32,
+    /// Zero.
+    pub zero: u32,
+}
+
+const _: () = assert!(size_of::<HeldKey>() == 48);
+
+/// Bytes of the largest frame that is held: one of Ethernet's, tags included.
+pub const HELD: usize = 1528;
+
+/// A frame that is held until the first fragment of its packet comes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// How many bytes it has.
+    pub length: u32,
+    /// Zero.
+    pub zero: u32,
+    /// The bytes.
+    pub bytes: [u8; HELD],
+}
+
+const _: () = assert!(size_of::<Held>() == 1536);
+
+impl Default for Held {
+    fn default() -> Self {
+        Self {
+            length: 0,
+            zero: 0,
+            bytes: [0; HELD],
+        }
+    }
+}

@@ -23,7 +23,7 @@ pub use flow::{
     Cold, Direction, Entry4, Entry6, Key4, Key6, Method, NONE, OverflowKey, Slot, Tag, Tuple, WAYS,
 };
 pub(crate) use flow::{halves, whole};
-pub use fragment::{Fragment, FragmentKey};
+pub use fragment::{Early, Fragment, FragmentKey, HELD, Held, HeldKey};
 pub use locality::{Locality, LocalityKey, PLACES};
 pub use next_hop::{HopKey, HopKind, NextHop};
 pub use rate::{RATE_OF_VIRTUAL, Rate};

@@ -14,6 +14,8 @@ pub mod setting_flag {
     pub const SCHEDULE_ICMP: u32 = 1 << 4;
     /// Tunnel packets may be fragmented whatever is inside (`pmtu_disc` 0).
     pub const NO_PMTU_DISC: u32 = 1 << 5;
+    /// Any SCTP packet opens a connection.
+    pub const SLOPPY_SCTP: u32 = 1 << 6;
 }
 
 /// The secret of the flow table's hash.

@@ -6,7 +6,7 @@ use xvs_wire::checksum;
 
 use crate::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, index},
+    abi::{Address, Held, index},
     native::{Routes, bytes::Bytes, frame::sum},
 };
 
@@ -38,6 +38,7 @@ pub struct Buffer {
     bytes: Bytes,
     ingress: u32,
     mark: u32,
+    returning: Vec<Vec<u8>>,
     linear: usize,
     partial: Option<Partial>,
     segments: Option<Segments>,
@@ -57,6 +58,7 @@ impl Buffer {
             bytes: Bytes::new(bytes, HEADROOM, TAILROOM),
             ingress,
             mark: 0,
+            returning: Vec::new(),
             linear: usize::MAX,
             partial: None,
             segments: None,
@@ -67,6 +69,12 @@ impl Buffer {
             copies: Vec::new(),
             routes: Arc::clone(routes),
         }
+    }
+
+    /// Frames that come in once more, in order.
+    #[must_use]
+    pub fn returning(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.returning)
     }
 
     /// The packet with this firewall mark.
@@ -266,6 +274,31 @@ impl Packet for Buffer {
 
     fn pull(&mut self, length: u32) {
         self.linear = self.linear.max(index(length));
+    }
+
+    unsafe fn copy_to(&mut self, room: *mut Held, length: u32) -> bool {
+        let bytes = self.bytes.to_vec();
+        let Some(bytes) = bytes.get(..index(length)) else {
+            return false;
+        };
+        // SAFETY: the caller vouches for the room.
+        let room = unsafe { &mut *room };
+        room.length = length;
+        room.bytes[..bytes.len()].copy_from_slice(bytes);
+        true
+    }
+
+    unsafe fn become_held(&mut self, held: *const Held) -> bool {
+        // SAFETY: the caller vouches for the frame.
+        let held = unsafe { &*held };
+        let bytes = &held.bytes[..index(held.length)];
+        self.bytes = Bytes::new(bytes, HEADROOM, TAILROOM);
+        true
+    }
+
+    fn again(&mut self) -> bool {
+        self.returning.push(self.bytes.to_vec());
+        true
     }
 
     fn sum(&mut self, offset: u32, length: u32) -> u32 {

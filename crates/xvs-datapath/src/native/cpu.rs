@@ -11,9 +11,10 @@ use std::{
 use crate::{
     Env, Flow, Rounds, Visitor,
     abi::{
-        AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, Fragment, FragmentKey, HopKey,
-        LinkMac, LocalAddress, Locality, LocalityKey, NONE, NextHop, OverflowKey, RealServer, Seed,
-        ServiceKey, Settings, VirtualServer, WAYS, high32, index, low16, low32,
+        AddressFilter, Block, Cold, Counter, DROPS, Early, Entry4, Entry6, Fragment, FragmentKey,
+        Held, HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NONE, NextHop,
+        OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, high32, index,
+        low16, low32,
     },
     native::Tables,
     open, scheduler,
@@ -29,6 +30,7 @@ pub struct Cpu {
     tables: Arc<Tables>,
     scratch: Box<UnsafeCell<Scratch>>,
     flow: Box<UnsafeCell<Flow>>,
+    held: Box<UnsafeCell<Held>>,
     now: Cell<u32>,
     random: Cell<u64>,
     counters: Box<[Cell<u64>; 64]>,
@@ -42,6 +44,7 @@ impl Cpu {
             tables: Arc::clone(tables),
             scratch: Box::default(),
             flow: Box::default(),
+            held: Box::default(),
             now: Cell::new(now),
             random: Cell::new(random | 1),
             counters: Box::new([const { Cell::new(0) }; 64]),
@@ -219,6 +222,40 @@ impl Env for Cpu {
     fn fragment_insert(&self, key: &FragmentKey, fragment: &Fragment) {
         self.tables.fragments.remove(key);
         self.tables.fragments.insert_new(*key, *fragment);
+    }
+
+    fn early(&self, key: &FragmentKey) -> *mut Early {
+        self.tables.early.pointer(key)
+    }
+
+    fn early_insert(&self, key: &FragmentKey, early: &Early) {
+        self.tables.early.remove(key);
+        self.tables.early.insert_new(*key, *early);
+    }
+
+    fn early_remove(&self, key: &FragmentKey) {
+        self.tables.early.remove(key);
+    }
+
+    fn held_room(&self) -> *mut Held {
+        self.held.get()
+    }
+
+    fn held(&self, key: &HeldKey) -> *const Held {
+        self.tables.held.pointer(key)
+    }
+
+    #[expect(
+        clippy::not_unsafe_ptr_arg_deref,
+        reason = "the trait vouches for the frame"
+    )]
+    fn held_insert(&self, key: &HeldKey, held: *const Held) -> bool {
+        // SAFETY: the frame is this CPU's room.
+        self.tables.held.insert_new(*key, unsafe { *held })
+    }
+
+    fn held_remove(&self, key: &HeldKey) {
+        self.tables.held.remove(key);
     }
 
     fn local_address(&self, index: u32) -> *mut LocalAddress {

@@ -6,7 +6,7 @@ use xvs_wire::checksum;
 
 use crate::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, index},
+    abi::{Address, Held, index},
     native::{Routes, bytes::Bytes},
 };
 
@@ -111,6 +111,18 @@ impl Packet for Frame {
     }
 
     fn pull(&mut self, _length: u32) {}
+
+    unsafe fn copy_to(&mut self, _room: *mut Held, _length: u32) -> bool {
+        false
+    }
+
+    unsafe fn become_held(&mut self, _held: *const Held) -> bool {
+        false
+    }
+
+    fn again(&mut self) -> bool {
+        false
+    }
 
     fn sum(&mut self, offset: u32, length: u32) -> u32 {
         sum(&self.bytes.to_vec(), offset, length)

@@ -38,7 +38,7 @@ pub use verify::checksums_are_valid;
 pub use world::{Server, Service, World};
 
 use crate::{
-    Packet, Verdict, brought, carry, cut, fast, open, related, relay,
+    Packet, Verdict, brought, carry, cut, fast, fragments, open, related, relay,
     table::{V4, V6},
 };
 
@@ -59,6 +59,9 @@ pub fn run<P: Packet>(packet: &mut P, cpu: &Cpu) -> Verdict {
             (Verdict::RELATED, false) => related::run::<V4, P, Cpu>(packet, cpu),
             (Verdict::RELATED, true) => related::run::<V6, P, Cpu>(packet, cpu),
             (Verdict::RELAY, _) => relay::run(packet, cpu),
+            (Verdict::HOLD, _) => fragments::hold(packet, cpu),
+            (Verdict::RELEASE, _) if P::RESOLVES => return fragments::release(packet, cpu),
+            (Verdict::RELEASE, _) => return Verdict::PASS,
             (Verdict::REFUSE, _) => open::refuse(packet, cpu),
             (Verdict::CUT, _) => cut::run(packet, cpu),
             (Verdict::REPLY, _) if brought::is_brought(packet, cpu) => {

@@ -8,9 +8,9 @@ use std::{
 
 use crate::{
     abi::{
-        AddressFilter, BLOCK, Block, Cold, Entry4, Entry6, FILTER_WORDS, Fragment, FragmentKey,
-        HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate,
-        RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, index,
+        AddressFilter, BLOCK, Block, Cold, Early, Entry4, Entry6, FILTER_WORDS, Fragment,
+        FragmentKey, Held, HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop,
+        OverflowKey, Rate, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, index,
     },
     native::HashMap,
 };
@@ -121,6 +121,10 @@ pub struct Tables {
     pub blocks: Array<Block>,
     pub localities: HashMap<LocalityKey, Locality>,
     pub fragments: HashMap<FragmentKey, Fragment>,
+    /// Packets of which fragments are held.
+    pub early: HashMap<FragmentKey, Early>,
+    /// Held fragments.
+    pub held: HashMap<HeldKey, Held>,
     pub locals: Array<LocalAddress>,
     pub link_macs: HashMap<LinkMac, u32>,
     pub filter: Array<AddressFilter>,
@@ -164,6 +168,8 @@ impl Tables {
             blocks: Array::of(blank, sizes.blocks),
             localities: HashMap::new(16_384),
             fragments: HashMap::new(16_384),
+            early: HashMap::new(1024),
+            held: HashMap::new(2048),
             locals: Array::of(LocalAddress::default(), sizes.locals),
             link_macs: HashMap::new(4096),
             filter: Array::new([AddressFilter {

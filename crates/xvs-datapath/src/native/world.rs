@@ -475,6 +475,8 @@ impl World {
             blocks: Array::new(self.blocks.iter().copied()),
             localities: HashMap::new(16_384),
             fragments: HashMap::new(16_384),
+            early: HashMap::new(1024),
+            held: HashMap::new(2048),
             locals: Array::new(self.locals.iter().copied()),
             link_macs,
             filter: Array::new([*self.filter]),

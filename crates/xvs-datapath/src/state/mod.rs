@@ -1,5 +1,6 @@
 //! States of connections: one file a protocol.
 
+pub mod sctp;
 pub mod tcp;
 pub mod template;
 pub mod udp;
@@ -12,11 +13,16 @@ use crate::{
     memory::opaque,
 };
 
-/// Whether a connection in this state counts as active (kernel `tcp_state_active_table`).
+/// Whether a connection in this state counts as active (kernel `tcp_state_active_table`; of SCTP those
+/// that are established).
 #[inline(always)]
 #[must_use]
 pub const fn is_active(tag: Tag) -> bool {
-    tag.protocol() == ipv4::PROTOCOL_TCP && tcp::is_active(tag.state())
+    match tag.protocol() {
+        ipv4::PROTOCOL_TCP => tcp::is_active(tag.state()),
+        ipv4::PROTOCOL_SCTP => tag.state() == sctp::ESTABLISHED,
+        _ => false,
+    }
 }
 
 /// Whether a setting of [`setting_flag`] is on.

@@ -6,7 +6,7 @@ use crate::{
     Env,
     abi::{Counter, Method, NONE, RealServer, Slot, Tag, real_server_flag, wide},
     memory::{opaque, read_shared},
-    state::{is_active, tcp, timeout, udp},
+    state::{is_active, sctp, tcp, timeout, udp},
     table::{FOUND_OVERFLOW, Family, REVERSE, at},
 };
 
@@ -21,6 +21,7 @@ pub fn evictable(tag: u64) -> bool {
     match tag.protocol() {
         ipv4::PROTOCOL_TCP => tcp::is_embryonic(tag.state()),
         ipv4::PROTOCOL_UDP => tag.state() == udp::ONE_WAY,
+        ipv4::PROTOCOL_SCTP => sctp::is_embryonic(tag.state()),
         _ => false,
     }
 }

@@ -7,7 +7,7 @@ use xvs_datapath::{
         Method, RATE_OF_VIRTUAL, Rate, RealServer as RealSlot, Settings, Tag, low32,
         real_server_flag, wide,
     },
-    state::{tcp, template},
+    state::{sctp, tcp, template},
     table::{V4, V6},
 };
 use xvs_types::{
@@ -412,6 +412,9 @@ fn state_of(tag: Tag) -> ConnectionState {
     if tag.protocol() == Protocol::Udp.number() {
         return ConnectionState::Udp;
     }
+    if tag.protocol() == Protocol::Sctp.number() {
+        return sctp_state_of(tag.state());
+    }
     match tag.state() {
         tcp::ESTABLISHED => ConnectionState::Established,
         tcp::SYN_SENT => ConnectionState::SynSent,
@@ -423,6 +426,25 @@ fn state_of(tag: Tag) -> ConnectionState {
         tcp::LAST_ACK => ConnectionState::LastAck,
         tcp::LISTEN => ConnectionState::Listen,
         tcp::SYNACK => ConnectionState::Synack,
+        _ => ConnectionState::None,
+    }
+}
+
+fn sctp_state_of(state: u8) -> ConnectionState {
+    match state {
+        sctp::INIT1 => ConnectionState::Init1,
+        sctp::INIT => ConnectionState::Init,
+        sctp::COOKIE_SENT => ConnectionState::CookieSent,
+        sctp::COOKIE_REPLIED => ConnectionState::CookieReplied,
+        sctp::COOKIE_WAIT => ConnectionState::CookieWait,
+        sctp::COOKIE => ConnectionState::Cookie,
+        sctp::COOKIE_ECHOED => ConnectionState::CookieEchoed,
+        sctp::ESTABLISHED => ConnectionState::Established,
+        sctp::SHUTDOWN_SENT => ConnectionState::ShutdownSent,
+        sctp::SHUTDOWN_RECEIVED => ConnectionState::ShutdownReceived,
+        sctp::SHUTDOWN_ACK_SENT => ConnectionState::ShutdownAckSent,
+        sctp::REJECTED => ConnectionState::Rejected,
+        sctp::CLOSED => ConnectionState::Closed,
         _ => ConnectionState::None,
     }
 }

@@ -73,10 +73,13 @@ const PINNED: [Shape; 23] = [
     shape::<u32, u32>("STAGES_TCX", 16),
 ];
 
-/// The programs behind the fast path, by their place in the stages; the last two are tcx's alone.
-const STAGES: [&str; 10] = [
-    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay", "reply", "cut",
+/// The programs behind the fast path, by their place in the stages.
+const STAGES: [&str; 12] = [
+    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay", "reply",
+    "cut", "hold", "release",
 ];
+/// How many of them XDP has: the others need what only tcx can.
+const STAGES_OF_XDP: usize = 8;
 
 /// Sizes of the maps that the loader decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,12 +187,11 @@ fn load_programs(object: &mut Ebpf) -> Result<(), OpenError> {
         };
         loaded.map_err(|error| OpenError::load(format!("program `{name}`"), &error))?;
     }
-    let of_both = STAGES.len() - 2;
     for (map, prefix, stages) in [
         (
             "STAGES_XDP",
             "xvs_xdp",
-            STAGES.get(..of_both).unwrap_or_default(),
+            STAGES.get(..STAGES_OF_XDP).unwrap_or_default(),
         ),
         ("STAGES_TCX", "xvs_tcx", &STAGES[..]),
     ] {

@@ -38,9 +38,9 @@ pub(super) trait Machine: Send {
     #[cfg(feature = "testing")]
     fn know_links(&mut self, links: &[Attachment]);
 
-    /// Forgets what lblc and lblcr remember.
+    /// Forgets what the programs remember for a while: destinations of lblc and lblcr, fragments.
     #[cfg(feature = "testing")]
-    fn forget_localities(&mut self);
+    fn forget_lately(&mut self);
 
     /// Runs the programs of a hook on a frame that came in by a link; at tcx with a firewall mark.
     #[cfg(feature = "testing")]
@@ -126,8 +126,8 @@ impl Machine for Kernel {
     }
 
     #[cfg(feature = "testing")]
-    fn forget_localities(&mut self) {
-        super::test_run::forget_localities(&mut self.object);
+    fn forget_lately(&mut self) {
+        super::test_run::forget(&mut self.object);
     }
 
     #[cfg(feature = "testing")]

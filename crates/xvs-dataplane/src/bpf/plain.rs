@@ -1,6 +1,9 @@
 //! Values of the ABI as aya wants them.
 
-use xvs_datapath::abi::{HopKey, LinkMac, Locality, LocalityKey, OverflowKey, Rate, ServiceKey};
+use xvs_datapath::abi::{
+    Early, Fragment, FragmentKey, HopKey, LinkMac, Locality, LocalityKey, OverflowKey, Rate,
+    ServiceKey,
+};
 
 /// A value of the ABI as a key or value of a hash map.
 #[repr(transparent)]
@@ -14,4 +17,4 @@ macro_rules! plain {
     )+ };
 }
 
-plain!(HopKey LinkMac Locality LocalityKey OverflowKey Rate ServiceKey u32 xvs_datapath::abi::Entry4 xvs_datapath::abi::Entry6);
+plain!(Early Fragment FragmentKey HopKey LinkMac Locality LocalityKey OverflowKey Rate ServiceKey u32 xvs_datapath::abi::Entry4 xvs_datapath::abi::Entry6);

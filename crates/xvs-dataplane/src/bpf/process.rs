@@ -180,9 +180,15 @@ impl Machine for Process {
         self.attach(links);
     }
 
-    fn forget_localities(&mut self) {
+    fn forget_lately(&mut self) {
         for (key, _locality) in self.tables.localities.entries() {
             self.tables.localities.remove(&key);
+        }
+        for (key, _fragment) in self.tables.fragments.entries() {
+            self.tables.fragments.remove(&key);
+        }
+        for (key, _early) in self.tables.early.entries() {
+            self.tables.early.remove(&key);
         }
     }
 
@@ -195,24 +201,25 @@ impl Machine for Process {
         // One for each packet, so that what it counted is in the tables when it is gone.
         let cpu = Cpu::new(&self.tables, self.clock.now(), self.ran);
         let mut copies = Vec::new();
-        let (verdict, frame) = if hook == Hook::Tcx {
+        let (verdict, frame, again) = if hook == Hook::Tcx {
             let mut buffer = Buffer::new(frame, ifindex, &self.routes).marked(mark);
             let verdict = native::run(&mut buffer, &cpu);
             copies.extend(buffer.copies().iter().map(|(_, copy)| copy.clone()));
-            (verdict, buffer.bytes())
+            (verdict, buffer.bytes(), buffer.returning())
         } else {
             let mut packet = Frame::new(frame, ifindex, &self.routes);
             let verdict = native::run(&mut packet, &cpu);
-            (verdict, packet.bytes())
+            (verdict, packet.bytes(), Vec::new())
         };
         let action = match verdict {
             Verdict::PASS => Action::Pass,
-            Verdict::DROP => Action::Drop,
+            Verdict::DROP | Verdict::HELD => Action::Drop,
             _ => Action::Send,
         };
         Ok(Ran {
             action,
             frame,
+            again,
             copies,
         })
     }

@@ -24,6 +24,10 @@ impl Bpf {
         let flag = |on: bool, flag: u32| if on { flag } else { 0 };
         let flags = flag(settings.is_on(Setting::SloppyTcp), setting_flag::SLOPPY_TCP)
             | flag(
+                settings.is_on(Setting::SloppySctp),
+                setting_flag::SLOPPY_SCTP,
+            )
+            | flag(
                 settings.is_on(Setting::ExpireNodestConn),
                 setting_flag::EXPIRE_NODEST_CONN,
             )

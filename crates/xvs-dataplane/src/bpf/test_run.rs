@@ -6,7 +6,7 @@ use aya::{
     programs::{TestRun, TestRunOptions},
 };
 
-use xvs_datapath::abi::{Locality, LocalityKey};
+use xvs_datapath::abi::{Early, Fragment, FragmentKey, Locality, LocalityKey};
 
 use super::{
     OpenError,
@@ -63,22 +63,32 @@ pub(super) fn run(
     Ok(Ran {
         action,
         frame: out,
+        again: Vec::new(),
         copies: Vec::new(),
     })
 }
 
-/// Empties the map of what lblc and lblcr remember.
-pub(super) fn forget_localities(object: &mut Ebpf) {
-    let Some(map) = object.map_mut("LOCALITIES") else {
+/// Empties the maps of what is remembered for a while: of destinations by lblc and lblcr, of fragments.
+pub(super) fn forget(object: &mut Ebpf) {
+    empty::<LocalityKey, Locality>(object, "LOCALITIES");
+    empty::<FragmentKey, Fragment>(object, "FRAGMENTS");
+    empty::<FragmentKey, Early>(object, "EARLY");
+}
+
+fn empty<K, V>(object: &mut Ebpf, name: &str)
+where
+    Plain<K>: aya::Pod,
+    Plain<V>: aya::Pod,
+{
+    let Some(map) = object.map_mut(name) else {
         return;
     };
-    let Ok(mut localities) = HashMap::<_, Plain<LocalityKey>, Plain<Locality>>::try_from(map)
-    else {
+    let Ok(mut map) = HashMap::<_, Plain<K>, Plain<V>>::try_from(map) else {
         return;
     };
-    let keys: Vec<Plain<LocalityKey>> = localities.keys().filter_map(Result::ok).collect();
+    let keys: Vec<Plain<K>> = map.keys().filter_map(Result::ok).collect();
     for key in keys {
         // One that was used longest ago may have gone meanwhile.
-        let _gone = localities.remove(&key);
+        let _gone = map.remove(&key);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use xvs_datapath::{
     abi::Settings,
-    state::{tcp, udp},
+    state::{sctp, tcp, udp},
 };
 use xvs_types::Timeouts;
 
@@ -45,7 +45,9 @@ pub(super) fn default_timeouts(settings: &mut Settings, hz: u32) {
         *slot = seconds * hz;
     }
     settings.udp_timeouts = udp_timeouts(udp::TIMEOUT * hz, hz);
-    settings.sctp_timeouts = [900 * hz; 16];
+    for (slot, seconds) in settings.sctp_timeouts.iter_mut().zip(sctp::TIMEOUTS) {
+        *slot = seconds * hz;
+    }
 }
 
 /// The timeouts of UDP's states, of which all that saw a packet have one.

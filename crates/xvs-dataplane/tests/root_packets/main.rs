@@ -94,7 +94,8 @@ fn judge(
         Outcome::Forward(_, frame) => (hook.redirect(), Some(&frame[..]), None),
         Outcome::Host(frame) => (hook.pass(), Some(&frame[..]), None),
         Outcome::Neighbour(frame) if hook == Hook::Tcx => (hook.redirect(), Some(&frame[..]), None),
-        Outcome::Neighbour(_) | Outcome::Pass | Outcome::PassCounting(_) => {
+        Outcome::Held if hook == Hook::Tcx => (hook.drop(), Some(before), None),
+        Outcome::Held | Outcome::Neighbour(_) | Outcome::Pass | Outcome::PassCounting(_) => {
             (hook.pass(), Some(before), None)
         }
     };

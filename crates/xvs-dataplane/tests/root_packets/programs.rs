@@ -16,9 +16,12 @@ use xvs_datapath::{
 /// Elements of each map that holds what a world has.
 const ROOM: u32 = 128;
 /// The programs behind the fast path, by their place in the stages.
-const STAGES: [&str; 8] = [
-    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay",
+const STAGES: [&str; 12] = [
+    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay", "reply",
+    "cut", "hold", "release",
 ];
+/// How many of them XDP has.
+const STAGES_OF_XDP: usize = 8;
 /// More than any frame of the tables becomes.
 const LARGEST: usize = 4096;
 
@@ -261,7 +264,12 @@ impl Programs {
 /// Fills a program array.
 fn stages(object: &mut Ebpf, map: &str, prefix: &str) -> ProgramArray<MapData> {
     let mut array: ProgramArray<MapData> = typed(object.take_map(map));
-    for (index, stage) in (0..).zip(STAGES) {
+    let most = if prefix == "xvs_xdp" {
+        STAGES_OF_XDP
+    } else {
+        STAGES.len()
+    };
+    for (index, stage) in (0..).zip(&STAGES[..most]) {
         let name = format!("{prefix}_{stage}");
         let program = object.program(&name).expect("the object has the program");
         let fd = program.fd().expect("the program is loaded");

@@ -10,7 +10,7 @@ use std::{
 
 use tracing::warn;
 use xvs_dataplane::{NeighbourKey, Prefix, Route};
-use xvs_net::{ChangedNeighbours, Changes, Host, HostError};
+use xvs_net::{Brought, ChangedNeighbours, Changes, Host, HostError};
 use xvs_types::Family;
 
 use super::{
@@ -48,6 +48,8 @@ pub(super) struct Feed {
     pub(super) detecting: BTreeSet<(Family, String)>,
     pub(super) drivers: BTreeMap<String, Option<String>>,
     pub(super) placed: Vec<Placed>,
+    /// The link by which packets are brought, and what is brought by it.
+    pub(super) brought: Option<(u32, Brought)>,
     /// What is not as it should be, by subject; a subject that is well again is overwritten.
     pub(super) warnings: BTreeMap<&'static str, Vec<String>>,
 }
@@ -69,6 +71,7 @@ impl Feed {
             detecting: BTreeSet::new(),
             drivers: BTreeMap::new(),
             placed: Vec::new(),
+            brought: None,
             warnings: BTreeMap::new(),
         }
     }
@@ -121,13 +124,15 @@ impl Feed {
         };
         self.follow_destinations(arrived, &shift.left).await?;
         self.follow_local_addresses().await?;
+        let brings = self.bring().await?;
         self.neighbours(&ChangedNeighbours::default()).await?;
         let unsettled = self
             .warnings
             .get("links")
             .is_some_and(|lines| !lines.is_empty());
-        if all || moves || unsettled {
+        if all || moves || unsettled || brings {
             self.attach().await?;
+            self.tell_of_the_link().await?;
         }
         Ok(())
     }
@@ -145,7 +150,11 @@ impl Feed {
     /// Reads again what `changes` names of the host.
     pub(super) async fn read(&mut self, changes: &Changes) -> Result<(), HostError> {
         if changes.links || self.view.links.is_empty() {
-            self.view.links = self.host.links().await?;
+            let mut links = self.host.links().await?;
+            let all = links.len();
+            links.retain(|link| ![xvs_net::ENTRY, xvs_net::BROUGHT_BY].contains(&&*link.name));
+            self.view.brings = links.len() < all;
+            self.view.links = links;
             // A link that went and came again has the kernel's defaults.
             let links = &self.view.links;
             self.detecting
@@ -164,6 +173,10 @@ impl Feed {
         self.view.addresses = self.host.addresses().await?;
         self.view.local_prefixes = self.host.local_prefixes().await?;
         self.view.routes = self.host.routes().await?;
+        let links = &self.view.links;
+        self.view
+            .routes
+            .retain(|route| links.iter().any(|link| link.index == route.ifindex));
         Ok(())
     }
 

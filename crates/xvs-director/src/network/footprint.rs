@@ -7,7 +7,7 @@ use std::{
     net::IpAddr,
 };
 
-use xvs_types::{Rule, VirtualServerId};
+use xvs_types::{Family, Rule, VirtualServerId};
 
 use crate::changes::RuleChanges;
 
@@ -18,6 +18,7 @@ pub(super) struct Footprint {
     servers: HashMap<VirtualServerId, Vec<IpAddr>>,
     vips: BTreeMap<IpAddr, usize>,
     real_servers: BTreeMap<IpAddr, usize>,
+    marks: BTreeSet<(Family, u32)>,
     /// The rules with local addresses.
     with_local_addresses: BTreeMap<VirtualServerId, Rule>,
 }
@@ -83,6 +84,11 @@ impl Footprint {
         self.vips.keys().copied().collect()
     }
 
+    /// The firewall marks of virtual servers.
+    pub(super) const fn marks(&self) -> &BTreeSet<(Family, u32)> {
+        &self.marks
+    }
+
     /// The addresses of real servers, ascending.
     pub(super) fn real_servers(&self) -> Vec<IpAddr> {
         self.real_servers.keys().copied().collect()
@@ -110,6 +116,9 @@ impl Footprint {
         {
             shift.turn_vip(vip);
         }
+        if let VirtualServerId::Mark { family, mark } = id {
+            self.marks.insert((family, mark));
+        }
         if !virtual_server.local_addresses.is_empty() {
             self.with_local_addresses.insert(id, rule.clone());
         }
@@ -129,6 +138,9 @@ impl Footprint {
             && remove(&mut self.vips, vip)
         {
             shift.turn_vip(vip);
+        }
+        if let VirtualServerId::Mark { family, mark } = id {
+            self.marks.remove(&(*family, *mark));
         }
         self.with_local_addresses.remove(id);
     }

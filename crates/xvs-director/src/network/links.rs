@@ -116,6 +116,7 @@ impl Feed {
                 one.attachment.hook = Hook::Tcx;
             }
         }
+        placed.extend(self.placed_link());
         placed
     }
 

@@ -92,6 +92,11 @@ impl Feed {
         for one in added {
             self.remove(one).await?;
         }
+        if let Err(error) = self.host.bring_no_more().await
+            && (self.brought.is_some() || self.view.brings)
+        {
+            self.note("marks", Some(error.to_string()));
+        }
         self.restore_settings().await
     }
 }

@@ -19,6 +19,7 @@ mod footprint;
 mod kept_ports;
 mod links;
 mod local_addresses;
+mod marks;
 mod neighbours;
 mod placement;
 mod view;

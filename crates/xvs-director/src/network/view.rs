@@ -8,8 +8,10 @@ use xvs_net::{LinkAddress, LinkInfo, RouteAnswer, RouteEntry};
 /// Links, addresses and routes, as last read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
-    /// Every link.
+    /// Every link but those by which packets are brought to the dataplane.
     pub(crate) links: Vec<LinkInfo>,
+    /// Whether those are there.
+    pub(crate) brings: bool,
     /// Every address of every link.
     pub(crate) addresses: Vec<LinkAddress>,
     /// The prefixes that are local to this host.

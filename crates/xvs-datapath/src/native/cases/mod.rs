@@ -16,6 +16,8 @@ mod relay;
 mod tunnel;
 mod unusual;
 
+#[cfg(test)]
+pub(crate) use unusual::cut;
 use xvs_wire::{checksum, icmp};
 
 use crate::{
@@ -52,6 +54,8 @@ pub enum Outcome {
     Drop(Counter),
     /// Sent out by this link as this frame.
     Forward(u32, Vec<u8>),
+    /// At tcx held until the first fragment of its packet comes. At XDP left as it was to the other hook.
+    Held,
     /// Left to the kernel of this host as this frame.
     Host(Vec<u8>),
     /// At tcx rewritten to this frame and given to the kernel to resolve the neighbour. At XDP left

@@ -6,7 +6,7 @@ use super::{
     CLIENT, CLIENT6, Case, NEAR, Outcome, REAL, REAL6, Step, VIP, VIP6, to_client, to_server, world,
 };
 use crate::{
-    abi::{Counter, Method},
+    abi::Method,
     native::{Datagram, Server, Service, World},
 };
 
@@ -70,17 +70,30 @@ pub(super) fn cases() -> Vec<Case> {
                 .collect(),
         });
         cases.push(Case {
-            description: "a fragment before its first one passes",
+            description: "a fragment before its first one is held",
             world: nat(Service::udp(vip), real),
             steps: {
                 let pieces = cut(&Datagram::udp(client, vip).payload(100).bytes(), 9);
-                vec![Step::Packet(
-                    pieces[1].clone(),
-                    Outcome::PassCounting(Counter::FragmentUnknown),
-                )]
+                vec![
+                    Step::Packet(pieces[1].clone(), Outcome::Held),
+                    Step::Packet(pieces[2].clone(), Outcome::Held),
+                ]
             },
         });
     }
+    cases.push(Case {
+        description: "fragments of others pass in any order",
+        world: nat(Service::udp(VIP), REAL),
+        steps: {
+            let foreign = Datagram::udp(CLIENT, "203.0.113.9:53").payload(100);
+            let pieces = cut(&foreign.bytes(), 9);
+            let pass = |piece: usize| {
+                let outcome = Outcome::Pass;
+                Step::Packet(pieces[piece].clone(), outcome)
+            };
+            vec![pass(1), pass(0), pass(2)]
+        },
+    });
     cases
 }
 
@@ -208,7 +221,7 @@ fn extended(frame: &[u8], chain: &[(u8, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// The frame's packet in three fragments, of which two carry 40 bytes.
-fn cut(frame: &[u8], packet: u8) -> Vec<Vec<u8>> {
+pub(crate) fn cut(frame: &[u8], packet: u8) -> Vec<Vec<u8>> {
     let v6 = frame[12..14] == [0x86, 0xdd];
     let payload = &frame[if v6 { 54 } else { 34 }..];
     payload

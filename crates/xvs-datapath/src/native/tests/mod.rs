@@ -3,8 +3,10 @@
 mod connections;
 mod cutting;
 mod director;
+mod fragments;
 mod gue;
 mod limits;
+mod marks;
 mod one_packet;
 mod packets;
 mod properties;

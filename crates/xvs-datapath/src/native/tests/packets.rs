@@ -117,7 +117,10 @@ fn judge<P: Packet>(
         Outcome::Forward(link, frame) => (Verdict::redirect(*link), Some(&frame[..]), None),
         Outcome::Host(frame) => (Verdict::PASS, Some(&frame[..]), None),
         Outcome::Neighbour(frame) if P::RESOLVES => (Verdict::NEIGHBOUR, Some(&frame[..]), None),
-        Outcome::Neighbour(_) | Outcome::Pass => (Verdict::PASS, Some(before), None),
+        Outcome::Held if P::RESOLVES => (Verdict::HELD, Some(before), None),
+        Outcome::Held | Outcome::Neighbour(_) | Outcome::Pass => {
+            (Verdict::PASS, Some(before), None)
+        }
         Outcome::PassCounting(event) => {
             assert!(counted.contains(event), "{place}: {counted:?}");
             (Verdict::PASS, Some(before), None)
