@@ -24,7 +24,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use xvs_datapath::{
-    Env, Packet, Verdict, carry, fast,
+    Env, Packet, Verdict, carry, fast, leave,
     memory::load16,
     open, related, relay,
     table::{V4, V6},
@@ -150,6 +150,37 @@ tcx_program!(
     /// Relays ICMP errors about tunnels at tcx ingress.
     xvs_tcx_relay, relay::run, 4
 );
+
+tcx_program!(
+    /// The fast path for what this host sends to itself, at tcx ingress of the loopback link.
+    xvs_loopback, enter_loopback, 0
+);
+
+/// What this host sends, at tcx egress.
+#[classifier]
+pub fn xvs_leave(context: TcContext) -> i32 {
+    let mut buffer = Buffer {
+        context: context.skb.skb,
+    };
+    if !buffer.is_hosts_own() {
+        return buffer.action(Verdict::PASS);
+    }
+    buffer.pull(PULL);
+    let verdict = leave::run(&mut buffer, &Maps);
+    buffer.action(verdict)
+}
+
+/// The fast path for packets of the loopback link, where both directions of a connection come by.
+#[inline(always)]
+fn enter_loopback(buffer: &mut Buffer, maps: &Maps) -> Verdict {
+    if buffer.is_done() {
+        return Verdict::PASS;
+    }
+    match leave::run(buffer, maps) {
+        Verdict::ONWARD => fast::run(buffer, maps),
+        decided => decided,
+    }
+}
 
 /// The fast path for the packets of tcx's link.
 #[inline(always)]

@@ -15,7 +15,7 @@ use crate::{
     fast::{direction, exceeds, outer_header, touch},
     fragments,
     memory::{opaque, read_shared},
-    next_hop::{self, HOP_LOCAL, HOP_NONE, Hop},
+    next_hop::{self, HOP_NONE, Hop},
     persistence, reuse,
     rewrite::{self, Outer, Place, Shim},
     state::{self, tcp as tcp_state, udp as udp_state},
@@ -126,7 +126,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     }
     if flow.fragment != unusual::LATER {
         // SAFETY: the caller vouches for the entry.
-        unsafe { advance::<F, E>(env, entry, tag, flow, place) };
+        unsafe { advance::<F, E>(env, entry, tag, direction(Tag(tag)), flow, place) };
     }
     if flow.fragment == unusual::FIRST {
         fragments::note(env, flow);
@@ -161,14 +161,14 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
             tell::<F, P, E>(packet, env, flow, tag, server, answer::HOST_UNREACHABLE)
         };
     }
-    if flow.ttl <= 1 {
+    if flow.ttl <= 1 && !hop.is_here() {
         env.count(Counter::DropTtl);
         // SAFETY: as above.
         return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, answer::TIME_EXCEEDED) };
     }
     // SAFETY: the server is a valid map value.
     let outer = unsafe { overhead(tag, server) };
-    if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
+    if !hop.is_here() && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
         env.count(Counter::DropTooBig);
         // The kernel finds out after its turn as a router: the packet it quotes is one hop older.
         rewrite::age::<F, P>(packet);
@@ -241,7 +241,7 @@ unsafe fn tell<F: Family, P: Packet, E: Env>(
 /// # Safety
 /// `entry` and `server` must be valid map values.
 #[inline(always)]
-unsafe fn transform<F: Family, P: Packet, E: Env>(
+pub(crate) unsafe fn transform<F: Family, P: Packet, E: Env>(
     packet: &mut P,
     env: &E,
     flow: &Flow,
@@ -268,6 +268,7 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
                 is_tcp: flow.protocol == ipv4::PROTOCOL_TCP,
                 is_there: flow.fragment != unusual::LATER,
                 is_plain: false,
+                ages: !hop.is_here(),
             };
             rewrite::translate::<F, P>(packet, &recipe, deltas, place, hop)
         }
@@ -335,7 +336,7 @@ pub(crate) unsafe fn overhead(tag: u64, server: *const RealServer) -> u32 {
 }
 
 /// Steps the state of a connection by a packet, and moves it between the real server's active and
-/// inactive connections.
+/// inactive connections. `row` is the row of the TCP table for the packet.
 ///
 /// The truth is in the forward entry; who wins its compare-exchange adjusts the counts. The reverse
 /// entry has a copy, so that the fast path need not look at the other.
@@ -343,10 +344,11 @@ pub(crate) unsafe fn overhead(tag: u64, server: *const RealServer) -> u32 {
 /// # Safety
 /// `entry` must be a valid map value.
 #[inline(always)]
-unsafe fn advance<F: Family, E: Env>(
+pub(crate) unsafe fn advance<F: Family, E: Env>(
     env: &E,
     entry: *mut F::Entry,
     tag: u64,
+    row: u32,
     flow: &Flow,
     place: i64,
 ) {
@@ -377,11 +379,12 @@ unsafe fn advance<F: Family, E: Env>(
     }
     let old = Tag(master_tag).state();
     let new = if flow.protocol == ipv4::PROTOCOL_TCP {
-        state::next_tcp(env, direction(Tag(tag)), flow.flags, old)
+        state::next_tcp(env, row, flow.flags, old)
     } else {
+        let reply = row == tcp_state::OUTPUT;
         // SAFETY: as above.
-        let first = !Tag(tag).reverse() && unsafe { *master_fields.packets } == 0;
-        udp_state::next(Tag(tag).reverse(), first, old)
+        let first = !reply && unsafe { *master_fields.packets } == 0;
+        udp_state::next(reply, first, old)
     };
     if new != old {
         let stepped = Tag(master_tag).with_state(new);

@@ -47,8 +47,14 @@ fn may_be_ours<E: Env>(env: &E, flow: &Flow) -> bool {
         || has(filter, &flow.tuple.source, flow.ipv6, true)
 }
 
+/// Whether the filter has an address, as that of a real server (`source`) or as one that clients ask.
 #[inline(always)]
-fn has(filter: *const AddressFilter, address: &Address, ipv6: bool, source: bool) -> bool {
+pub(crate) fn has(
+    filter: *const AddressFilter,
+    address: &Address,
+    ipv6: bool,
+    source: bool,
+) -> bool {
     let folded = if ipv6 {
         address[0] ^ address[1] ^ address[2] ^ address[3]
     } else {
@@ -155,7 +161,7 @@ fn unsettled(tag: Tag, flow: &Flow, is_tcp: bool) -> bool {
 pub(crate) fn direction(tag: Tag) -> u32 {
     if tag.reverse() {
         tcp_state::OUTPUT
-    } else if Method::two_way(tag.method()) {
+    } else if Method::two_way(tag.method()) || tag.method() == Method::LOCAL {
         tcp_state::INPUT
     } else {
         tcp_state::INPUT_ONLY

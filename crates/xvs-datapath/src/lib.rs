@@ -18,6 +18,7 @@ pub mod fast;
 mod flow;
 mod fragments;
 mod hash;
+pub mod leave;
 pub mod memory;
 #[cfg(any(test, feature = "native"))]
 pub mod native;

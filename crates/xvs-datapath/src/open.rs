@@ -208,7 +208,8 @@ fn first_state<E: Env>(env: &E, flow: &Flow, server: *const RealServer) -> u8 {
         return udp::ONE_WAY;
     }
     // SAFETY: the server is a valid map value.
-    let direction = if Method::two_way(unsafe { (*server).method }) {
+    let method = unsafe { (*server).method };
+    let direction = if Method::two_way(method) || method == Method::LOCAL {
         state::tcp::INPUT
     } else {
         state::tcp::INPUT_ONLY

@@ -28,8 +28,10 @@ impl Verdict {
     pub const RELATED: Self = Self(9);
     /// An ICMP error that may be about a tunnel: run [`relay`](crate::relay).
     pub const RELAY: Self = Self(11);
-    /// Not decided yet: the packet may go on.
-    pub(crate) const ONWARD: Self = Self(10);
+    /// Into this host, as if it came by the loopback link.
+    pub const INWARD: Self = Self(12);
+    /// Not decided here: the packet is as it was.
+    pub const ONWARD: Self = Self(10);
     const REDIRECT: u64 = 6;
 
     /// Out by link `ifindex`.

@@ -7,6 +7,7 @@ mod answers;
 mod direct;
 mod foreign;
 mod full_nat;
+mod local;
 mod nat;
 mod persistence;
 mod related;
@@ -37,6 +38,8 @@ pub struct Case {
 pub enum Step {
     /// The daemon edits the real server with this index.
     Edit(u32, fn(&mut RealServer)),
+    /// This host's own stack sends a frame out by [`World::CLIENTS`].
+    Leaves(Vec<u8>, Outcome),
     /// A frame comes in by [`World::CLIENTS`].
     Packet(Vec<u8>, Outcome),
 }
@@ -50,8 +53,12 @@ pub enum Outcome {
     Drop(Counter),
     /// Sent out by this link as this frame.
     Forward(u32, Vec<u8>),
-    /// Left to the kernel of this host as this frame.
+    /// At tcx left to the kernel, as this frame, to be received by this host. At XDP left as it was to
+    /// the other hook.
     Host(Vec<u8>),
+    /// At tcx handed as this frame to this host by its loopback link. At XDP left as it was to the other
+    /// hook.
+    Inward(Vec<u8>),
     /// At tcx rewritten to this frame and given to the kernel to resolve the neighbour. At XDP left
     /// as it was to the other hook.
     Neighbour(Vec<u8>),
@@ -74,6 +81,7 @@ pub fn all() -> Vec<Case> {
         related::cases(),
         relay::cases(),
         unusual::cases(),
+        local::cases(),
         foreign::cases(),
     ]
     .into_iter()
