@@ -119,6 +119,7 @@ impl Network {
                 name: link.name.clone(),
                 macs: vec![link.mac],
                 hook,
+                answers: false,
             })
             .collect()
     }

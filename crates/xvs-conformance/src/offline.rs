@@ -227,12 +227,12 @@ impl Director for Offline {
         let ifindex = ifindex.ok_or_else(|| format!("there is no leg `{leg}`"))?;
         if self.plane.dataplane.rules().is_empty() {
             // The daemon attaches nothing while there is no virtual server.
-            return Ok(Seen::Passed);
+            return Ok(Seen::Passed(frame.to_vec()));
         }
         let ran = self.decide(ifindex, frame)?;
         self.plane.follow();
         if ran.action == Action::Pass {
-            return Ok(Seen::Passed);
+            return Ok(Seen::Passed(ran.frame));
         }
         if ran.action == Action::Drop {
             return Ok(Seen::nothing());
@@ -245,6 +245,17 @@ impl Director for Offline {
         let leg = from.and_then(|from| self.plane.network.leg_of(from));
         let leg = leg.ok_or("a frame left with an address that is no leg's")?;
         Ok(Seen::Frames(vec![(leg.to_owned(), ran.frame)]))
+    }
+
+    fn leave(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String> {
+        let ifindex = self.plane.network.ifindex(leg);
+        let ifindex = ifindex.ok_or_else(|| format!("there is no leg `{leg}`"))?;
+        let ran = self.plane.dataplane.leave(ifindex, frame);
+        let ran = ran.map_err(|error| error.to_string())?;
+        Ok(match ran.action {
+            Action::Pass => Seen::Frames(vec![(leg.to_owned(), ran.frame)]),
+            Action::Drop | Action::Send => Seen::nothing(),
+        })
     }
 
     fn wait(&mut self, milliseconds: u64) -> Seen {

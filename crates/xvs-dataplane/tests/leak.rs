@@ -85,6 +85,7 @@ impl Director {
             name: format!("link{ifindex}"),
             macs: vec![Mac(mac)],
             hook: Hook::Tcx,
+            answers: false,
         });
         self.bpf.know_links(&links);
         let vip = Prefix {

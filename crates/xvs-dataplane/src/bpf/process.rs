@@ -201,6 +201,20 @@ impl Machine for Process {
         };
         Ok(Ran { action, frame })
     }
+
+    fn leave(&mut self, ifindex: u32, frame: &[u8]) -> Result<Ran, OpenError> {
+        self.ran += 1;
+        let cpu = Cpu::new(&self.tables, self.clock.now(), self.ran);
+        let mut buffer = Buffer::new(frame, ifindex, &self.routes);
+        let action = match native::leave(&mut buffer, &cpu) {
+            Verdict::DROP => Action::Drop,
+            _ => Action::Pass,
+        };
+        Ok(Ran {
+            action,
+            frame: buffer.bytes(),
+        })
+    }
 }
 
 impl Clock {
