@@ -24,7 +24,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use xvs_datapath::{
-    Env, Packet, Verdict, carry, fast, leave,
+    Env, Packet, Verdict, brought, carry, fast, leave,
     memory::load16,
     open, related, relay,
     table::{V4, V6},
@@ -182,6 +182,17 @@ fn enter_loopback(buffer: &mut Buffer, maps: &Maps) -> Verdict {
     }
 }
 
+/// Sends answers to packets that were brought, at tcx ingress.
+#[classifier]
+pub fn xvs_tcx_reply(context: TcContext) -> i32 {
+    let mut buffer = Buffer {
+        context: context.skb.skb,
+    };
+    buffer.pull(PULL);
+    let verdict = brought::reply(&mut buffer, &Maps);
+    buffer.action(verdict)
+}
+
 /// The fast path for the packets of tcx's link.
 #[inline(always)]
 fn enter(buffer: &mut Buffer, maps: &Maps) -> Verdict {
@@ -206,6 +217,8 @@ impl Stage {
     const RELATED: u32 = 5;
     /// Relays ICMP errors about tunnels.
     const RELAY: u32 = 7;
+    /// Sends answers to packets that were brought.
+    const REPLY: u32 = 8;
 }
 
 /// The program that a verdict asks for. `family` is 4 or 6, or 0 where the frame must say.
@@ -222,6 +235,7 @@ fn stage<P: Packet>(verdict: Verdict, packet: &P, family: u32) -> Option<u32> {
         Verdict::REFUSE => Some(Stage::REFUSE),
         Verdict::RELATED => Some(Stage::RELATED + ipv6),
         Verdict::RELAY => Some(Stage::RELAY),
+        Verdict::REPLY if brought::is_brought(packet, &Maps) => Some(Stage::REPLY),
         _ => None,
     }
 }

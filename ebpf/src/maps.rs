@@ -79,10 +79,10 @@ pub static SUM_SPACE: PerCpuArray<[u8; 512]> = PerCpuArray::with_max_entries(1, 
 pub static QUESTION: PerCpuArray<[u32; 16]> = PerCpuArray::with_max_entries(1, 0);
 /// Programs behind the fast path, by [`Stage`](crate::Stage).
 #[map]
-pub static STAGES_XDP: ProgramArray = ProgramArray::with_max_entries(8, 0);
+pub static STAGES_XDP: ProgramArray = ProgramArray::with_max_entries(16, 0);
 /// Programs behind the fast path, by [`Stage`](crate::Stage).
 #[map]
-pub static STAGES_TCX: ProgramArray = ProgramArray::with_max_entries(8, 0);
+pub static STAGES_TCX: ProgramArray = ProgramArray::with_max_entries(16, 0);
 
 /// The secret of the hash.
 #[unsafe(no_mangle)]

@@ -154,6 +154,12 @@ impl Packet for Buffer {
     }
 
     #[inline(always)]
+    fn mark(&self) -> u32 {
+        // SAFETY: the context is the program's.
+        unsafe { (*self.context).mark }
+    }
+
+    #[inline(always)]
     fn segment_payload(&self) -> u32 {
         // SAFETY: the context is the program's.
         unsafe { (*self.context).gso_size }

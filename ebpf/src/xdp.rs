@@ -68,6 +68,11 @@ impl Packet for Frame {
     }
 
     #[inline(always)]
+    fn mark(&self) -> u32 {
+        0
+    }
+
+    #[inline(always)]
     fn segment_payload(&self) -> u32 {
         0
     }

@@ -19,6 +19,7 @@ pub(crate) struct Checker {
     pub(crate) timing: Timing,
     pub(crate) urls: usize,
     pub(crate) fast_recovery: bool,
+    pub(crate) log_all_failures: bool,
     pub(crate) up: bool,
     /// What its last success said of the weight.
     pub(crate) share: Share,
@@ -66,6 +67,7 @@ impl Checker {
             timing,
             urls: 1,
             fast_recovery: false,
+            log_all_failures: false,
             up: !alpha,
             share: Share::Configured,
             schedule: Schedule::Resting,
@@ -80,7 +82,12 @@ impl Checker {
     /// Plans the first check; `spread` picks a part of the warmup.
     pub(crate) fn activate(&mut self, now: Instant, spread: &mut dyn FnMut(Duration) -> Duration) {
         let warmup = spread(self.timing.warmup).min(self.timing.warmup);
-        self.schedule = Schedule::Waiting(now + FIRST_DELAY + warmup);
+        let first = match self.kind {
+            // Nothing is sent to the real server: its session is listened to.
+            Kind::Bfd(_) => Duration::ZERO,
+            _ => FIRST_DELAY,
+        };
+        self.schedule = Schedule::Waiting(now + first + warmup);
     }
 
     /// The check begins; answers the URL to try.

@@ -101,6 +101,8 @@ pub struct CheckerConfig<P> {
     pub urls: usize,
     /// All URLs are tried at once when the server comes back.
     pub fast_recovery: bool,
+    /// Failures that are tried again are logged too (`log_all_failures`).
+    pub log_all_failures: bool,
 }
 
 /// When a check runs.
@@ -116,7 +118,8 @@ pub struct Timing {
     pub warmup: Duration,
 }
 
-/// What a check is called; it decides only about words, and `Misc` about when the next one starts.
+/// What a check is called; it decides only about words, `Bfd` about when the first one starts and `Misc`
+/// about when the next one does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

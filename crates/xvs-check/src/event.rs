@@ -33,6 +33,13 @@ pub enum What {
         /// Why, in a few words.
         reason: String,
     },
+    /// A check failed and is tried again (`log_all_failures`).
+    CheckFailedOnce {
+        /// The kind of check.
+        kind: Kind,
+        /// Why, in a few words.
+        reason: String,
+    },
     /// A check succeeded for the first time, or again.
     CheckSucceeded {
         /// The kind of check.
@@ -90,6 +97,15 @@ impl fmt::Display for Event {
                 retries,
                 reason,
             } => failed(f, kind, rs, vs, *retries, reason),
+            What::CheckFailedOnce { kind, reason } => {
+                let check = match kind {
+                    Kind::Ping => "ICMP connection to",
+                    Kind::Tcp => "TCP connection to",
+                    Kind::Udp => "UDP connection to",
+                    _ => "Check on service",
+                };
+                write!(f, "{check} {rs} failed. ({reason})")
+            }
             What::CheckSucceeded { kind } => succeeded(f, kind, rs, vs),
             What::QuorumGained(quorum, sum) => {
                 let (weight, hysteresis) = (quorum.weight, quorum.hysteresis);
@@ -144,7 +160,7 @@ fn failed(
     reason: &str,
 ) -> fmt::Result {
     match kind {
-        Kind::Bfd(instance) => return write!(f, "BFD check of [{instance}] {rs} is DOWN"),
+        Kind::Bfd(instance) => return write!(f, "BFD check of [{instance}] RS({rs}) is DOWN"),
         Kind::Misc(program) => {
             write!(f, "Misc check for [{rs} VS {vs}] by [{program}] failed")?;
             match retries {
@@ -170,7 +186,7 @@ fn failed(
 
 fn succeeded(f: &mut fmt::Formatter<'_>, kind: &Kind, rs: &str, vs: &str) -> fmt::Result {
     match kind {
-        Kind::Bfd(instance) => write!(f, "BFD check of [{instance}] {rs} is UP"),
+        Kind::Bfd(instance) => write!(f, "BFD check of [{instance}] RS({rs}) is UP"),
         Kind::Dns => write!(f, "DNS_CHECK ({rs}) success."),
         Kind::File(file) => write!(f, "FILE_CHECK of {file} on service {rs} success."),
         Kind::Http | Kind::Ssl => write!(f, "Remote Web server {rs} succeed on service."),

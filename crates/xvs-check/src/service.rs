@@ -91,6 +91,7 @@ impl Service {
         let name = Arc::clone(&server.name);
         let checker = &mut server.checkers[which];
         let kind = checker.kind.clone();
+        let tells_all = checker.log_all_failures && checker.up;
         let change = checker.result(matches!(outcome, Outcome::Success(_)), now);
         match outcome {
             Outcome::Success(share) => {
@@ -100,12 +101,15 @@ impl Service {
                 }
             }
             Outcome::Failure(reason) => {
-                if let Change::Down { retries } = change {
-                    let what = What::CheckFailed {
+                let what = match change {
+                    Change::Down { retries } => Some(What::CheckFailed {
                         kind,
                         retries,
                         reason,
-                    };
+                    }),
+                    _ => tells_all.then_some(What::CheckFailedOnce { kind, reason }),
+                };
+                if let Some(what) = what {
                     self.log(Some(&name), what, out);
                 }
             }

@@ -180,3 +180,20 @@ fn a_file_adds_to_the_weight() {
     };
     assert_eq!(world.ops.last(), Some(&wanted));
 }
+
+#[test]
+fn a_failure_that_is_tried_again_is_logged_when_that_is_asked_for() {
+    for asked in [false, true] {
+        let mut server = real_server(1, 1);
+        server.checkers[0].log_all_failures = asked;
+        let mut world = World::new(&[1]);
+        world.configure(vec![virtual_server(vec![server])]);
+        world.pass(2 * SECOND);
+        world.down(1);
+        world.pass(10 * SECOND);
+        let once = "TCP connection to [127.0.0.1]:tcp:1 failed. (";
+        let lines = world.logged.iter().filter(|line| line.starts_with(once));
+        // Not the last one, which is told anyway, and not those while it is down.
+        assert_eq!(lines.count(), usize::from(asked), "{:?}", world.logged);
+    }
+}

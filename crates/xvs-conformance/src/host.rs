@@ -118,16 +118,16 @@ pub(crate) fn is_noise(frame: &[u8]) -> bool {
 }
 
 /// What a rule about hosts needs of an IP packet.
-struct Addresses {
+pub(crate) struct Addresses {
     source: IpAddr,
-    destination: IpAddr,
+    pub(crate) destination: IpAddr,
     protocol: u8,
     /// Offset of what is behind the IP header.
     l4: usize,
 }
 
 impl Addresses {
-    fn of(frame: &[u8]) -> Option<Self> {
+    pub(crate) fn of(frame: &[u8]) -> Option<Self> {
         let ip = frame.get(14..)?;
         match (frame.get(12..14)?, ip.first()? >> 4) {
             ([0x08, 0x00], 4) => Some(Self {

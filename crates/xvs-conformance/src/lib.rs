@@ -10,6 +10,7 @@
 mod command;
 mod compare;
 mod director;
+mod firewall;
 mod host;
 mod known;
 mod live;

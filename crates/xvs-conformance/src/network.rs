@@ -45,6 +45,12 @@ pub struct Network {
 impl Network {
     /// Index of the first leg; the others follow in the order of their names.
     const FIRST: u32 = 2;
+    /// Index of the link by which routing rules bring packets that the firewall has marked.
+    pub const BROUGHT_BY: u32 = 200;
+    /// Its name.
+    const BROUGHT_NAME: &str = "brought";
+    /// Its address, and that of the link into which they are routed.
+    pub const BROUGHT_MAC: Mac = Mac([0x02, 0x78, 0x76, 0x73, 0, 1]);
 
     /// The network of a topology.
     ///
@@ -109,10 +115,10 @@ impl Network {
         legs.find_map(|link| (link.mac.0 == *hardware).then_some(link.name.as_str()))
     }
 
-    /// The legs as links that carry the datapath.
+    /// The legs as links that carry the datapath, and the one that routing rules bring packets by.
     #[must_use]
     pub fn attachments(&self, hook: Hook) -> Vec<Attachment> {
-        (Self::FIRST..)
+        let legs = (Self::FIRST..)
             .zip(&self.legs)
             .map(|(ifindex, link)| Attachment {
                 ifindex,
@@ -120,8 +126,21 @@ impl Network {
                 macs: vec![link.mac],
                 hook,
                 answers: false,
-            })
-            .collect()
+            });
+        let brought = Attachment {
+            ifindex: Self::BROUGHT_BY,
+            name: Self::BROUGHT_NAME.to_owned(),
+            macs: vec![Self::BROUGHT_MAC],
+            hook: Hook::Tcx,
+            answers: false,
+        };
+        legs.chain([brought]).collect()
+    }
+
+    /// The address that a frame's IP packet is sent to.
+    #[must_use]
+    pub fn destination(&self, frame: &[u8]) -> Option<IpAddr> {
+        crate::host::Addresses::of(frame).map(|packet| packet.destination)
     }
 
     /// What is local to the director.

@@ -12,6 +12,7 @@ use xvs_types::{Op, Setting};
 
 use crate::{
     Answer, Director, Network, Seen, command,
+    firewall::Firewall,
     namespace::{self, Namespace},
     plane::Plane,
 };
@@ -22,6 +23,7 @@ const QUIET: u64 = 8;
 /// A dataplane whose network is told, not read.
 pub struct Offline {
     plane: Plane,
+    firewall: Firewall,
     hook: Hook,
     time: Time,
 }
@@ -61,6 +63,7 @@ impl Offline {
         let dataplane = dataplane.map_err(|error| error.to_string())?;
         let mut offline = Self {
             plane: Plane::new(dataplane, network),
+            firewall: Firewall::default(),
             hook,
             time: Time::Told { clock, rest: 0 },
         };
@@ -82,6 +85,7 @@ impl Offline {
         let dataplane = Bpf::open(&options).map_err(|error| error.to_string())?;
         Ok(Self {
             plane: Plane::new(dataplane, &Network::default()),
+            firewall: Firewall::default(),
             hook: Hook::Tcx,
             time: Time::Kernel(None),
         })
@@ -95,6 +99,7 @@ impl Offline {
     pub fn begin(&mut self, network: &Network, hook: Hook) -> Result<(), String> {
         self.hook = hook;
         self.plane.begin(network);
+        self.firewall = Firewall::default();
         if let Time::Kernel(held) = &mut self.time {
             let failed = |error| format!("cannot make the links: {error}");
             let namespace = Namespace::new().map_err(failed)?;
@@ -203,6 +208,22 @@ impl Offline {
         {
             ran = dataplane.run(Hook::Tcx, ifindex, &passed.frame);
         }
+        let ran = ran.map_err(|error| error.to_string())?;
+        if ran.action == Action::Pass {
+            self.bring(ran)
+        } else {
+            Ok(ran)
+        }
+    }
+
+    /// Marks a packet that was passed, and brings it back where the daemon's routing rules do.
+    fn bring(&mut self, passed: Ran) -> Result<Ran, String> {
+        let mark = self.firewall.mark(&passed.frame);
+        let Some(frame) = self.plane.brought(mark, &passed.frame) else {
+            return Ok(passed);
+        };
+        let dataplane = &mut self.plane.dataplane;
+        let ran = dataplane.run_marked(Network::BROUGHT_BY, mark, &frame);
         ran.map_err(|error| error.to_string())
     }
 }
@@ -214,6 +235,8 @@ impl Director for Offline {
         match refs.as_slice() {
             ["ipvsadm", ..] => self.ipvsadm(&words),
             ["sysctl", "-qw", setting] => self.sysctl(setting),
+            ["nft", command] if self.firewall.take(command) => Answer::default(),
+            ["nft", "add", "table", ..] => Answer::default(),
             ["ip", "route", rest @ ..] | ["ip", "-6", "route", rest @ ..] => {
                 self.ip_route(line, rest)
             }

@@ -1,6 +1,6 @@
 //! A dataplane and what the daemon around it would know: routes, neighbours, local addresses.
 
-use xvs_dataplane::{Atomicity, Bpf, ConnectionFilter, Dataplane};
+use xvs_dataplane::{Atomicity, Bpf, ConnectionFilter, Dataplane, Mac};
 use xvs_ipvsadm::{Backend, BackendError};
 use xvs_types::{
     ConnectionListing, Op, OpError, SyncDaemon, Timeouts, VirtualServerId, VirtualServerListing,
@@ -31,6 +31,8 @@ impl Plane {
 
     /// Tells the dataplane what it needs to know of the network, as the daemon does.
     pub(crate) fn follow(&mut self) {
+        let link = self.has_marks().then_some(Network::BROUGHT_BY);
+        self.dataplane.set_brought_by(link);
         for destination in self.dataplane.destinations() {
             let route = self.network.route(destination);
             self.dataplane.set_route(destination, route);
@@ -41,6 +43,28 @@ impl Plane {
         }
     }
 
+    fn has_marks(&self) -> bool {
+        let rules = self.dataplane.rules();
+        rules.iter().any(|(server, _)| server.id.vip().is_none())
+    }
+
+    /// The frame in which routing rules bring a packet with this mark to the dataplane; none where it
+    /// goes on to the host. They bring what is for this host and has the mark, or the address, of a
+    /// virtual server.
+    pub(crate) fn brought(&self, mark: u32, frame: &[u8]) -> Option<Vec<u8>> {
+        let destination = self.network.destination(frame)?;
+        let is_wanted = |id: &VirtualServerId| match id {
+            VirtualServerId::Mark { mark: own, .. } => *own == mark,
+            VirtualServerId::Address { endpoint, .. } => endpoint.address == destination,
+        };
+        let rules = self.dataplane.rules();
+        let wanted = rules.iter().any(|(server, _)| is_wanted(&server.id));
+        if !(wanted && self.has_marks() && self.network.is_local(destination)) {
+            return None;
+        }
+        forwarded(frame)
+    }
+
     /// Makes the routing table what commands have left.
     pub(crate) fn route(&mut self) {
         let prefixes = self.network.local_prefixes();
@@ -49,6 +73,27 @@ impl Plane {
         self.dataplane.forget_client_routes();
         self.follow();
     }
+}
+
+/// A frame as the host forwards it into the link of the routing rules, one hop older; none where it has
+/// no hop left.
+fn forwarded(frame: &[u8]) -> Option<Vec<u8>> {
+    let mut frame = frame.to_vec();
+    let Mac(own) = Network::BROUGHT_MAC;
+    frame.get_mut(..6)?.copy_from_slice(&own);
+    frame.get_mut(6..12)?.copy_from_slice(&own);
+    let is_v6 = frame.get(12..14)? == [0x86, 0xdd];
+    let hops = frame.get_mut(if is_v6 { 21 } else { 22 })?;
+    *hops = hops.checked_sub(1).filter(|left| *left > 0)?;
+    if !is_v6 {
+        let sum = frame.get(24..26)?;
+        let sum = u16::from_be_bytes([*sum.first()?, *sum.get(1)?]);
+        // The time to live is the high byte of its word (RFC 1141).
+        let (sum, carry) = sum.overflowing_add(0x0100);
+        let sum = sum + u16::from(carry);
+        frame.get_mut(24..26)?.copy_from_slice(&sum.to_be_bytes());
+    }
+    Some(frame)
 }
 
 impl Backend for Plane {

@@ -8,6 +8,7 @@ use xvs_wire::{ipv4, tcp};
 use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Address, AddressFilter, Counter, Method, Tag},
+    brought,
     hash::address_bit,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_KNOWN, Hop},
@@ -20,6 +21,7 @@ use crate::{
 /// Decides a packet. With [`Verdict::OPEN`] and [`Verdict::CARRY`] it is as it came.
 #[inline(always)]
 pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
+    brought::restore(packet, env);
     let (start, end) = packet.bounds();
     let mut flow = Flow::default();
     if !parse::parse(start, end, &mut flow) {

@@ -12,6 +12,7 @@
 pub mod abi;
 mod admission;
 mod answer;
+pub mod brought;
 pub mod carry;
 mod env;
 pub mod fast;

@@ -10,7 +10,7 @@ use crate::{
         Counter, Direction, LocalAddress, Method, NONE, RealServer, Tag, VirtualServer, high32,
         join, low8, low16, low32, setting_flag, virtual_server_flag, wide,
     },
-    admission, answer,
+    admission, answer, brought,
     memory::opaque,
     persistence, port, service,
     state::{self, udp},
@@ -89,8 +89,12 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
     if flow.protocol == ipv4::PROTOCOL_TCP && !opens(env, flow.flags) {
         return OPEN_PASS;
     }
-    let index = service::of(env, flow);
+    let index = service::of(env, flow, packet.mark());
     if index == NONE {
+        return OPEN_PASS;
+    }
+    if brought::is_awaited(packet, env) {
+        // The firewall has not seen it yet, and a mark outweighs the address.
         return OPEN_PASS;
     }
     let service = env.virtual_server(index);

@@ -51,6 +51,9 @@ pub trait Packet {
     /// The link that the packet came in by.
     fn ingress(&self) -> u32;
 
+    /// The firewall's mark; 0 for none, and at XDP, which the firewall comes behind.
+    fn mark(&self) -> u32;
+
     /// Bytes of L4 payload a segment when the packet stands for several; 0 when it is one.
     fn segment_payload(&self) -> u32;
 

@@ -34,6 +34,12 @@ pub(crate) unsafe fn choose<F: Family, E: Env>(
     unsafe {
         let scratch = &mut *scratch;
         draft::<F>(scratch, service);
+        // One template for all protocols that the mark groups.
+        let protocol = if (*service).key.mark == 0 {
+            protocol
+        } else {
+            0
+        };
         scratch.forward.identity = protocol << 8 | TEMPLATE;
         scratch.forward.virtual_server = low16(virtual_server);
     }
@@ -177,7 +183,7 @@ fn persists<E: Env>(env: &E, real_server: u32, amount: u32) {
 }
 
 /// Drafts the template (kernel `ip_vs_sched_persist`): masked client, port 0; VIP and the virtual
-/// server's port, which is 0 where it takes every port.
+/// server's port, which is 0 where it takes every port. In the place of a VIP stands a firewall mark.
 ///
 /// # Safety
 /// `service` must be a valid map value.
@@ -185,7 +191,8 @@ fn persists<E: Env>(env: &E, real_server: u32, amount: u32) {
 unsafe fn draft<F: Family>(scratch: &mut Scratch, service: *const VirtualServer) {
     let Scratch { forward, tuple, .. } = scratch;
     // SAFETY: the caller vouches for the virtual server.
-    let (mask, port) = unsafe { (&(*service).mask, (*service).key.port) };
+    let (mask, port, mark) =
+        unsafe { (&(*service).mask, (*service).key.port, (*service).key.mark) };
     forward.tag = Direction::FORWARD | Tag::TEMPLATE;
     forward.tuple.source[0] = tuple.source[0] & mask[0];
     if F::V6 {
@@ -197,7 +204,11 @@ unsafe fn draft<F: Family>(scratch: &mut Scratch, service: *const VirtualServer)
         forward.tuple.source[2] = 0;
         forward.tuple.source[3] = 0;
     }
-    forward.tuple.destination = tuple.destination;
+    forward.tuple.destination = if mark == 0 {
+        tuple.destination
+    } else {
+        [mark.to_be(), 0, 0, 0]
+    };
     forward.tuple.ports = u32::from(port) << 16;
     forward.recipe = forward.tuple;
     forward.next_hop = 0;

@@ -5,10 +5,20 @@ use crate::{
     abi::{NONE, ServiceKey},
 };
 
-/// Index of the virtual server of a flow, or [`NONE`]: its address and port, else its address and
-/// every port (kernel `ip_vs_service_find`).
+/// Index of the virtual server of a flow with this firewall mark, or [`NONE`]: that of the mark, else
+/// of its address and port, else of its address and every port (kernel `ip_vs_service_find`).
 #[inline(always)]
-pub(crate) fn of<E: Env>(env: &E, flow: &Flow) -> u32 {
+pub(crate) fn of<E: Env>(env: &E, flow: &Flow, mark: u32) -> u32 {
+    if mark != 0 {
+        let marked = env.virtual_server_index(&ServiceKey {
+            mark,
+            family: if flow.ipv6 { 6 } else { 4 },
+            ..ServiceKey::default()
+        });
+        if marked != NONE {
+            return marked;
+        }
+    }
     let mut key = ServiceKey {
         address: flow.tuple.destination,
         mark: 0,

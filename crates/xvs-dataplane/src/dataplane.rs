@@ -98,6 +98,13 @@ pub trait Dataplane: Send {
         let _unused = (local_address, kept);
     }
 
+    /// Says by which link routing rules bring packets that the firewall has seen, one hop older; none
+    /// while there is no virtual server of a firewall mark. While there is a link, packets open
+    /// connections there alone.
+    fn set_brought_by(&mut self, link: Option<u32>) {
+        let _unused = link;
+    }
+
     /// Addresses whose routes the dataplane needs: real servers.
     fn destinations(&self) -> Vec<IpAddr>;
 

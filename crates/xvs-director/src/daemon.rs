@@ -41,6 +41,7 @@ use tokio::{
     task::JoinSet,
 };
 use tracing::{error, info, warn};
+use xvs_conf::Config;
 use xvs_control::{
     BindError, Director, Instance, adopt, bind, serve, serve_tcp,
     wire::{Batch, StopRequest},
@@ -52,17 +53,20 @@ use xvs_types::Op;
 use crate::{
     Options,
     api::{Api, Identity, placement_of},
+    bfd::BfdSessions,
     checks::{ChecksThread, Release, Teller},
     configuration::{Control, InForce, LoadError, Loaded, Source},
     dump::{Dump, Dumps},
     events::Events,
     keeper::Keeper,
     lock::{InstanceLock, LockError},
+    lvs::LvsSettings,
     network::{Network, Placement, StartNetworkError},
     privileges::{PrivilegeError, drop_privileges},
+    programs,
     state::{StateError, StateFile},
     sysctl,
-    vrrp::VrrpService,
+    vrrp::{Died, VrrpService},
     worker::Worker,
 };
 
@@ -99,6 +103,9 @@ pub enum RunError {
         /// Which one.
         part: &'static str,
     },
+    /// A thread of the virtual routers ended by itself.
+    #[error("{0}; the next daemon takes them over")]
+    DiedVrrp(#[from] Died),
     /// The instance cannot be had.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -148,16 +155,23 @@ pub fn run(
         Some(source) => Some(Arc::new(load(source, &mut options.netns)?)),
         None => None,
     };
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the runtime"))?;
+    let configuration = match configuration {
+        Some(loaded) if runtime.block_on(programs::start(&loaded.config.global)) => {
+            // The script may have made interfaces, or files that are included.
+            Some(Arc::new(loaded.source.clone().load()?))
+        }
+        other => other,
+    };
     let dataplane = open(&options.instance).map_err(RunError::Dataplane)?;
     let file = StateFile::new(options.instance.state());
     let (keeper, refusals) = Keeper::open(dataplane, file)?;
     for refusal in &refusals {
         warn!("a rule of the last daemon is not in force: {refusal}");
     }
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(system("start the runtime"))?;
     runtime.block_on(serve_until_stopped(
         options,
         configuration,
@@ -218,18 +232,28 @@ async fn serve_until_stopped(
     // With nowhere to tell; the configuration says where.
     let notifier = Notifier::start(xvs_notify::Settings::default(), &Handle::current());
     let teller = Teller::new(events.clone(), notifier.clone());
-    let (checks, checks_ended) = ChecksThread::start(worker.clone(), network.clone(), teller)
-        .map_err(system("start a thread"))?;
+    let bfd = BfdSessions::new();
+    let (checks, checks_ended) =
+        ChecksThread::start(worker.clone(), network.clone(), bfd.clone(), teller)
+            .map_err(system("start a thread"))?;
     let in_force = InForce::new(configuration);
     let vrrp = VrrpService::new(
         options.instance.directory().to_owned(),
         events.clone(),
         notifier.clone(),
     );
+    let lvs = LvsSettings::new(
+        worker.clone(),
+        network.clone(),
+        vrrp.clone(),
+        events.clone(),
+    );
     let control = Control::new(
         in_force.clone(),
+        bfd.clone(),
         checks.clone(),
         vrrp.clone(),
+        lvs.clone(),
         events.clone(),
         notifier.clone(),
     );
@@ -305,7 +329,7 @@ async fn serve_until_stopped(
     if options.dump_at_start {
         dumps.log().await;
     }
-    let ending = wait_for_the_end(&dumps, &mut stops, ended).await;
+    let ending = wait_for_the_end(&dumps, &mut stops, ended, &vrrp).await;
     let keep = match &ending {
         Ok(request) => request.keep.unwrap_or(options.keep),
         // A daemon that breaks down leaves the datapath to the next one.
@@ -313,8 +337,10 @@ async fn serve_until_stopped(
     };
     tell(&options, "STOPPING=1");
     // First, while the datapath still serves what clients send until the other director announces. A
-    // daemon that breaks down hands over too.
-    if vrrp.stop(keep && ending.is_ok()).await.is_err() {
+    // daemon that breaks down hands over too; without its own threads it cannot, and what the host holds
+    // stays for the next one, as after a kill.
+    let holds = keep && matches!(ending, Ok(_) | Err(RunError::DiedVrrp(_)));
+    if vrrp.stop(holds).await.is_err() {
         warn!("the virtual routers had ended before");
     }
     if checks
@@ -323,6 +349,11 @@ async fn serve_until_stopped(
         .is_err()
     {
         warn!("the checks had ended before");
+    }
+    bfd.stop().await;
+    let config = in_force.config();
+    if !keep && !options.keep_virtual_servers {
+        take_back(&lvs, config.as_deref()).await;
     }
     notifier.shutdown(LAST_WORDS).await;
     drop(close);
@@ -333,7 +364,18 @@ async fn serve_until_stopped(
     }
     remove_socket();
     finish(&worker, &network, keep).await;
+    if let Some(config) = config {
+        programs::stop(&config.global).await;
+    }
     ending.map(|_request| ())
+}
+
+/// Takes back what the configuration changed beside its virtual servers.
+async fn take_back(lvs: &LvsSettings, config: Option<&Config>) {
+    match lvs.restore(config).await {
+        Ok(refused) => refused.iter().for_each(|line| warn!("{line}")),
+        Err(error) => warn!(%error, "the settings of the configuration stay"),
+    }
 }
 
 async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, RunError> {
@@ -395,6 +437,7 @@ async fn wait_for_the_end(
     dumps: &Dumps,
     stops: &mut mpsc::Receiver<StopRequest>,
     ends: Ends,
+    vrrp: &VrrpService,
 ) -> Result<StopRequest, RunError> {
     let catch = |kind| signal(kind).map_err(system("catch signals"));
     let mut terminate = catch(SignalKind::terminate())?;
@@ -432,6 +475,10 @@ async fn wait_for_the_end(
             }
             _ended = &mut checks_ended => {
                 return Err(RunError::Died { part: "the checks' thread" });
+            }
+            died = vrrp.died() => {
+                error!("{died}");
+                return Err(died.into());
             }
         }
     }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use nix::net::if_::if_nametoindex;
-use tracing::warn;
+use tracing::{Level, debug, enabled, warn};
 use xvs_dataplane::{Atomicity, Dataplane};
 use xvs_types::{Op, OpError, Rules, Setting, SyncRole, Undo, diff};
 
@@ -87,6 +87,7 @@ impl Keeper {
             };
             return vec![Err(system(&error)); failed];
         }
+        tell(&accepted);
         self.changed.note(&accepted);
         let answers = self.dataplane.apply(&accepted, atomicity);
         if answers.iter().all(Result::is_ok) {
@@ -217,6 +218,16 @@ impl Keeper {
             }
         }
         rules
+    }
+}
+
+/// Writes every op into the log of who wants to see what changes the rules, and when
+/// (`XVS_LOG=info,xvs_director::keeper=debug`), in the form of the journal.
+fn tell(ops: &[Op]) {
+    if enabled!(Level::DEBUG) {
+        for op in ops {
+            debug!("rules: {}", serde_json::to_string(op).unwrap_or_default());
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! eBPF: its caller hands it the dataplane.
 
 mod api;
+mod bfd;
 mod changes;
 mod checks;
 mod configuration;
@@ -15,10 +16,12 @@ mod firewall;
 mod journal;
 mod keeper;
 mod lock;
+mod lvs;
 mod manager;
 mod network;
 mod options;
 mod privileges;
+mod programs;
 mod state;
 mod sysctl;
 pub mod vrrp;

@@ -37,6 +37,8 @@ pub struct AddressSpec {
     pub scope: AddressScope,
     /// The broadcast address (IPv4 only).
     pub broadcast: Option<Ipv4Addr>,
+    /// The other end of a link between two hosts; the prefix length is that of its route.
+    pub peer: Option<IpAddr>,
     /// Use an IPv6 address at once, without duplicate address detection: right for an address that
     /// other hosts have too, or that moves here from another host. Ignored for IPv4.
     pub skip_duplicate_detection: bool,
@@ -58,6 +60,7 @@ impl AddressSpec {
             label: None,
             scope: AddressScope::Global,
             broadcast: None,
+            peer: None,
             skip_duplicate_detection: true,
             deprecated: true,
         }
@@ -168,7 +171,7 @@ fn message(spec: &AddressSpec) -> AddressMessage {
     };
     let attributes = &mut message.attributes;
     attributes.push(AddressAttribute::Local(spec.address));
-    attributes.push(AddressAttribute::Address(spec.address));
+    attributes.push(AddressAttribute::Address(spec.peer.unwrap_or(spec.address)));
     if spec.address.is_ipv4() {
         attributes.extend(spec.label.clone().map(AddressAttribute::Label));
         attributes.extend(spec.broadcast.map(AddressAttribute::Broadcast));

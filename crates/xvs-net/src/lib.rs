@@ -21,6 +21,7 @@ mod links;
 mod macvlan;
 mod neighbours;
 mod netns;
+mod refuse;
 mod routes;
 mod routing;
 mod sysctl;
@@ -42,6 +43,7 @@ pub use hook::{AutoHook, HookChoice, choose_hook};
 pub use host::Host;
 pub use neighbours::Kept;
 pub use netns::{NetnsError, enter_netns, netns_exists};
+pub use refuse::{RefuseError, Refused};
 pub use routing::{RouteKind, RouteSpec, RuleSpec};
 pub use sysctl::{Restored, Sysctl, SysctlError, SysctlPathError, SysctlRecord, local_port_range};
 pub use types::{

@@ -13,6 +13,7 @@ use netlink_packet_route::{
     },
     rule::{RuleAction, RuleAttribute, RuleMessage},
 };
+use serde::{Deserialize, Serialize};
 use xvs_types::Family;
 
 use crate::{Change, Host, HostError, Prefix, host::address_family};
@@ -21,7 +22,7 @@ use crate::{Change, Host, HostError, Prefix, host::address_family};
 const PROTOCOL_KEEPALIVED: u8 = 18;
 
 /// A route.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteSpec {
     /// What it leads to; the length 0 is the default route.
     pub destination: Prefix,
@@ -42,7 +43,8 @@ pub struct RouteSpec {
 }
 
 /// What becomes of packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RouteKind {
     /// Dropped in silence.
     Blackhole,
@@ -56,7 +58,7 @@ pub enum RouteKind {
 }
 
 /// A routing rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleSpec {
     /// Its family.
     pub family: Family,

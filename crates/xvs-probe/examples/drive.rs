@@ -150,6 +150,7 @@ fn config(count: u16, to: SocketAddr) -> VirtualServerConfig<Probe> {
         server: RealServer::new(Endpoint::new(to.ip(), port)),
         inhibit_on_failure: false,
         checkers: vec![CheckerConfig {
+            log_all_failures: false,
             probe: Probe {
                 kind: CheckKind::Tcp,
                 connection: Some(Connection {

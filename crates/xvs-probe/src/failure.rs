@@ -99,6 +99,9 @@ pub enum Failure {
     /// The number in the file asks for failure.
     #[error("the file says {0}")]
     FileSays(i64),
+    /// The BFD session of the check is down, and why.
+    #[error("the BFD session is down: {0}")]
+    Session(String),
     /// The check is none that is run (BFD), or lacks its address or URL.
     #[error("there is nothing to run for this check")]
     NotAProbe,

@@ -23,8 +23,8 @@ pub struct Probe {
 impl Probe {
     /// The probe of a checker where it stands in the configuration.
     ///
-    /// None for a BFD_CHECK, whose session tells by itself, and for a FILE_CHECK without its
-    /// `track_file`, which validation refuses.
+    /// None for a FILE_CHECK without its `track_file`, which validation refuses. That of a BFD_CHECK
+    /// names its session, which tells by itself: there is nothing to run.
     #[must_use]
     pub fn new(
         config: &Config,
@@ -35,7 +35,6 @@ impl Probe {
         let mut kind = checker.kind.clone();
         let mut ssl = None;
         match &mut kind {
-            CheckKind::Bfd(_) => return None,
             CheckKind::File(check) => {
                 let mut files = config.track_files.iter();
                 let file = files.find(|file| file.name == check.file)?;

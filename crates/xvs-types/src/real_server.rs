@@ -113,6 +113,14 @@ pub struct Thresholds {
     pub lower: u32,
 }
 
+impl Thresholds {
+    /// Whether there is no limit.
+    #[must_use]
+    pub fn are_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// One server behind a virtual server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RealServer {
@@ -127,8 +135,8 @@ pub struct RealServer {
     /// Its share.
     #[serde(default)]
     pub weight: Weight,
-    /// How many connections it takes.
-    #[serde(default)]
+    /// How many connections it takes; not written where there is no limit, as for most.
+    #[serde(default, skip_serializing_if = "Thresholds::are_none")]
     pub thresholds: Thresholds,
 }
 
@@ -141,6 +149,28 @@ impl RealServer {
             method: ForwardingMethod::default(),
             weight: Weight::default(),
             thresholds: Thresholds::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_are_written_where_there_are_any() {
+        let none = RealServer::new("192.0.2.1:80".parse().unwrap());
+        let some = RealServer {
+            thresholds: Thresholds { upper: 9, lower: 0 },
+            ..none
+        };
+        for (real_server, written) in [(none, false), (some, true)] {
+            let text = serde_json::to_string(&real_server).unwrap();
+            assert_eq!(text.contains("thresholds"), written, "{text}");
+            assert_eq!(
+                serde_json::from_str::<RealServer>(&text).unwrap(),
+                real_server
+            );
         }
     }
 }

@@ -72,3 +72,5 @@ pub const PROTOCOL_IPV6: u8 = 41;
 pub const PROTOCOL_GRE: u8 = 47;
 /// IANA protocol number of ICMPv6.
 pub const PROTOCOL_ICMPV6: u8 = 58;
+/// IANA protocol number of SCTP (RFC 9260).
+pub const PROTOCOL_SCTP: u8 = 132;

@@ -4,11 +4,41 @@ use xvs_control::wire::{CheckedRealServer, CheckerReport, CheckerState, ChecksSt
 
 use crate::output::{Align, Table};
 
-/// A table of virtual servers and one of checkers; empty without a configuration.
+/// A table of virtual servers, one of checkers, one of BFD sessions; those that would be empty are left
+/// out.
 pub(crate) fn text(checks: &ChecksStatus, bold: bool) -> String {
-    if checks.virtual_servers.is_empty() {
-        return String::new();
+    let mut tables = Vec::new();
+    if !checks.virtual_servers.is_empty() {
+        tables.push(servers(checks, bold));
     }
+    if !checks.bfd_sessions.is_empty() {
+        tables.push(sessions(checks, bold));
+    }
+    tables.join("\n")
+}
+
+fn sessions(checks: &ChecksStatus, bold: bool) -> String {
+    let mut table = Table::new(&[
+        ("BFD SESSION", Align::Left),
+        ("STATE", Align::Left),
+        ("NEIGHBOUR", Align::Left),
+        ("INTERVAL", Align::Right),
+        ("DETECTION", Align::Right),
+    ]);
+    for one in &checks.bfd_sessions {
+        let detection = one.detection_ms.map(|ms| format!("{ms} ms"));
+        table.row([
+            one.name.clone(),
+            one.state.clone(),
+            one.neighbour_state.clone(),
+            format!("{} ms", one.interval_ms),
+            detection.unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    table.text(bold)
+}
+
+fn servers(checks: &ChecksStatus, bold: bool) -> String {
     let mut servers = Table::new(&[
         ("VIRTUAL SERVER", Align::Left),
         ("QUORUM", Align::Left),
@@ -105,7 +135,7 @@ fn milliseconds(milliseconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use xvs_control::wire::{CheckedVirtualServer, LastCheck};
+    use xvs_control::wire::{BfdSessionStatus, CheckedVirtualServer, LastCheck};
 
     use super::*;
 
@@ -153,5 +183,27 @@ VIRTUAL SERVER      REAL SERVER        STATE  WEIGHT  CHECK      LATENCY   NEXT 
 "
         );
         assert_eq!(text(&ChecksStatus::default(), false), "");
+    }
+
+    #[test]
+    fn each_bfd_session_has_a_row() {
+        let session = BfdSessionStatus {
+            name: "peer".to_owned(),
+            state: "Up".to_owned(),
+            neighbour_state: "Init".to_owned(),
+            interval_ms: 50,
+            detection_ms: None,
+        };
+        let checks = ChecksStatus {
+            bfd_sessions: vec![session],
+            ..ChecksStatus::default()
+        };
+        assert_eq!(
+            text(&checks, false),
+            "\
+BFD SESSION  STATE  NEIGHBOUR  INTERVAL  DETECTION
+peer         Up     Init          50 ms          -
+"
+        );
     }
 }

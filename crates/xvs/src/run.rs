@@ -139,17 +139,21 @@ fn saved_ops(path: &PathBuf) -> anyhow::Result<Vec<Op>> {
         .with_context(|| format!("cannot restore `{}`", path.display()))
 }
 
-/// Events to stderr, a line each. Under systemd the journal has the time, so the line has none.
-fn start_logging() {
-    let filter = EnvFilter::builder()
+/// What is logged: all from `info` on, or as `XVS_LOG` says.
+pub(crate) fn log_filter() -> EnvFilter {
+    EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .with_env_var("XVS_LOG")
-        .from_env_lossy();
+        .from_env_lossy()
+}
+
+/// Events to stderr, a line each. Under systemd the journal has the time, so the line has none.
+fn start_logging() {
     let colours =
         io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = fmt()
         .with_writer(io::stderr)
-        .with_env_filter(filter)
+        .with_env_filter(log_filter())
         .with_ansi(colours)
         .with_target(false);
     if env::var_os("JOURNAL_STREAM").is_some() {

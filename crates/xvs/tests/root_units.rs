@@ -209,6 +209,18 @@ fn the_unit_of_the_daemon_has_no_mount_namespace() {
     assert!(unit.contains("\nRuntimeDirectoryPreserve=yes\n"));
 }
 
+#[test]
+fn the_unit_of_the_daemon_takes_options_from_a_file_and_reloads() {
+    let unit = unit("xvs.service");
+    for line in [
+        "EnvironmentFile=-/etc/default/xvs",
+        "ExecStart=@PREFIX@/bin/xvs run $XVS_OPTIONS",
+        "ExecReload=@PREFIX@/bin/xvs reload",
+    ] {
+        assert!(unit.lines().any(|found| found == line), "{line}");
+    }
+}
+
 /// The command line of a unit, as the shell takes it.
 fn unit_command(key: &str, prefix: &Path) -> String {
     let unit = unit("ipvsadm.service");

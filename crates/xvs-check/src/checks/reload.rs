@@ -166,7 +166,7 @@ impl<P: PartialEq> Checkers<P> {
                 && one.fast_recovery == config.fast_recovery
                 && self.before.get(&one.id) == Some(&config.probe)
         });
-        let checker = match same {
+        let mut checker = match same {
             Some(place) => old.remove(place),
             None => {
                 let id = CheckerId(self.next_id);
@@ -177,6 +177,8 @@ impl<P: PartialEq> Checkers<P> {
                 checker
             }
         };
+        // Decides about words alone.
+        checker.log_all_failures = config.log_all_failures;
         self.after.insert(checker.id, config.probe);
         checker
     }

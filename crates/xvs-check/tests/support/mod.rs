@@ -64,6 +64,7 @@ pub(crate) fn checker(port: u16, kind: Kind) -> CheckerConfig<Probe> {
         alpha: false,
         urls: 1,
         fast_recovery: false,
+        log_all_failures: false,
     }
 }
 

@@ -38,6 +38,12 @@ impl Network {
         }
         if far.is_none() {
             commands += &self.far_ends();
+            commands += &format!(
+                "link add name {name} index {} address {} type dummy\nlink set {name} up\n",
+                Self::BROUGHT_BY,
+                Self::BROUGHT_MAC,
+                name = Self::BROUGHT_NAME,
+            );
         }
         for (address, mac, index) in &self.neighbours {
             let name = self.leg(*index).map_or("", |link| link.name.as_str());

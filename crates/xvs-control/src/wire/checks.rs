@@ -14,6 +14,24 @@ pub struct ChecksStatus {
     pub runs: u64,
     /// The most that a check ever began after it was due.
     pub latest_start_ms: u64,
+    /// The BFD sessions of the configuration.
+    pub bfd_sessions: Vec<BfdSessionStatus>,
+}
+
+/// A BFD session.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BfdSessionStatus {
+    /// The name of its `bfd_instance`.
+    pub name: String,
+    /// Its state: `AdminDown`, `Down`, `Init` or `Up`.
+    pub state: String,
+    /// The neighbour's state, as it said last.
+    pub neighbour_state: String,
+    /// Time between own packets.
+    pub interval_ms: u64,
+    /// Silence after which it goes down; none while nothing was heard.
+    pub detection_ms: Option<u64>,
 }
 
 /// A virtual server as its checks see it.

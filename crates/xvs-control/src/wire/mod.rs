@@ -18,7 +18,8 @@ mod vrrp;
 
 pub use batch::{Batch, BatchOutcome, OpOutcome};
 pub use checks::{
-    CheckedRealServer, CheckedVirtualServer, CheckerReport, CheckerState, ChecksStatus, LastCheck,
+    BfdSessionStatus, CheckedRealServer, CheckedVirtualServer, CheckerReport, CheckerState,
+    ChecksStatus, LastCheck,
 };
 pub use configuration::{ConfigurationPlan, ConfigurationRequest, ConfigurationStatus};
 pub use connections::{

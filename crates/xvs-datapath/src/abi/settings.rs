@@ -62,8 +62,14 @@ pub struct Settings {
     pub drop_rate: u32,
     /// New connections until the next one that is dropped; the programs count it down.
     pub drop_counter: u32,
+    /// The link into which routing rules of ours bring packets that the firewall has seen; 0 while there
+    /// is no virtual server of a firewall mark. While there is one, packets open connections at this
+    /// link alone.
+    pub brought_by: u32,
     /// Zero.
-    pub spare: [u64; 3],
+    pub spare32: u32,
+    /// Zero.
+    pub spare: [u64; 2],
 }
 
 const _: () = assert!(size_of::<Settings>() == 320);

@@ -35,6 +35,7 @@ struct Partial {
 pub struct Buffer {
     bytes: Bytes,
     ingress: u32,
+    mark: u32,
     linear: usize,
     partial: Option<Partial>,
     segments: Option<Segments>,
@@ -51,6 +52,7 @@ impl Buffer {
         Self {
             bytes: Bytes::new(bytes, HEADROOM, TAILROOM),
             ingress,
+            mark: 0,
             linear: usize::MAX,
             partial: None,
             segments: None,
@@ -59,6 +61,13 @@ impl Buffer {
             neighbour: None,
             routes: Arc::clone(routes),
         }
+    }
+
+    /// The packet with this firewall mark.
+    #[must_use]
+    pub const fn marked(mut self, mark: u32) -> Self {
+        self.mark = mark;
+        self
     }
 
     /// The same with its TCP or UDP checksum left to the device: the field then holds the sum of the
@@ -183,6 +192,10 @@ impl Packet for Buffer {
 
     fn ingress(&self) -> u32 {
         self.ingress
+    }
+
+    fn mark(&self) -> u32 {
+        self.mark
     }
 
     fn segment_payload(&self) -> u32 {

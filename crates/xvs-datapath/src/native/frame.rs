@@ -74,6 +74,10 @@ impl Packet for Frame {
         self.ingress
     }
 
+    fn mark(&self) -> u32 {
+        0
+    }
+
     fn segment_payload(&self) -> u32 {
         0
     }

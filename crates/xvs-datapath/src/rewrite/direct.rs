@@ -37,6 +37,28 @@ pub(crate) fn age<F: Family, P: Packet>(packet: &P) {
     }
 }
 
+/// Gives the packet the hop back that a router took ([`age`] undone).
+#[inline(always)]
+pub(crate) fn renew<F: Family, P: Packet>(packet: &P) {
+    let (start, end) = packet.bounds();
+    let ip = start + ethernet::HEADER;
+    if ip + F::IP_HEADER > end {
+        return;
+    }
+    // SAFETY: the IP header was compared with the end.
+    unsafe {
+        if F::V6 {
+            let limit = load8(ip + ipv6::HOP_LIMIT);
+            store8(ip + ipv6::HOP_LIMIT, limit.wrapping_add(1));
+        } else {
+            let ttl = load8(ip + ipv4::TTL);
+            store8(ip + ipv4::TTL, ttl.wrapping_add(1));
+            let sum = load16(ip + ipv4::CHECKSUM);
+            store16(ip + ipv4::CHECKSUM, checksum::update(sum, 1));
+        }
+    }
+}
+
 /// What [`age`] adds to the sum of the packet's bytes: nothing for IPv4, whose header's sum stays.
 #[inline(always)]
 pub(crate) fn age_delta<F: Family, P: Packet>(_packet: &P) -> u32 {

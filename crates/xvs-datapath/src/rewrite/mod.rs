@@ -11,7 +11,7 @@ mod shim;
 pub(crate) mod toa;
 mod tunnel;
 
-pub(crate) use direct::{age, age_delta, forward};
+pub(crate) use direct::{age, age_delta, forward, renew};
 pub(crate) use link::{address, frame};
 pub(crate) use nat::{Place, translate};
 pub(crate) use related::relate;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use xvs_datapath::{
-    abi::{Address, AddressFilter},
+    abi::{Address, AddressFilter, ServiceKey},
     address_bit,
 };
 
@@ -16,6 +16,8 @@ use super::{
 pub(super) struct Bits {
     filter: Mapped<AddressFilter>,
     counts: HashMap<(usize, u64), u32>,
+    /// Virtual servers of firewall marks: while there is one, all bits are set.
+    marks: u32,
 }
 
 impl Bits {
@@ -24,6 +26,27 @@ impl Bits {
         Self {
             filter,
             counts: HashMap::new(),
+            marks: 0,
+        }
+    }
+
+    /// Lets packets to a virtual server be looked at: those with a firewall mark may have any address.
+    pub(super) fn add_key(&mut self, key: &ServiceKey) {
+        if key.mark == 0 {
+            self.add(&key.address, false);
+        } else {
+            self.marks += 1;
+            self.forget_unknown();
+        }
+    }
+
+    /// Takes one [`Bits::add_key`] back.
+    pub(super) fn remove_key(&mut self, key: &ServiceKey) {
+        if key.mark == 0 {
+            self.remove(&key.address, false);
+        } else {
+            self.marks = self.marks.saturating_sub(1);
+            self.forget_unknown();
         }
     }
 
@@ -41,7 +64,9 @@ impl Bits {
             *count -= 1;
             if *count == 0 {
                 self.counts.remove(&bit);
-                self.set(bit, false);
+                if self.marks == 0 {
+                    self.set(bit, false);
+                }
             }
         }
     }
@@ -51,7 +76,7 @@ impl Bits {
         for word in 0..xvs_datapath::abi::FILTER_WORDS {
             let wanted = (0..64)
                 .map(|bit| 1_u64 << bit)
-                .filter(|mask| self.counts.contains_key(&(word, *mask)))
+                .filter(|mask| self.marks > 0 || self.counts.contains_key(&(word, *mask)))
                 .fold(0, |all, mask| all | mask);
             self.with(word, |value| {
                 value.store(wanted, std::sync::atomic::Ordering::Release);

@@ -14,14 +14,11 @@ pub(super) fn check(op: &Op) -> Result<(), OpError> {
 
 fn virtual_server_limits(server: &VirtualServer) -> Result<(), OpError> {
     match server.id {
-        VirtualServerId::Mark { .. } => {
-            return refuse("firewall marks; name the address and port that clients reach");
-        }
         VirtualServerId::Address {
             protocol: Protocol::Sctp,
             ..
         } => return refuse("SCTP"),
-        VirtualServerId::Address { .. } => {}
+        VirtualServerId::Address { .. } | VirtualServerId::Mark { .. } => {}
     }
     if server.engine.is_some() {
         return refuse("persistence engines (`--pe`)");

@@ -68,13 +68,13 @@ const PINNED: [Shape; 22] = [
     shape::<u32, Settings>("SETTINGS", 1),
     shape::<u32, u64>("COUNTERS", 64),
     shape::<u32, Rate>("RATES", 147_456),
-    shape::<u32, u32>("STAGES_XDP", 8),
-    shape::<u32, u32>("STAGES_TCX", 8),
+    shape::<u32, u32>("STAGES_XDP", 16),
+    shape::<u32, u32>("STAGES_TCX", 16),
 ];
 
-/// The programs behind the fast path, by their place in the stages.
-const STAGES: [&str; 8] = [
-    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay",
+/// The programs behind the fast path, by their place in the stages; the last one is tcx's alone.
+const STAGES: [&str; 9] = [
+    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay", "reply",
 ];
 
 /// Sizes of the maps that the loader decides.
@@ -186,13 +186,21 @@ fn load_programs(object: &mut Ebpf) -> Result<(), OpenError> {
         };
         loaded.map_err(|error| OpenError::load(format!("program `{name}`"), &error))?;
     }
-    for (map, prefix) in [("STAGES_XDP", "xvs_xdp"), ("STAGES_TCX", "xvs_tcx")] {
+    let of_both = STAGES.len() - 1;
+    for (map, prefix, stages) in [
+        (
+            "STAGES_XDP",
+            "xvs_xdp",
+            STAGES.get(..of_both).unwrap_or_default(),
+        ),
+        ("STAGES_TCX", "xvs_tcx", &STAGES[..]),
+    ] {
         let array = object.take_map(map).ok_or_else(|| missing(map))?;
         let mut array: ProgramArray<MapData> =
             array.try_into().map_err(|error: aya::maps::MapError| {
                 OpenError::load(format!("map `{map}`"), &error)
             })?;
-        for (index, stage) in (0..).zip(STAGES) {
+        for (index, stage) in (0..).zip(stages) {
             let name = format!("{prefix}_{stage}");
             let program = object
                 .program(&name)

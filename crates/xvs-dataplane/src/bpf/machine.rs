@@ -42,12 +42,13 @@ pub(super) trait Machine: Send {
     #[cfg(feature = "testing")]
     fn forget_localities(&mut self);
 
-    /// Runs the programs of a hook on a frame that came in by a link.
+    /// Runs the programs of a hook on a frame that came in by a link; at tcx with a firewall mark.
     #[cfg(feature = "testing")]
     fn run(
         &mut self,
         hook: crate::Hook,
         ifindex: u32,
+        mark: u32,
         frame: &[u8],
     ) -> Result<crate::testing::Ran, OpenError>;
 
@@ -138,9 +139,10 @@ impl Machine for Kernel {
         &mut self,
         hook: crate::Hook,
         ifindex: u32,
+        mark: u32,
         frame: &[u8],
     ) -> Result<crate::testing::Ran, OpenError> {
-        super::test_run::run(&mut self.object, hook, ifindex, frame)
+        super::test_run::run(&mut self.object, hook, ifindex, mark, frame)
     }
 
     #[cfg(feature = "testing")]

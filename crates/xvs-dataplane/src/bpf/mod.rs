@@ -359,6 +359,13 @@ impl Dataplane for Bpf {
         self.servers.set_kept_ports(local_address, kept);
     }
 
+    fn set_brought_by(&mut self, link: Option<u32>) {
+        if let Some(mut value) = self.settings.read(0) {
+            value.brought_by = link.unwrap_or(0);
+            self.settings.write(0, value);
+        }
+    }
+
     fn destinations(&self) -> Vec<IpAddr> {
         let mut destinations: Vec<IpAddr> = self
             .rules

@@ -181,12 +181,12 @@ impl Machine for Process {
         self.routes = Arc::new(routes);
     }
 
-    fn run(&mut self, hook: Hook, ifindex: u32, frame: &[u8]) -> Result<Ran, OpenError> {
+    fn run(&mut self, hook: Hook, ifindex: u32, mark: u32, frame: &[u8]) -> Result<Ran, OpenError> {
         self.ran += 1;
         // One for each packet, so that what it counted is in the tables when it is gone.
         let cpu = Cpu::new(&self.tables, self.clock.now(), self.ran);
         let (verdict, frame) = if hook == Hook::Tcx {
-            let mut buffer = Buffer::new(frame, ifindex, &self.routes);
+            let mut buffer = Buffer::new(frame, ifindex, &self.routes).marked(mark);
             let verdict = native::run(&mut buffer, &cpu);
             (verdict, buffer.bytes())
         } else {

@@ -30,12 +30,13 @@ pub(super) fn run(
     object: &mut Ebpf,
     hook: Hook,
     ifindex: u32,
+    mark: u32,
     frame: &[u8],
 ) -> Result<Ran, OpenError> {
     let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
     // The members of `struct xdp_md` and of `struct __sk_buff` up to the link.
     let (code, frame) = match hook {
-        Hook::Tcx => on_skb(object, "xvs_tcx", &[ifindex, ifindex], frame)?,
+        Hook::Tcx => on_skb(object, "xvs_tcx", mark, [ifindex, ifindex], frame)?,
         Hook::Xdp | Hook::XdpGeneric => {
             let program = xdp(object)?;
             let context = [0, length, 0, ifindex, 0, 0];
@@ -55,7 +56,7 @@ pub(super) fn run(
 /// Runs the program for what the host sends on a frame that leaves by a link.
 pub(super) fn leave(object: &mut Ebpf, ifindex: u32, frame: &[u8]) -> Result<Ran, OpenError> {
     // It came in by no link.
-    let (code, frame) = on_skb(object, "xvs_leave", &[0, ifindex], frame)?;
+    let (code, frame) = on_skb(object, "xvs_leave", 0, [0, ifindex], frame)?;
     let action = if TCX.0.contains(&code) {
         Action::Pass
     } else {
@@ -64,15 +65,17 @@ pub(super) fn leave(object: &mut Ebpf, ifindex: u32, frame: &[u8]) -> Result<Ran
     Ok(Ran { action, frame })
 }
 
-/// Runs a classifier; `links` are those that `struct __sk_buff` has, the one it came in by first.
+/// Runs a classifier on a packet with a mark: the link that it came in by and the one it is on are what
+/// `struct __sk_buff` has.
 fn on_skb(
     object: &mut Ebpf,
     name: &'static str,
-    links: &[u32],
+    mark: u32,
+    [from, link]: [u32; 2],
     frame: &[u8],
 ) -> Result<(u32, Vec<u8>), OpenError> {
     let program = classifier(object, name)?;
-    let context = [&[0; 9], links].concat();
+    let context = [0, 0, mark, 0, 0, 0, 0, 0, 0, from, link];
     test_run(|options| program.test_run(options), &context, frame)
 }
 

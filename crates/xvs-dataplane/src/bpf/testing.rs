@@ -13,7 +13,16 @@ impl Bpf {
     ///
     /// When the kernel cannot.
     pub fn run(&mut self, hook: Hook, ifindex: u32, frame: &[u8]) -> Result<Ran, OpenError> {
-        self.machine.run(hook, ifindex, frame)
+        self.machine.run(hook, ifindex, 0, frame)
+    }
+
+    /// As [`Bpf::run`] at tcx, with a packet that the firewall gave this mark.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn run_marked(&mut self, ifindex: u32, mark: u32, frame: &[u8]) -> Result<Ran, OpenError> {
+        self.machine.run(Hook::Tcx, ifindex, mark, frame)
     }
 
     /// Runs the program for what the host sends on a frame that leaves by a link.

@@ -14,6 +14,7 @@ use tokio::{
 };
 use tracing::warn;
 use xvs_check::{Action, CheckerId, Checks, Outcome, Release, Share};
+use xvs_conf::config::CheckKind;
 use xvs_probe::{Failure, Probe, Report, Success};
 use xvs_types::Op;
 
@@ -22,11 +23,11 @@ use super::{
     effects::{Effect, Effects},
     fit::keep_moved,
     limits::Limits,
-    report,
+    report, session,
     teller::Teller,
     translate::{self, Translated},
 };
-use crate::{network::Network, worker::Worker};
+use crate::{bfd::SessionStates, network::Network, worker::Worker};
 
 /// Results that are taken at once before the machine's actions are carried out.
 const RESULTS: usize = 1024;
@@ -47,6 +48,8 @@ pub(crate) struct Driver {
     configured: bool,
     limits: Limits,
     effects: Effects,
+    /// What BFD_CHECKs listen to.
+    sessions: watch::Receiver<SessionStates>,
     results: mpsc::UnboundedSender<(CheckerId, Report)>,
     answers: mpsc::UnboundedReceiver<(CheckerId, Report)>,
     /// Followed while a virtual server suspends its checks.
@@ -65,7 +68,12 @@ pub(super) struct Last {
 
 impl Driver {
     /// Starts the tasks beside the machine; within a runtime.
-    pub(crate) fn start(worker: Worker, network: Network, teller: Teller) -> Self {
+    pub(crate) fn start(
+        worker: Worker,
+        network: Network,
+        sessions: watch::Receiver<SessionStates>,
+        teller: Teller,
+    ) -> Self {
         let (results, answers) = mpsc::unbounded_channel();
         Self {
             machine: Checks::new(BTreeSet::new(), false),
@@ -76,6 +84,7 @@ impl Driver {
             configured: false,
             limits: Limits::of_this_process(),
             effects: Effects::start(worker, network, teller),
+            sessions,
             results,
             answers,
             addresses: None,
@@ -211,12 +220,19 @@ impl Driver {
         };
         let results = self.results.clone();
         let limits = self.limits.clone();
+        let sessions = self.sessions.clone();
+        let told = self.last.get(&checker).map(|last| last.failure.is_none());
         let task = tokio::spawn(async move {
-            let _turn = match limits.now(&probe.kind) {
-                Some(turn) => Some(turn),
-                None => limits.turn(&probe.kind).await,
+            let report = match &probe.kind {
+                CheckKind::Bfd(check) => session::next(sessions, &check.instance, told).await,
+                kind => {
+                    let _turn = match limits.now(kind) {
+                        Some(turn) => Some(turn),
+                        None => limits.turn(kind).await,
+                    };
+                    xvs_probe::run(&probe, url).await
+                }
             };
-            let report = xvs_probe::run(&probe, url).await;
             // The driver has ended when nobody takes it.
             let _ended = results.send((checker, report));
         });

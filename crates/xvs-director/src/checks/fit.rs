@@ -4,7 +4,7 @@
 //! operator added, changed or cleared some with `ipvsadm`. An op means "let it be so": what is so
 //! already is left out, what is there otherwise is edited, what should be there and is not is added.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use xvs_types::{Endpoint, Op, RealServer, Rule, Rules, VirtualServer, VirtualServerId};
 
@@ -168,6 +168,7 @@ impl Fitting<'_> {
 /// Takes out of `ops` what would delete a virtual server that moves: one in `ids`, which another entry of
 /// the configuration has from now on. Its real servers are deleted right before it.
 pub(crate) fn keep_moved(ops: &mut Vec<Op>, ids: &[VirtualServerId]) {
+    let ids: HashSet<&VirtualServerId> = ids.iter().collect();
     let gone: Vec<(usize, VirtualServerId)> = ops
         .iter()
         .enumerate()

@@ -22,6 +22,7 @@ mod effects;
 mod fit;
 mod limits;
 mod report;
+mod session;
 mod teller;
 mod translate;
 
@@ -40,6 +41,7 @@ use self::driver::Driver;
 pub(crate) use self::teller::Teller;
 use self::translate::{Translated, translate};
 use crate::{
+    bfd::BfdSessions,
     network::Network,
     worker::{Ended, Worker},
 };
@@ -67,6 +69,7 @@ pub(crate) struct Planned {
 #[derive(Clone)]
 pub(crate) struct ChecksThread {
     messages: mpsc::UnboundedSender<Message>,
+    bfd: BfdSessions,
 }
 
 impl ChecksThread {
@@ -75,20 +78,24 @@ impl ChecksThread {
     pub(crate) fn start(
         worker: Worker,
         network: Network,
+        bfd: BfdSessions,
         teller: Teller,
     ) -> io::Result<(Self, oneshot::Receiver<()>)> {
         let (messages, inbox) = mpsc::unbounded_channel();
         let (alive, ended) = oneshot::channel::<()>();
         let runtime = Builder::new_current_thread().enable_all().build()?;
+        let sessions = bfd.follow();
         thread::Builder::new()
             .name("checks".to_owned())
             .spawn(move || {
                 let _alive = alive;
                 runtime.block_on(async {
-                    Driver::start(worker, network, teller).run(inbox).await;
+                    Driver::start(worker, network, sessions, teller)
+                        .run(inbox)
+                        .await;
                 });
             })?;
-        Ok((Self { messages }, ended))
+        Ok((Self { messages, bfd }, ended))
     }
 
     /// Takes a configuration in place of the one before; answers when it is in force, with what is not
@@ -107,7 +114,10 @@ impl ChecksThread {
 
     /// What all checks have found.
     pub(crate) async fn status(&self) -> Result<ChecksStatus, Ended> {
-        self.ask(Message::Status).await
+        Ok(ChecksStatus {
+            bfd_sessions: self.bfd.status().await,
+            ..self.ask(Message::Status).await?
+        })
     }
 
     /// Ends all checks; answers when the rules are as `release` says and everybody was told.

@@ -1,6 +1,6 @@
 //! From the configuration to what is to be checked, and back from a name to who has it.
 
-use std::{collections::HashMap, collections::HashSet, sync::Arc};
+use std::{collections::HashMap, collections::HashSet, sync::Arc, time::Duration};
 
 use xvs_check::{
     CheckerConfig, Kind, Quorum, RealServerConfig, SorryServer, Timing, VirtualServerConfig,
@@ -155,9 +155,16 @@ fn checked(
         match Probe::new(config, virtual_server, real_server, checker) {
             Some(probe) => checkers.push(checker_config(checker, probe)),
             None => warnings.push(format!(
-                "a check of real server {name} of {} is not performed: BFD sessions are not there yet",
+                "a FILE_CHECK of real server {name} of {} is not performed: its file is not known",
                 name_of(virtual_server)
             )),
+        }
+        if let Some(session) = session_of_vrrp(config, checker) {
+            warnings.push(format!(
+                "the BFD_CHECK of real server {name} of {} listens to `bfd_instance {session}`, \
+                 though that says `vrrp` and not `checker`",
+                name_of(virtual_server)
+            ));
         }
     }
     RealServerConfig {
@@ -173,6 +180,16 @@ fn checked(
     }
 }
 
+/// The session of a BFD_CHECK, if it is meant for VRRP alone.
+fn session_of_vrrp<'a>(config: &'a Config, checker: &Checker) -> Option<&'a str> {
+    let CheckKind::Bfd(check) = &checker.kind else {
+        return None;
+    };
+    let mut sessions = config.bfd_instances.iter();
+    let session = sessions.find(|session| session.name == check.instance)?;
+    (!session.for_checkers).then_some(session.name.as_str())
+}
+
 fn checker_config(checker: &Checker, probe: Probe) -> CheckerConfig<Arc<Probe>> {
     let (urls, fast_recovery) = match &probe.kind {
         CheckKind::Http(check) => (check.urls.len(), check.fast_recovery),
@@ -180,16 +197,30 @@ fn checker_config(checker: &Checker, probe: Probe) -> CheckerConfig<Arc<Probe>> 
     };
     CheckerConfig {
         kind: kind(&checker.kind),
-        timing: Timing {
-            delay_loop: checker.timing.delay_loop,
-            retry: checker.timing.retry,
-            delay_before_retry: checker.timing.delay_before_retry,
-            warmup: checker.timing.warmup,
-        },
+        timing: timing(checker),
         alpha: checker.alpha,
         urls,
         fast_recovery,
+        log_all_failures: checker.log_all_failures,
         probe: Arc::new(probe),
+    }
+}
+
+/// When a check runs; what a BFD session says counts at once.
+fn timing(checker: &Checker) -> Timing {
+    if matches!(checker.kind, CheckKind::Bfd(_)) {
+        return Timing {
+            delay_loop: Duration::ZERO,
+            retry: 0,
+            delay_before_retry: Duration::ZERO,
+            warmup: Duration::ZERO,
+        };
+    }
+    Timing {
+        delay_loop: checker.timing.delay_loop,
+        retry: checker.timing.retry,
+        delay_before_retry: checker.timing.delay_before_retry,
+        warmup: checker.timing.warmup,
     }
 }
 

@@ -5,7 +5,7 @@
 //! timer here, so that an operator who has locked himself out needs to do nothing.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -21,14 +21,22 @@ use xvs_control::wire::{
 use xvs_notify::{Notifier, Settings};
 
 use super::{InForce, LoadError, Loaded, Parts, Source};
-use crate::{checks::ChecksThread, events::Events, vrrp::VrrpService};
+use crate::{
+    bfd::BfdSessions,
+    checks::ChecksThread,
+    events::Events,
+    lvs::LvsSettings,
+    vrrp::{Plan, VrrpService},
+};
 
 /// The changes of the configuration. Clones are handles to the same.
 #[derive(Clone)]
 pub(crate) struct Control {
     in_force: InForce,
+    bfd: BfdSessions,
     checks: ChecksThread,
     vrrp: VrrpService,
+    lvs: LvsSettings,
     events: Events,
     notifier: Notifier,
     /// Held while the configuration changes.
@@ -55,15 +63,19 @@ impl Control {
     /// Takes over what is in force and puts it to the checks.
     pub(crate) fn new(
         in_force: InForce,
+        bfd: BfdSessions,
         checks: ChecksThread,
         vrrp: VrrpService,
+        lvs: LvsSettings,
         events: Events,
         notifier: Notifier,
     ) -> Self {
         Self {
             in_force,
+            bfd,
             checks,
             vrrp,
+            lvs,
             events,
             notifier,
             changing: Arc::default(),
@@ -71,18 +83,30 @@ impl Control {
         }
     }
 
-    /// Puts what the daemon starts with to its parts; nothing when there is none.
+    /// Puts what the daemon starts with to its parts. Without a configuration, what the virtual routers
+    /// of the last daemon left on the host is cleared away.
     pub(crate) async fn start(&self) -> Result<(), Problem> {
         let _changing = self.changing.lock().await;
         match self.in_force.loaded() {
-            Some(loaded) => self.put(Some(loaded)).await,
-            None => Ok(()),
+            Some(loaded) => {
+                let config = Arc::clone(&loaded.config);
+                self.put(Some(loaded)).await?;
+                if config.global.lvs_flush {
+                    self.warn_of(self.lvs.flush(&config).await?);
+                }
+                Ok(())
+            }
+            None => {
+                self.vrrp
+                    .configure(&Config::default(), Plan::default())
+                    .await
+            }
         }
     }
 
     /// What is in force.
     pub(crate) fn status(&self) -> ConfigurationStatus {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.lock();
         let now = Instant::now();
         let mut status = ConfigurationStatus {
             confirm_within_seconds: told
@@ -182,6 +206,7 @@ impl Control {
             .map_or_else(Arc::<Config>::default, |loaded| Arc::clone(&loaded.config));
         // Refused before anything has changed.
         let virtual_routers = VrrpService::plan(&config)?;
+        self.bfd.configure(&config).await?;
         // What the checks tell of the new configuration goes where it says. Who leaves with the old one
         // is told of there too: jobs that wait go on.
         self.notifier.reload(notifications(&config)).await;
@@ -189,13 +214,23 @@ impl Control {
         warnings.extend(virtual_routers.notes);
         // After the virtual servers, so that whoever becomes master has them.
         self.vrrp.configure(&config, virtual_routers.plan).await?;
+        warnings.extend(self.lvs.configure(&config).await?);
+        self.in_force.replace(loaded);
+        self.lock().warnings.clear();
+        self.warn_of(warnings);
+        Ok(())
+    }
+
+    /// Logs what is not as the file says, and keeps it for the status.
+    fn warn_of(&self, warnings: Vec<String>) {
         for warning in &warnings {
             warn!("configuration: {warning}");
         }
-        self.in_force.replace(loaded);
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.warnings = warnings;
-        Ok(())
+        self.lock().warnings.extend(warnings);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a file where that holds nobody up.
@@ -222,7 +257,7 @@ impl Control {
     }
 
     fn nothing_waits(&self) -> Result<(), Problem> {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.lock();
         if told.waiting.is_none() {
             return Ok(());
         }
@@ -240,7 +275,7 @@ impl Control {
             sleep_until(until).await;
             control.take_back().await;
         });
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.lock();
         told.waiting = Some(Waiting {
             before,
             until,
@@ -261,7 +296,7 @@ impl Control {
     }
 
     fn take_waiting(&self) -> Option<Waiting> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.lock();
         told.waiting.take()
     }
 

@@ -5,22 +5,23 @@
 
 mod holding;
 mod routing;
+mod timing;
 
 use std::{net::IpAddr, time::Duration};
 
 use xvs_conf::config::{
-    self as conf, Authentication, Checksum, GarpSettings, InitialState, SyncGroup, Tracked,
-    VrrpInstance,
+    self as conf, Authentication, Checksum, InitialState, SyncGroup, Tracked, VrrpInstance,
 };
 use xvs_types::Family;
 use xvs_vrrp::{
-    AdverInterval, AnnounceConfig, AuthenticationConfig, ChecksumPolicy, Config, ConfigError,
-    GroupConfig, Initial, Name, Peer, Preempt, Priority, RouterConfig, Track, TrackWeight,
-    Transport, Version, VirtualAddresses, Vrid,
+    AdverInterval, AuthenticationConfig, ChecksumPolicy, Config, ConfigError, GroupConfig, Initial,
+    Name, Peer, Preempt, Priority, RouterConfig, Track, TrackWeight, Transport, Version,
+    VirtualAddresses, Vrid,
 };
 use xvs_wire::vrrp::{GROUP_V4, GROUP_V6, TTL};
 
-use super::{Plan, Realtime};
+use super::Plan;
+use timing::{announce, delays, pauses, realtime};
 
 /// A plan, and what of the configuration it leaves out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,6 +92,8 @@ pub fn convert(config: &conf::Config) -> Result<Converted, Vec<ConvertError>> {
         let tracker = Tracker::Interface.named(&tracked.name);
         converted.plan.interfaces.insert(name, tracker);
     }
+    converted.plan.delays = delays(config, &converted.plan.config);
+    converted.plan.pauses = pauses(config);
     converted.plan.fixed = holding::fixed(config, &mut converted.notes);
     converted.plan.hear_strangers = config.global.log_unknown_vrids;
     converted.plan.realtime = realtime(config);
@@ -148,7 +151,7 @@ fn router(
     router.accept = instance.accept;
     router.strict = instance.strict;
     router.skip_check_adv_addr = instance.skip_check_adv_addr;
-    router.announce = announce(&instance.garp);
+    router.announce = announce(instance);
     router.answer_lower_priority = !instance.lower_prio_no_advert;
     router.answer_higher_priority = instance.higher_prio_send_advert;
     router.owner_ignores_adverts = instance.owner_ignore_adverts;
@@ -160,14 +163,17 @@ fn router(
         (Tracker::Script, &instance.track_scripts),
         (Tracker::File, &instance.track_files),
         (Tracker::Process, &instance.track_processes),
+        (Tracker::Bfd, &instance.track_bfd),
     ]);
+    if let (true, Some(source)) = (instance.track_source, instance.source) {
+        let tracker: Name = format!("source address of {}", instance.name).into();
+        let place = (router.interface.clone(), source);
+        converted.plan.sources.insert(tracker.clone(), place);
+        router.tracks.push(fault_of(tracker));
+    }
     for fault in &instance.faults {
         let tracker: Name = format!("configuration of {}: {fault}", instance.name).into();
-        router.tracks.push(Track {
-            tracker: tracker.clone(),
-            weight: TrackWeight::FAULT,
-            reverse: false,
-        });
+        router.tracks.push(fault_of(tracker.clone()));
         converted.plan.faults.push(tracker);
     }
     forget_weights_in_a_group(config, &mut router, &mut converted.notes);
@@ -208,6 +214,7 @@ fn forget_weights_in_a_group(
 /// What is tracked; its name in the election says so, since a script and a file may have one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tracker {
+    Bfd,
     File,
     Interface,
     Process,
@@ -218,6 +225,7 @@ impl Tracker {
     /// The name under which the election knows the tracker `name`.
     pub(super) fn named(self, name: &str) -> Name {
         let kind = match self {
+            Self::Bfd => "BFD session",
             Self::File => "file",
             Self::Interface => "interface",
             Self::Process => "process",
@@ -241,6 +249,15 @@ fn tracks(lists: &[(Tracker, &Vec<Tracked>)]) -> Vec<Track> {
         .collect()
 }
 
+/// While `tracker` is down, the virtual router is in FAULT.
+fn fault_of(tracker: Name) -> Track {
+    Track {
+        tracker,
+        weight: TrackWeight::FAULT,
+        reverse: false,
+    }
+}
+
 fn group(group: &SyncGroup) -> GroupConfig {
     GroupConfig {
         name: group.name.as_str().into(),
@@ -254,6 +271,7 @@ fn group(group: &SyncGroup) -> GroupConfig {
             (Tracker::Script, &group.track_scripts),
             (Tracker::File, &group.track_files),
             (Tracker::Process, &group.track_processes),
+            (Tracker::Bfd, &group.track_bfd),
         ]),
         tracking_weight: group.tracking_weight,
     }
@@ -321,38 +339,6 @@ fn transport(instance: &VrrpInstance) -> Transport {
     }
 }
 
-fn announce(garp: &GarpSettings) -> AnnounceConfig {
-    let count = |count: u32| u8::try_from(count).unwrap_or(u8::MAX);
-    let ours = AnnounceConfig::default();
-    AnnounceConfig {
-        repeat: count(garp.repeat),
-        delay: garp.delay,
-        // None there is not said, and ours is slow enough to trouble nobody.
-        refresh: (!garp.refresh.is_zero())
-            .then_some(garp.refresh)
-            .or(ours.refresh),
-        refresh_repeat: count(garp.refresh_repeat),
-        lower_priority_repeat: count(garp.lower_prio_repeat),
-        lower_priority_delay: garp.lower_prio_delay,
-    }
-}
-
-/// `vrrp_rt_priority` and `vrrp_priority` where they are given.
-fn realtime(config: &conf::Config) -> Realtime {
-    let ours = Realtime::default();
-    let given = config
-        .global
-        .kept
-        .get("vrrp_rt_priority")
-        .and_then(|setting| setting.words.first())
-        .and_then(|word| word.parse().ok())
-        .filter(|priority| (1..=99).contains(priority));
-    Realtime {
-        priority: given.or(ours.priority),
-        ..ours
-    }
-}
-
 fn note_what_is_left_out(config: &conf::Config, instance: &VrrpInstance, notes: &mut Vec<String>) {
     let mut note = |text: &str| notes.push(format!("virtual router `{}`: {text}", instance.name));
     let group = match instance.family {
@@ -362,21 +348,5 @@ fn note_what_is_left_out(config: &conf::Config, instance: &VrrpInstance, notes: 
     let wanted = instance.multicast_group.or(group.1);
     if instance.unicast_peers.is_empty() && wanted.is_some_and(|wanted| wanted != group.0) {
         note("advertisements go to the group of the RFC, not to the one that is configured");
-    }
-    if !instance.track_bfd.is_empty() {
-        note("`track_bfd` is not followed: BFD sessions are not run");
-    }
-    if instance.ipvlan.is_some() {
-        note("`use_ipvlan` is not followed; the addresses are on the interface itself");
-    }
-    if !instance.accept {
-        note("`no_accept` is not followed; the host answers for the addresses");
-    }
-    if instance
-        .vmac
-        .as_ref()
-        .is_some_and(|vmac| vmac.for_addresses)
-    {
-        note("`use_vmac_addr` is not followed; addresses with `dev` have that interface's MAC");
     }
 }

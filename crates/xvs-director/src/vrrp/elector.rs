@@ -5,6 +5,7 @@
 //! thread's), and writes no log itself: a terminal that does not take the line would stop it.
 
 use std::{
+    convert::Infallible,
     io,
     os::fd::AsFd,
     path::PathBuf,
@@ -36,6 +37,10 @@ use super::{
 /// Packets read from a socket before timers get their turn: a few milliseconds of a flood, and four
 /// advertisements of every virtual router that can be on an interface.
 const READ_AT_ONCE: usize = 1_024;
+
+/// Set by a test, it ends the thread as a bug would.
+#[cfg(test)]
+pub(super) static BROKEN: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 /// A message to the thread.
 pub(super) enum Message {
@@ -125,7 +130,7 @@ pub(super) struct Start {
 }
 
 /// Runs the thread until it is stopped.
-pub(super) fn run(start: Start) {
+pub(super) fn run(start: Start) -> Result<(), Infallible> {
     let Start {
         plan,
         outlet,
@@ -159,6 +164,7 @@ pub(super) fn run(start: Start) {
         elector.wait();
         elector.turn();
     }
+    Ok(())
 }
 
 struct Elector {
@@ -195,6 +201,11 @@ impl Elector {
     /// Does what there is to do: messages, packets, times, in this order, so that what came in time
     /// counts as in time.
     fn turn(&mut self) {
+        #[cfg(test)]
+        assert!(
+            !BROKEN.load(std::sync::atomic::Ordering::Relaxed),
+            "a test breaks the thread"
+        );
         let _woken = self.outlet.wake.read();
         while let Ok(message) = self.outlet.messages.try_recv() {
             self.handle(message);

@@ -5,28 +5,35 @@
 //! the host has whenever that changes; what is missing is reported, and the election puts it back.
 
 mod announcing;
+mod inheritance;
 mod links;
 mod routing;
+mod settling;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    net::IpAddr,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
     runtime::Builder,
     sync::mpsc::{UnboundedReceiver, UnboundedSender},
 };
-use xvs_net::{AddressSpec, Announcer, Changes, Host, LinkAddress, LinkInfo, WatchError, Watcher};
+use xvs_net::{
+    AddressSpec, Announcer, Changes, Host, LinkAddress, LinkInfo, Refused, WatchError, Watcher,
+};
 use xvs_vrrp::{Link, Name, TrackerStatus};
 
 use super::{
     Report,
     elector::{Inbox, Message},
+    left::{Left, LeftFile},
     plan::{HeldAddress, Holding, Plan},
 };
+use settling::Settling;
 
 /// How long changes of the host's network are gathered: an interface that goes down is news at once.
 const GATHER: Duration = Duration::from_millis(2);
@@ -57,6 +64,10 @@ pub(super) struct Start {
     pub(super) tasks: UnboundedReceiver<Task>,
     pub(super) elector: Inbox,
     pub(super) reports: UnboundedSender<Report>,
+    /// Where a predecessor wrote what it may have left.
+    pub(super) left: LeftFile,
+    /// Where packets to addresses are refused.
+    pub(super) refused: Refused,
 }
 
 /// Runs the thread until nobody has tasks for it any more; what is left to do is done before.
@@ -71,6 +82,8 @@ pub(super) fn run(start: Start) -> io::Result<()> {
             tasks,
             elector,
             reports,
+            left,
+            refused,
         } = start;
         let mut holder = Holder {
             host,
@@ -83,6 +96,11 @@ pub(super) fn run(start: Start) -> io::Result<()> {
             told_vmacs: BTreeMap::new(),
             told_trackers: BTreeMap::new(),
             made: BTreeSet::new(),
+            settling: Settling::default(),
+            left: BTreeMap::new(),
+            left_file: left,
+            refused,
+            refuses: Vec::new(),
             elector,
             reports,
         };
@@ -109,15 +127,27 @@ struct Holder {
     told_trackers: BTreeMap<Name, TrackerStatus>,
     /// Virtual MAC interfaces that this daemon made.
     made: BTreeSet<Name>,
+    settling: Settling,
+    /// What a predecessor may have left of each virtual router, until that takes it over or off.
+    left: BTreeMap<Name, Holding>,
+    left_file: LeftFile,
+    refused: Refused,
+    /// The addresses that the host was told to refuse.
+    refuses: Vec<IpAddr>,
     elector: Inbox,
     reports: UnboundedSender<Report>,
 }
 
 impl Holder {
     async fn serve(&mut self, mut tasks: UnboundedReceiver<Task>, mut watcher: Watcher) {
+        let refused_before = self.inherit();
+        self.remember();
         self.look(&Changes::everything()).await;
+        self.refuse(refused_before).await;
+        self.release_left().await;
         self.take_fixed().await;
         loop {
+            let settles = self.settling.next(Instant::now());
             tokio::select! {
                 biased;
                 task = tasks.recv() => match task {
@@ -128,9 +158,13 @@ impl Holder {
                     Ok(changes) => self.look(&changes).await,
                     Err(failure) => watcher = self.reopened(failure).await,
                 },
+                () = tokio::time::sleep(settles.unwrap_or_default()), if settles.is_some() => {
+                    self.report_links();
+                    self.report_trackers();
+                }
             }
         }
-        self.remove_vmacs().await;
+        self.clear_away().await;
     }
 
     async fn carry_out(&mut self, task: Task) {
@@ -140,7 +174,10 @@ impl Holder {
             Task::ReleaseFixed => self.exchange(&FIXED.into(), None).await,
             Task::Reload(plan) => {
                 self.plan = plan;
+                self.remember();
+                self.settling.keep_only(&self.plan.delays);
                 self.look(&Changes::everything()).await;
+                self.refuse(false).await;
                 self.take_fixed().await;
             }
             Task::Take { router } => self.take(&router).await,
@@ -150,7 +187,8 @@ impl Holder {
     /// Brings to the host what is there whoever is master.
     async fn take_fixed(&mut self) {
         let fixed = self.plan.fixed.clone();
-        if fixed != Holding::default() || self.held.contains_key(FIXED) {
+        let before = self.held.contains_key(FIXED) || self.left.contains_key(FIXED);
+        if before || fixed != Holding::default() {
             self.exchange(&FIXED.into(), Some(fixed)).await;
         }
     }
@@ -168,6 +206,7 @@ impl Holder {
             Some(wanted) => self.held.insert(router.clone(), wanted.clone()),
             None => self.held.remove(router),
         };
+        let before = before.or(self.left.remove(router));
         let wanted = wanted.unwrap_or_default();
         if let Some(mut before) = before {
             before.routes.retain(|route| !wanted.routes.contains(route));
@@ -198,9 +237,11 @@ impl Holder {
     /// have left that.
     async fn release(&mut self, router: &Name) {
         let held = self.held.remove(router);
+        let left = self.left.remove(router);
         let planned = self.plan.holdings.get(router);
-        let same = held.as_ref() == planned;
-        for holding in held.iter().chain(planned.filter(|_planned| !same)) {
+        let mut all: Vec<&Holding> = held.iter().chain(&left).chain(planned).collect();
+        all.dedup();
+        for holding in all {
             self.release_routing(holding).await;
             for address in &holding.addresses {
                 self.remove(address).await;
@@ -246,6 +287,7 @@ impl Holder {
             label: address.label.clone(),
             scope: address.scope,
             broadcast: address.broadcast,
+            peer: address.peer,
             skip_duplicate_detection: true,
             deprecated: !address.preferred,
         })

@@ -21,12 +21,16 @@ mod beat;
 mod convert;
 mod elector;
 mod holder;
+mod left;
 mod plan;
 mod realtime;
 mod service;
 mod sockets;
 mod status;
 mod trackers;
+
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt, io,
@@ -39,17 +43,19 @@ use tokio::sync::{
     mpsc::{self, UnboundedReceiver, UnboundedSender},
     oneshot,
 };
+use xvs_net::Refused;
 use xvs_vrrp::{
     CommandError, Event, Name, Notification, Priority, Severity, Subject, TrackerStatus,
 };
 
 pub use convert::{ConvertError, Converted, convert};
 pub use elector::Status;
-pub use plan::{HeldAddress, HeldRoute, HeldRule, Holding, Plan, Vmac};
+pub use plan::{HeldAddress, HeldRoute, HeldRule, Holding, LinkDelay, Pauses, Plan, Vmac};
 pub use realtime::{Realtime, RealtimeError};
 
 use convert::Tracker;
 use elector::{Inbox, Message};
+use left::LeftFile;
 pub(crate) use service::VrrpService;
 
 /// Something that virtual routers tell.
@@ -66,6 +72,16 @@ pub enum Report {
     Notify(Notification),
     /// Something that the host refused.
     Trouble(String),
+    /// A thread ended though nobody stopped it; the host keeps what it holds.
+    Died(Died),
+}
+
+/// A thread of VRRP ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the VRRP thread `{thread}` ended by itself, which is a bug; the host keeps its addresses")]
+pub struct Died {
+    /// Its name.
+    pub thread: &'static str,
 }
 
 impl Report {
@@ -75,7 +91,7 @@ impl Report {
         match self {
             Self::Log { event, .. } => event.severity(),
             Self::Notify(_) => Severity::Info,
-            Self::Trouble(_) => Severity::Warning,
+            Self::Died(_) | Self::Trouble(_) => Severity::Warning,
         }
     }
 }
@@ -93,6 +109,7 @@ impl fmt::Display for Report {
                 write!(f, "{subject} notifies {}", notification.kind.as_str())
             }
             Self::Trouble(text) => f.write_str(text),
+            Self::Died(died) => died.fmt(f),
         }
     }
 }
@@ -123,8 +140,8 @@ pub struct Routers {
 
 impl Routers {
     /// Starts the threads, in the network namespace and with the capabilities of the calling one.
-    /// `runtime` is the folder in which the next daemon finds who was master. Beside the handle comes
-    /// what the virtual routers tell.
+    /// `runtime` is the folder of the daemon's instance, in which the next one finds who was master and
+    /// what is on the host. Beside the handle comes what the virtual routers tell.
     ///
     /// # Errors
     ///
@@ -139,6 +156,8 @@ impl Routers {
             tasks: inbox,
             elector: elector.clone(),
             reports: reports.clone(),
+            left: LeftFile::of(runtime),
+            refused: Refused::of(&instance_name(runtime)),
         };
         let of_elector = elector::Start {
             plan,
@@ -147,17 +166,24 @@ impl Routers {
             holder: tasks.clone(),
             reports: reports.clone(),
         };
+        let watch = |thread| Watched {
+            thread,
+            reports: reports.clone(),
+        };
+        let (of_vrrp, of_vrrp_holder) = (watch("vrrp"), watch("vrrp-holder"));
         let holding = thread::Builder::new()
-            .name("vrrp-holder".to_owned())
+            .name(of_vrrp_holder.thread.to_owned())
             .spawn(move || {
-                if let Err(error) = holder::run(of_holder) {
+                if let Err(error) = of_vrrp_holder.watch(|| holder::run(of_holder)) {
                     let text = format!("the addresses of virtual routers cannot be held: {error}");
                     let _nobody_listens = reports.send(Report::Trouble(text));
                 }
             })?;
         let electing = thread::Builder::new()
-            .name("vrrp".to_owned())
-            .spawn(move || elector::run(of_elector))?;
+            .name(of_vrrp.thread.to_owned())
+            .spawn(move || {
+                let Ok(()) = of_vrrp.watch(|| elector::run(of_elector));
+            })?;
         let routers = Self {
             elector,
             holder: tasks,
@@ -263,6 +289,36 @@ impl Routers {
         } else {
             Err(RoutersEnded)
         }
+    }
+}
+
+/// The name of the instance whose folder this is.
+fn instance_name(runtime: &Path) -> String {
+    let name = runtime.file_name().unwrap_or(runtime.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// A thread that tells when it ends though nobody stopped it, by a panic too.
+struct Watched {
+    thread: &'static str,
+    reports: UnboundedSender<Report>,
+}
+
+impl Watched {
+    /// Runs what returns without an error only when it is stopped.
+    fn watch<E>(&self, run: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        struct Armed<'a>(Option<&'a Watched>);
+        impl Drop for Armed<'_> {
+            fn drop(&mut self) {
+                if let Some(Watched { thread, reports }) = self.0 {
+                    let _nobody_listens = reports.send(Report::Died(Died { thread }));
+                }
+            }
+        }
+        let mut armed = Armed(Some(self));
+        run()?;
+        armed.0 = None;
+        Ok(())
     }
 }
 

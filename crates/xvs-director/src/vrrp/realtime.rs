@@ -34,7 +34,7 @@ pub struct RealtimeError {
 impl Realtime {
     /// Applies to the calling thread, with a priority lower by `below`; memory is locked for the whole
     /// process, page by page as it is used. Answers what the system refused.
-    pub(super) fn apply(self, below: u8) -> Vec<RealtimeError> {
+    pub(crate) fn apply(self, below: u8) -> Vec<RealtimeError> {
         let mut refused = Vec::new();
         if let Some(priority) = self.priority
             && let Err(source) = round_robin(priority.saturating_sub(below).max(1))

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Mutex, mpsc::UnboundedReceiver},
+    sync::{Mutex, mpsc::UnboundedReceiver, watch},
     task::{JoinHandle, spawn_blocking},
 };
 use tracing::{error, info, warn};
@@ -21,8 +21,8 @@ use xvs_notify::Notifier;
 use xvs_vrrp::{CommandError, Event, Name, Notification, Priority, Severity, Subject};
 
 use super::{
-    Converted, Plan, Report, RouterError, Routers, RoutersEnded, convert, status,
-    trackers::Trackers,
+    Converted, Died, Plan, Report, RouterError, Routers, RoutersEnded, convert, left::LeftFile,
+    status, trackers::Trackers,
 };
 use crate::events::Events;
 
@@ -37,6 +37,7 @@ pub(crate) struct VrrpService {
     events: Events,
     notifier: Notifier,
     running: Arc<Mutex<Option<Running>>>,
+    died: watch::Sender<Option<Died>>,
 }
 
 struct Running {
@@ -66,6 +67,18 @@ impl VrrpService {
             events,
             notifier,
             running: Arc::default(),
+            died: watch::Sender::default(),
+        }
+    }
+
+    /// Resolves when a thread of the virtual routers ended though nobody stopped it.
+    pub(crate) async fn died(&self) -> Died {
+        let mut deaths = self.died.subscribe();
+        let found = deaths.wait_for(Option::is_some).await;
+        match found.as_deref() {
+            Ok(Some(died)) => *died,
+            // The sender is this service's own.
+            Ok(None) | Err(_) => std::future::pending().await,
         }
     }
 
@@ -85,6 +98,10 @@ impl VrrpService {
         let plan = Arc::new(plan);
         match slot.as_mut() {
             None if wanted => *slot = Some(self.start(config, plan)?),
+            // They start to clear away what the last daemon left, and end.
+            None if LeftFile::of(&self.folder).exists() => {
+                self.start(config, plan)?.stop(false).await?;
+            }
             None => {}
             Some(running) => {
                 running.know(config);
@@ -157,6 +174,7 @@ impl VrrpService {
             events: self.events.clone(),
             notifier: self.notifier.clone(),
             told: Arc::clone(&told),
+            died: self.died.clone(),
         };
         let mut running = Running {
             routers,
@@ -204,6 +222,7 @@ struct Follower {
     events: Events,
     notifier: Notifier,
     told: Arc<std::sync::Mutex<Told>>,
+    died: watch::Sender<Option<Died>>,
 }
 
 impl Follower {
@@ -216,6 +235,9 @@ impl Follower {
                     event: Event::StateEntered { state, reason },
                 } => self.keep(router, state.to_string(), reason.to_string()),
                 Report::Notify(notification) => self.notify(notification),
+                Report::Died(died) => {
+                    self.died.send_replace(Some(*died));
+                }
                 Report::Log { .. } | Report::Trouble(_) => {}
             }
         }

@@ -156,7 +156,7 @@ fn choose(
     vrids: BTreeSet<Vrid>,
 ) -> io::Result<()> {
     let (link, of, _protocol) = place;
-    let is_virtual = plan.vmacs().any(|(_router, vmac)| vmac.link == *link);
+    let is_virtual = plan.vmacs().any(|vmac| vmac.link == *link);
     if plan.hear_strangers && !is_virtual {
         let routers = plan.config.routers().iter();
         let elsewhere: Vec<Vrid> = routers

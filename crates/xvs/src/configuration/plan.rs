@@ -171,7 +171,7 @@ fn share(real_server: &RealServer) -> String {
     let method = method_name(real_server.method);
     let mut words = format!("{method} weight {}", real_server.weight.get());
     let thresholds = real_server.thresholds;
-    if thresholds.upper != 0 || thresholds.lower != 0 {
+    if !thresholds.are_none() {
         words.push_str(&format!(
             " thresholds {}/{}",
             thresholds.upper, thresholds.lower

@@ -11,8 +11,12 @@
 mod support;
 
 mod bed;
+mod beside;
+mod bfd;
 mod face;
+mod globals;
 mod health;
+mod recorded;
 mod reload;
 mod scale;
 mod seeds;

@@ -25,7 +25,7 @@ pub(crate) static KEYWORDS: &[Key] = &[
     Key::flag("vmac_xmit_base", Tier::Common, |draft, _, _| {
         draft.vmac_transmit_on_base = true;
     }),
-    Key::words("use_ipvlan", 0, Tier::Rare, vmac::use_ipvlan),
+    Key::words("use_ipvlan", 0, Tier::Rare, vmac::use_ipvlan).inert(),
     Key::new(
         "unicast_peer",
         0,

@@ -94,6 +94,12 @@ pub(super) fn use_ipvlan(draft: &mut InstanceDraft, line: &Line<'_>, scope: &mut
         index += 1;
     }
     ipvlan.mode = mode.unwrap_or_default();
+    scope.sink.silent(
+        codes::INERT,
+        line.at(0),
+        "xvs makes no ipvlan interfaces",
+        "the addresses are on the interface itself; `use_vmac` has an interface of its own",
+    );
     draft.ipvlan = Some(ipvlan);
 }
 

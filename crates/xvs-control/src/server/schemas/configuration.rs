@@ -60,6 +60,16 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
                 ("running", number()),
                 ("runs", number()),
                 ("latest_start_ms", number()),
+                (
+                    "bfd_sessions",
+                    list(object(&[
+                        ("name", text()),
+                        ("state", text()),
+                        ("neighbour_state", text()),
+                        ("interval_ms", number()),
+                        ("detection_ms", nullable(number())),
+                    ])),
+                ),
             ]),
         ),
         (
@@ -119,8 +129,8 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
 mod tests {
     use super::super::tests::check;
     use crate::wire::{
-        CheckedRealServer, CheckedVirtualServer, CheckerReport, ChecksStatus, ConfigurationPlan,
-        ConfigurationRequest, ConfigurationStatus, Event, EventKind, LastCheck,
+        BfdSessionStatus, CheckedRealServer, CheckedVirtualServer, CheckerReport, ChecksStatus,
+        ConfigurationPlan, ConfigurationRequest, ConfigurationStatus, Event, EventKind, LastCheck,
     };
 
     #[test]
@@ -140,6 +150,7 @@ mod tests {
         };
         let checks = ChecksStatus {
             virtual_servers: vec![virtual_server],
+            bfd_sessions: vec![BfdSessionStatus::default()],
             ..ChecksStatus::default()
         };
         check("ChecksStatus", &checks);

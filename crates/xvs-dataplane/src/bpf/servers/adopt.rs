@@ -26,7 +26,7 @@ impl Servers {
             if found.flags & virtual_server_flag::AVAILABLE == 0 {
                 self.left.virtual_servers.insert(slot);
             }
-            self.bits.add(&found.key.address, false);
+            self.bits.add_key(&found.key);
             self.lists.mark(found.members);
             self.lists.mark(found.buckets);
             self.locals.mark(found.local_first, found.local_count);

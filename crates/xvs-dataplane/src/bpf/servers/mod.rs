@@ -361,7 +361,7 @@ impl Servers {
         self.set_virtual_flags(slot, virtual_server_flag::IN_USE);
         self.left.virtual_servers.insert(slot);
         self.virtual_index.insert(*id, slot);
-        self.bits.add(&key.address, false);
+        self.bits.add_key(&key);
         Ok(slot)
     }
 

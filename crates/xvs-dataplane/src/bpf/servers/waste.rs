@@ -110,7 +110,7 @@ impl Servers {
 
     fn give_virtual_back(&mut self, slot: u32) {
         if let Some(found) = self.virtual_servers.read(slot) {
-            self.bits.remove(&found.key.address, false);
+            self.bits.remove_key(&found.key);
             self.drop_locals(&found);
             self.lists.release(found.members);
             self.lists.release(found.buckets);

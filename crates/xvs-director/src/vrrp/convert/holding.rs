@@ -7,7 +7,7 @@ use xvs_vrrp::{Name, RouterConfig};
 use xvs_wire::vrrp::{mac_v4, mac_v6};
 
 use super::{
-    super::plan::{HeldAddress, HeldRoute, HeldRule, Holding, Vmac},
+    super::plan::{HeldAddress, HeldRoute, HeldRule, Holding, Pauses, Vmac},
     routing,
 };
 
@@ -34,16 +34,29 @@ pub(super) fn holding(
         .iter()
         .chain(&instance.excluded_addresses);
     let who = format!("virtual router `{}`", instance.name);
-    let addresses = lines.map(|line| address(line, &own, &who, notes)).collect();
+    let mut addresses: Vec<_> = lines.map(|line| address(line, &own, &who, notes)).collect();
+    let everywhere = instance
+        .vmac
+        .as_ref()
+        .is_some_and(|vmac| vmac.for_addresses);
+    let other_vmacs = match &vmac {
+        Some(vmac) if everywhere => move_to_vmacs(config, router, vmac, &mut addresses),
+        Some(_) | None => Vec::new(),
+    };
     let routing = (&instance.routes[..], &instance.rules[..]);
     let (routes, rules) = read_routing(routing, instance.family, &who, notes);
     Holding {
         vmac,
+        other_vmacs,
         addresses,
         routes,
         rules,
-        arp_pause: instance.garp.garp_interval,
-        advertisement_pause: instance.garp.gna_interval,
+        pauses: Pauses {
+            arp: instance.garp.garp_interval,
+            advertisement: instance.garp.gna_interval,
+        },
+        // The owner answers always (RFC 5798 6.4.3).
+        refuses: !instance.accept && !router.priority.is_owner(),
     }
 }
 
@@ -106,14 +119,50 @@ fn virtual_mac(config: &conf::Config, vmac: &conf::Vmac, router: &RouterConfig) 
             *slot = *byte;
         }
     }
-    let prefix = config.global.vmac_prefix.as_deref().unwrap_or("vrrp");
-    let family = if v4 { "" } else { "6" };
-    let default = || format!("{prefix}{family}.{}", router.vrid.get());
+    let default = || vmac_name(config, router);
     Vmac {
         link: vmac.name.clone().unwrap_or_else(default).into(),
+        base: router.interface.clone(),
         mac: Mac(mac),
         transmits: !vmac.transmit_on_base,
     }
+}
+
+fn vmac_name(config: &conf::Config, router: &RouterConfig) -> String {
+    let prefix = config.global.vmac_prefix.as_deref().unwrap_or("vrrp");
+    let family = if router.addresses.is_v4() { "" } else { "6" };
+    format!("{prefix}{family}.{}", router.vrid.get())
+}
+
+/// Moves addresses on other interfaces than the virtual router's to interfaces over those with its
+/// MAC address (`use_vmac_addr`), and answers these.
+fn move_to_vmacs(
+    config: &conf::Config,
+    router: &RouterConfig,
+    own: &Vmac,
+    addresses: &mut [HeldAddress],
+) -> Vec<Vmac> {
+    let mut others: Vec<Vmac> = Vec::new();
+    for address in addresses {
+        if address.link == own.link || address.link == own.base {
+            continue;
+        }
+        let known = others.iter().find(|vmac| vmac.base == address.link);
+        let link = known.map_or_else(
+            || format!("{}.{}", vmac_name(config, router), others.len() + 1).into(),
+            |vmac| vmac.link.clone(),
+        );
+        if known.is_none() {
+            others.push(Vmac {
+                link: Name::clone(&link),
+                base: address.link.clone(),
+                mac: own.mac,
+                transmits: false,
+            });
+        }
+        address.link = link;
+    }
+    others
 }
 
 fn address(line: &VirtualAddress, own: &Name, who: &str, notes: &mut Vec<String>) -> HeldAddress {
@@ -122,9 +171,6 @@ fn address(line: &VirtualAddress, own: &Name, who: &str, notes: &mut Vec<String>
         note(format!("the scope of {} becomes `global`", line.address));
         AddressScope::Global
     });
-    if let Some(peer) = line.peer {
-        note(format!("{} is added without its peer {peer}", line.address));
-    }
     let v6 = line.address.is_ipv6();
     HeldAddress {
         link: line
@@ -134,6 +180,7 @@ fn address(line: &VirtualAddress, own: &Name, who: &str, notes: &mut Vec<String>
         address: line.address,
         length: line.prefix_length,
         broadcast: line.broadcast,
+        peer: line.peer,
         label: line.label.clone(),
         scope,
         tracked: !line.untracked,

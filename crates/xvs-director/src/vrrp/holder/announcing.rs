@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use xvs_net::{Announcement, Sysctl};
 use xvs_vrrp::Name;
 
-use super::Holder;
+use super::{super::plan::Holding, Holder};
 
 impl Holder {
     /// Announces every address that `router` holds; a round goes over all of them before the next.
@@ -25,10 +25,7 @@ impl Holder {
                     mac: link.mac?,
                     router: address.address.is_ipv6() && forwards(&link.name),
                 };
-                let pause = match address.address {
-                    IpAddr::V4(_) => holding.arp_pause,
-                    IpAddr::V6(_) => holding.advertisement_pause,
-                };
+                let pause = self.pause(holding, &address.link, address.address);
                 Some((link.index, announcement, pause))
             })
             .collect();
@@ -42,6 +39,18 @@ impl Holder {
                 }
             }
         }
+    }
+
+    /// The pause after an announcement: that of the virtual router or of the interface's `garp_group`.
+    fn pause(&self, holding: &Holding, link: &Name, address: IpAddr) -> Duration {
+        let vmacs = holding.vmac.iter().chain(&holding.other_vmacs);
+        let base = vmacs
+            .filter(|vmac| vmac.link == *link)
+            .map(|vmac| &vmac.base)
+            .next();
+        let of_link = self.plan.pauses.get(base.unwrap_or(link));
+        let of_link = of_link.copied().unwrap_or_default();
+        holding.pauses.after(address).max(of_link.after(address))
     }
 }
 

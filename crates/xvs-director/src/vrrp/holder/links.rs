@@ -4,12 +4,16 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
+    time::Instant,
 };
 
 use xvs_net::{Changes, Sysctl};
 use xvs_vrrp::{Link, Name, TrackerStatus};
 
-use super::{super::elector::Message, Holder};
+use super::{
+    super::{elector::Message, plan::Vmac},
+    Holder,
+};
 
 /// What keepalived sets on a virtual MAC interface: it answers for its own addresses alone, accepts
 /// what it sent itself, and is not asked whether packets came by the right way.
@@ -48,14 +52,14 @@ impl Holder {
     }
 
     /// Tells the election of each interface that it names, where that is news.
-    fn report_links(&mut self) {
+    pub(super) fn report_links(&mut self) {
         let routers = self.plan.config.routers().iter();
         let interfaces: BTreeSet<Name> = routers.map(|router| router.interface.clone()).collect();
         self.told.retain(|name, _told| interfaces.contains(name));
         for name in interfaces {
+            let up = self.is_up(&name);
             let link = self.link(&name);
             let ifindex = link.map(|link| link.index);
-            let up = link.is_some_and(|link| link.up && link.carrier);
             let report = Link {
                 up,
                 v4: ifindex.and_then(|ifindex| self.source_v4(ifindex)),
@@ -72,14 +76,21 @@ impl Holder {
     }
 
     /// Tells the election of each interface that is tracked, where that is news.
-    fn report_trackers(&mut self) {
+    pub(super) fn report_trackers(&mut self) {
         let plan = Arc::clone(&self.plan);
-        self.told_trackers
-            .retain(|tracker, _told| plan.interfaces.values().any(|one| one == tracker));
-        for (interface, tracker) in &plan.interfaces {
-            let up = self
-                .link(interface)
-                .is_some_and(|link| link.up && link.carrier);
+        self.told_trackers.retain(|tracker, _told| {
+            plan.interfaces.values().any(|one| one == tracker) || plan.sources.contains_key(tracker)
+        });
+        let links: Vec<(&Name, bool)> = plan
+            .interfaces
+            .iter()
+            .map(|(interface, tracker)| (tracker, self.is_up(interface)))
+            .collect();
+        let sources = plan.sources.iter();
+        let sources: Vec<(&Name, bool)> = sources
+            .map(|(tracker, (interface, source))| (tracker, self.has(interface, *source)))
+            .collect();
+        for (tracker, up) in links.into_iter().chain(sources) {
             let status = if up {
                 TrackerStatus::Up
             } else {
@@ -91,12 +102,25 @@ impl Holder {
         }
     }
 
+    /// Whether an interface is up and running, or counts so yet.
+    fn is_up(&mut self, name: &Name) -> bool {
+        let up = self.link(name).is_some_and(|link| link.up && link.carrier);
+        match self.plan.delays.get(name) {
+            Some(delay) => self.settling.settle(Instant::now(), name, up, *delay),
+            None => up,
+        }
+    }
+
+    /// Whether an interface has an address.
+    fn has(&self, interface: &Name, address: IpAddr) -> bool {
+        let ifindex = self.link(interface).map(|link| link.index);
+        self.addresses
+            .iter()
+            .any(|one| Some(one.ifindex) == ifindex && one.address == address)
+    }
+
     fn report_vmacs(&mut self) {
-        let vmacs: BTreeSet<Name> = self
-            .plan
-            .vmacs()
-            .map(|(_router, vmac)| vmac.link.clone())
-            .collect();
+        let vmacs: BTreeSet<Name> = self.plan.vmacs().map(|vmac| vmac.link.clone()).collect();
         self.told_vmacs.retain(|name, _told| vmacs.contains(name));
         for name in vmacs {
             let ifindex = self.link(&name).map(|link| link.index);
@@ -137,11 +161,8 @@ impl Holder {
     /// Makes the virtual MAC interfaces of the plan whose base is there, and removes those of ours that
     /// the plan does not name any more.
     async fn make_vmacs(&mut self) {
-        let wanted: BTreeMap<Name, (Name, xvs_net::Mac)> = self
-            .plan
-            .vmacs()
-            .map(|(router, vmac)| (vmac.link.clone(), (router.interface.clone(), vmac.mac)))
-            .collect();
+        let plan = Arc::clone(&self.plan);
+        let wanted: BTreeMap<&Name, &Vmac> = plan.vmacs().map(|vmac| (&vmac.link, vmac)).collect();
         let gone: Vec<Name> = self
             .made
             .iter()
@@ -151,17 +172,19 @@ impl Holder {
         for name in gone {
             self.remove_vmac(&name).await;
         }
-        for (name, (base, mac)) in wanted {
-            let Some(base) = self.link(&base).map(|link| (link.index, link.up)) else {
+        for (name, vmac) in wanted {
+            let Some(base) = self.link(&vmac.base).map(|link| (link.index, link.up)) else {
                 continue;
             };
-            if self.link(&name).is_none() {
-                if let Err(error) = self.host.add_macvlan(name.as_str(), base.0, mac).await {
+            if self.link(name).is_none() {
+                let made = self.host.add_macvlan(name.as_str(), base.0, vmac.mac);
+                if let Err(error) = made.await {
                     self.trouble(error.to_string());
                     continue;
                 }
                 self.made.insert(name.clone());
-                self.set_up_vmac(&name).await;
+                self.remember();
+                self.set_up_vmac(vmac);
             }
             match self.host.link_by_name(name.as_str()).await {
                 Ok(Some(link)) if !link.up && base.1 => {
@@ -179,17 +202,11 @@ impl Holder {
         }
     }
 
-    async fn set_up_vmac(&mut self, name: &Name) {
-        let base = self
-            .plan
-            .vmacs()
-            .find(|(_router, vmac)| vmac.link == *name)
-            .map(|(router, _vmac)| router.interface.clone());
-        let of_vmac = VMAC_SETTINGS.map(|(setting, value)| (Some(name.clone()), setting, value));
-        let of_base = BASE_SETTINGS.map(|(setting, value)| (base.clone(), setting, value));
+    fn set_up_vmac(&self, vmac: &Vmac) {
+        let of_vmac = VMAC_SETTINGS.map(|(setting, value)| (&vmac.link, setting, value));
+        let of_base = BASE_SETTINGS.map(|(setting, value)| (&vmac.base, setting, value));
         for (link, setting, value) in of_vmac.into_iter().chain(of_base) {
-            let sysctl = link.and_then(|link| Sysctl::ipv4_link(link.as_str(), setting));
-            if let Some(sysctl) = sysctl
+            if let Some(sysctl) = Sysctl::ipv4_link(link.as_str(), setting)
                 && let Err(error) = sysctl.set(value)
             {
                 self.trouble(error.to_string());
@@ -197,17 +214,7 @@ impl Holder {
         }
     }
 
-    /// Removes every virtual MAC interface that this daemon made, unless somebody still holds there.
-    pub(super) async fn remove_vmacs(&mut self) {
-        if !self.held.is_empty() {
-            return;
-        }
-        for name in std::mem::take(&mut self.made) {
-            self.remove_vmac(&name).await;
-        }
-    }
-
-    async fn remove_vmac(&mut self, name: &Name) {
+    pub(super) async fn remove_vmac(&mut self, name: &Name) {
         self.made.remove(name);
         if let Some(link) = self.link(name)
             && let Err(error) = self.host.remove_link(link.index).await

@@ -17,7 +17,7 @@ use nix::{
     unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe, setsid},
 };
 use tracing::{error, info, warn};
-use tracing_subscriber::{filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{fmt, layer::SubscriberExt, util::SubscriberInitExt};
 use xvs_conf::Stance;
 use xvs_control::Instance;
 use xvs_director::{LoadError, Options, Parts, RunError, ServiceManager, Source};
@@ -204,7 +204,7 @@ fn start_logging(daemon: &Daemon) {
             .without_time()
     });
     tracing_subscriber::registry()
-        .with(LevelFilter::INFO)
+        .with(run::log_filter())
         .with(console)
         .with(syslog)
         .init();
