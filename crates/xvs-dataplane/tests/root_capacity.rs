@@ -8,13 +8,13 @@
 
 #[path = "root_packets/network.rs"]
 mod network;
+mod support;
 
 use std::{env, ffi::CString, fs, os::unix::ffi::OsStrExt, path::PathBuf, process};
 
 use xvs_datapath::native::{Datagram, World};
 use xvs_dataplane::{
-    Atomicity, Attachment, Bpf, BpfOptions, ConnectionFilter, Dataplane, Hook, Mac, Prefix, Route,
-    testing::Action,
+    Atomicity, Bpf, BpfOptions, ConnectionFilter, Dataplane, Hook, testing::Action,
 };
 use xvs_types::{Endpoint, ForwardingMethod, Op, RealServer, VirtualServer, VirtualServerId};
 use xvs_wire::tcp::{ACK, SYN};
@@ -119,26 +119,5 @@ fn configure(bpf: &mut Bpf) {
     for result in bpf.apply(&ops, Atomicity::AllOrNothing) {
         result.unwrap();
     }
-    bpf.know_links(&[Attachment {
-        ifindex: World::CLIENTS,
-        name: "clients".to_owned(),
-        macs: vec![Mac(World::CLIENTS_MAC)],
-        hook: Hook::Tcx,
-        answers: false,
-    }]);
-    bpf.set_local_prefixes(&["192.0.2.10".parse::<Prefix>().unwrap()]);
-    for destination in bpf.destinations() {
-        let route = Route {
-            ifindex: World::SERVERS,
-            gateway: None,
-            source: None,
-            mtu: 1500,
-            local: false,
-        };
-        bpf.set_route(destination, Some(route));
-    }
-    for neighbour in bpf.neighbours() {
-        let macs = (Mac(World::SERVERS_MAC), Mac(World::server_mac(0)));
-        bpf.set_neighbour(neighbour, Some(macs));
-    }
+    support::tell(bpf, "192.0.2.10");
 }
