@@ -5,8 +5,10 @@ export PREFIX DESTDIR FORCE
 
 # what `make demo` adds to the lab and `make bench` to the benchmark, as in `make demo ARGS="--hook xdp"`
 ARGS ?=
-# what `make conformance` replays and how, as in `make conformance REPLAY="--by native FILE"`
+# how `make conformance` replays, as in `make conformance REPLAY="--by native -k persist"`
 REPLAY ?=
+# other recordings for `make conformance`: files and folders of the formats of the project's own
+FIXTURES ?=
 # seconds that `make fuzz` gives to each target
 FUZZ_SECONDS ?= 30
 
@@ -21,10 +23,10 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test lab-all lab-ha soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean conformance bench bench-quick bench-build checks-scale
+.PHONY: help setup demo build test lab-all lab-ha soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean conformance bench bench-quick bench-build checks-scale beside-keepalived
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing (Debian 12), start nothing
 	@scripts/setup
@@ -53,10 +55,12 @@ lab-ha: setup ## what each failure of a director costs, beside keepalived, in on
 	cargo build --locked -p xvs-director --example routers
 	cargo test --locked -p xvs-director --test vrrp load -- --nocapture --test-threads=1
 
-conformance: setup ## what the kernel's IPVS was recorded to do, replayed on xvs in every way (root)
+conformance: setup ## what the kernel's IPVS and keepalived were recorded to do, replayed on xvs (root)
 	cargo test --locked -p xvs-datapath scheduler
 	cargo build --locked -p xvs -p xvs-conformance
+	target/debug/xvs-conformance $(REPLAY) $(FIXTURES)
 	target/debug/xvs-conformance $(REPLAY)
+	XVS_RECORDED=all cargo test --locked -p xvs --test root_checks recorded -- --nocapture
 
 soak: setup ## what outlives the daemon, for long: 500,000 connections, 10 minutes without one, 100 kills (root)
 	XVS_LEAK_CONNECTIONS=$(SOAK_CONNECTIONS) \
@@ -73,8 +77,12 @@ bench-quick: setup bench-build ## the same in short
 
 bench-build:
 	cargo build --release --locked -p xvs -p xvs-bench
+
 checks-scale: setup ## health checks at full size: 3,000 virtual servers with 40,000 real servers (root)
 	XVS_CHECKS_SCALE=3000 cargo test --release --locked -p xvs --test root_checks scale -- --nocapture
+
+beside-keepalived: setup ## the same checks by xvs and Debian's keepalived in one run: removal, CPU, 10,000 on time (root)
+	XVS_BESIDE=all cargo test --release --locked -p xvs --test root_checks beside -- --nocapture --test-threads=1
 
 install: ## binary and its other names under PREFIX (/usr/local), DESTDIR respected
 	@scripts/install install
@@ -108,8 +116,8 @@ budget: ## print what the verifier makes of each program, and compare (root)
 fuzz: ## run each fuzz target for FUZZ_SECONDS
 	scripts/fuzz $(FUZZ_SECONDS)
 
-fuzz-check:
-	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="--cfg fuzzing" cargo check --locked
+fuzz-check: ## build each fuzz target and give it a sample
+	scripts/fuzz-sample
 
 oracle: ## boot Linux 6.1 and 6.12 in virtual machines, load the programs and run the lab there
 	scripts/setup vm

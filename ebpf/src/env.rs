@@ -136,15 +136,18 @@ impl Env for Maps {
     }
 
     #[inline(always)]
-    fn overflow4_remove(&self, key: &OverflowKey) {
-        // What is not there need not be removed.
-        let _ = maps::OVERFLOW4.remove(key);
+    fn overflow4_remove(&self, key: &OverflowKey) -> bool {
+        maps::OVERFLOW4.remove(key).is_ok()
     }
 
     #[inline(always)]
-    fn overflow6_remove(&self, key: &OverflowKey) {
-        // What is not there need not be removed.
-        let _ = maps::OVERFLOW6.remove(key);
+    fn overflow6_remove(&self, key: &OverflowKey) -> bool {
+        maps::OVERFLOW6.remove(key).is_ok()
+    }
+
+    #[inline(always)]
+    fn overflown(&self, ipv6: bool) -> *mut u64 {
+        or_null(maps::OVERFLOWN.get_ptr_mut(u32::from(ipv6)))
     }
 
     #[inline(always)]
@@ -293,7 +296,7 @@ impl Env for Maps {
     }
 
     #[inline(always)]
-    fn walk<V: Visitor>(&self, members: u64, start: u32, count: u32, visitor: &mut V) {
+    fn walk<V: Visitor>(&self, members: u64, start: u32, visitor: &mut V) {
         const { assert!(size_of::<Walk<V>>() <= WALK_ROOM && align_of::<V>() <= 8) };
         let Some(room) = maps::WALK.get_ptr_mut(0) else {
             return;
@@ -306,12 +309,13 @@ impl Env for Maps {
                 first: low32(members),
                 total: high32(members),
                 start,
-                count,
+                groups: high32(members).div_ceil(STEP),
                 visitor: core::ptr::read(visitor),
             });
             let mut context = room;
             bpf_loop(
-                count.div_ceil(STEP),
+                // The group of the start comes by twice: first what is behind the start, then the rest.
+                high32(members).div_ceil(STEP) + 1,
                 step::<V> as *const () as *mut c_void,
                 (&raw mut context).cast(),
                 0,
@@ -408,8 +412,8 @@ impl Env for Maps {
     }
 }
 
-/// Servers that one callback of `bpf_loop` looks at: a callback costs as much as several servers,
-/// and a longer plain loop costs the verifier.
+/// Servers that one callback of `bpf_loop` looks at, an aligned group of the list within one block: a
+/// callback costs as much as several servers, and a longer plain loop costs the verifier.
 const STEP: u32 = 16;
 
 /// Bytes of the room for a [`Walk`].
@@ -422,7 +426,7 @@ struct Walk<V> {
     first: u32,
     total: u32,
     start: u32,
-    count: u32,
+    groups: u32,
     visitor: V,
 }
 
@@ -434,30 +438,49 @@ unsafe extern "C" fn round<R: Rounds>(_number: u32, rounds: *mut c_void) -> i64 
 unsafe extern "C" fn step<V: Visitor>(round: u32, context: *mut c_void) -> i64 {
     // SAFETY: the context holds the address of the walk.
     let walk = unsafe { &mut **context.cast::<*mut Walk<V>>() };
+    let mut group = walk.start / STEP + round;
+    if group >= walk.groups {
+        group -= walk.groups;
+    }
+    let from = group * STEP;
+    let low = if round == 0 { walk.start } else { 0 };
+    let high = if round == walk.groups {
+        walk.start
+    } else {
+        walk.total
+    };
+    let Some(block) = maps::BLOCKS.get_ptr(walk.first.wrapping_add(from >> 6)) else {
+        return 1;
+    };
+    let block = opaque(block.cast_mut());
+    // Registers hold a copy better than a place that every call might change.
+    // SAFETY: a visitor is plain integers, and the copy is the only one in use until it is moved back.
+    let mut visitor = unsafe { core::ptr::read(&raw const walk.visitor) };
+    let mut ended = 0;
     let mut inner = 0;
     while inner < STEP {
-        let at = round * STEP + inner;
-        inner += 1;
-        if at >= walk.count {
-            return 1;
-        }
-        let mut position = walk.start.wrapping_add(at);
-        if position >= walk.total {
-            position = position.wrapping_sub(walk.total);
-        }
-        let Some(block) = maps::BLOCKS.get_ptr(walk.first.wrapping_add(position >> 6)) else {
-            return 1;
-        };
+        let position = from + inner;
         // SAFETY: the block is a valid map value; the index is masked to its length.
-        let member = unsafe { (*opaque(block.cast_mut())).members[index(position & 63)] };
+        let member = unsafe { (*block).members[index((from & 0x30) + inner)] };
+        inner += 1;
+        if position >= high {
+            break;
+        }
+        if position < low {
+            continue;
+        }
         let Some(server) = maps::REAL.get_ptr(member) else {
-            return 1;
+            ended = 1;
+            break;
         };
         // SAFETY: the server is a valid map value.
         let server = unsafe { &*opaque(server.cast_mut()) };
-        if walk.visitor.visit(position, member, server) {
-            return 1;
+        if visitor.visit(position, member, server) {
+            ended = 1;
+            break;
         }
     }
-    0
+    // SAFETY: the walk is this CPU's, as above.
+    unsafe { core::ptr::write(&raw mut walk.visitor, visitor) };
+    ended
 }

@@ -27,8 +27,6 @@ const _: () = assert!(size_of::<Parameters>() == 64);
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
-/// `BPF_FIB_LKUP_RET_FRAG_NEEDED`: route and neighbour are known all the same.
-const TOO_LARGE: u32 = 8;
 /// What the datapath makes of an error of the helper: no route.
 const FAILED: u32 = 2;
 
@@ -47,7 +45,8 @@ pub fn lookup(context: *mut c_void, ingress: u32, query: &mut Fib) -> FibAnswer 
     parameters.protocol = query.protocol;
     parameters.source_port = 0;
     parameters.destination_port = 0;
-    parameters.length_or_mtu = 0;
+    // With a length, which every link can carry, the kernel says the way's MTU.
+    parameters.length_or_mtu = 1;
     parameters.ifindex = ingress;
     parameters.class = 0;
     parameters.source = [0; 4];
@@ -69,16 +68,15 @@ pub fn lookup(context: *mut c_void, ingress: u32, query: &mut Fib) -> FibAnswer 
     }
     // The kernel has source then destination; a frame has them the other way round.
     let [s0, s1, s2, s3, s4, s5, d0, d1, d2, d3, d4, d5] = parameters.macs;
-    let mut answer = FibAnswer {
+    FibAnswer {
         code: if code < 0 { FAILED } else { code as u32 },
         ifindex: parameters.ifindex,
         mac0: u64::from_ne_bytes([d0, d1, d2, d3, d4, d5, s0, s1]),
         mac1: u32::from_ne_bytes([s2, s3, s4, s5]),
-        mtu: 0,
-    };
-    if answer.code == TOO_LARGE {
-        answer.code = FibAnswer::KNOWN;
-        answer.mtu = u32::from(parameters.length_or_mtu);
+        mtu: if code == i64::from(FibAnswer::KNOWN) {
+            u32::from(parameters.length_or_mtu)
+        } else {
+            0
+        },
     }
-    answer
 }

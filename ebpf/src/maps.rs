@@ -33,6 +33,9 @@ pub static COLD6: Array<[Cold; WAYS]> = Array::with_max_entries(1024, MMAPABLE);
 pub static OVERFLOW4: HashMap<OverflowKey, Entry4> = HashMap::with_max_entries(1024, 0);
 #[map]
 pub static OVERFLOW6: HashMap<OverflowKey, Entry6> = HashMap::with_max_entries(1024, 0);
+/// Entries of each overflow hash: IPv4, IPv6.
+#[map]
+pub static OVERFLOWN: Array<u64> = Array::with_max_entries(2, MMAPABLE);
 #[map]
 pub static SERVICES: HashMap<ServiceKey, u32> = HashMap::with_max_entries(32_768, NO_PREALLOC);
 #[map]

@@ -173,22 +173,11 @@ impl Packet for Buffer {
     }
 
     #[inline(always)]
-    fn adjust_l4(&mut self, offset: u32, addresses: u16, rest: u16, udp: bool) {
-        let flags = if udp { KEEP_ZERO } else { 0 };
-        // SAFETY: the context is the program's. A checksum that the device completes holds the
-        // pseudo-header alone: the first call changes that one too, the second does not.
-        unsafe {
-            bpf_l4_csum_replace(
-                self.context,
-                offset,
-                0,
-                u64::from(addresses),
-                PSEUDO_HEADER | flags,
-            );
-            if rest != 0 && rest != 0xffff {
-                bpf_l4_csum_replace(self.context, offset, 0, u64::from(rest), flags);
-            }
-        }
+    fn adjust_l4(&mut self, offset: u32, delta: u16, pseudo_header: bool, udp: bool) {
+        let kind = if pseudo_header { PSEUDO_HEADER } else { 0 };
+        let zero = if udp { KEEP_ZERO } else { 0 };
+        // SAFETY: the context is the program's.
+        unsafe { bpf_l4_csum_replace(self.context, offset, 0, u64::from(delta), kind | zero) };
     }
 
     #[inline(always)]

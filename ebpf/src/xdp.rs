@@ -83,7 +83,7 @@ impl Packet for Frame {
     }
 
     #[inline(always)]
-    fn adjust_l4(&mut self, _offset: u32, _addresses: u16, _rest: u16, _udp: bool) {}
+    fn adjust_l4(&mut self, _offset: u32, _delta: u16, _pseudo_header: bool, _udp: bool) {}
 
     #[inline(always)]
     fn push_outer(&mut self, length: u32, _ipv6: bool, _protocol: u8) -> bool {

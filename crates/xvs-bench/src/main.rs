@@ -39,8 +39,9 @@ const USAGE: &str = "usage: xvs-bench [--quick | --tiny] [--part NAME]... [--out
 type Measure = fn(&Scale) -> anyhow::Result<Part>;
 
 /// The parts in the order of the report.
-const PARTS: [(&str, Measure); 6] = [
+const PARTS: [(&str, Measure); 7] = [
     ("program", program::measure),
+    ("connect", program::measure_new),
     ("table", table::measure),
     ("flood", flood::measure),
     ("control", control::measure),

@@ -51,6 +51,11 @@ fn root_programs_are_measured() {
 }
 
 #[test]
+fn root_new_connections_are_measured() {
+    check("connect");
+}
+
+#[test]
 fn root_the_table_is_measured() {
     check("table");
 }

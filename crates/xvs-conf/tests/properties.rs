@@ -1,4 +1,5 @@
-//! What holds for every input: no panic, and printing and reading again gives the same tree.
+//! What holds for every input: no panic, and printing and reading again gives the same tree
+//! and the same configuration.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::Path, sync::LazyLock};
@@ -45,6 +46,7 @@ fn same_again(text: &[u8]) -> Result<(), TestCaseError> {
     // A word that is longer than a line can be is split on its way back in.
     if printed.lines().all(|line| line.len() < 900) {
         prop_assert_eq!(&again.document, &outcome.document, "{}", printed);
+        prop_assert_eq!(&again.config, &outcome.config, "{}", printed);
         prop_assert_eq!(again.document.to_string(), printed);
     }
     Ok(())

@@ -13,9 +13,42 @@ pub(crate) fn words(line: &str) -> Vec<String> {
     words
 }
 
+/// Whether a command line lists what `ipvsadm` knows, and changes nothing.
+pub(crate) fn is_listing(line: &str) -> bool {
+    line.starts_with("ipvsadm -L")
+}
+
+/// Whether arguments of `ipvsadm` leave more behind than a table that can be cleared: timeouts, and what
+/// deleted servers counted.
+pub(crate) fn leaves_traces(arguments: &[String]) -> bool {
+    const KINDS: [&str; 4] = ["-C", "-D", "-d", "--set"];
+    arguments.iter().any(|word| KINDS.contains(&word.as_str()))
+}
+
+/// Whether a command line lists connections.
+pub(crate) fn lists_connections(line: &str) -> bool {
+    let flags = line.strip_prefix("ipvsadm -L").unwrap_or_default();
+    flags.split(' ').next().unwrap_or_default().contains('c')
+}
+
+/// The setting of IPVS, as `net.ipv4.vs.NAME=VALUE`, that a command sets.
+pub(crate) fn setting(words: &[String]) -> Option<&str> {
+    match words {
+        [name, .., last] if name == "sysctl" && last.starts_with("net.ipv4.vs.") => Some(last),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listing_of_connections_is_told_by_its_flags() {
+        assert!(lists_connections("ipvsadm -Lnc"));
+        assert!(!lists_connections("ipvsadm -Ln --stats"));
+        assert!(!lists_connections("ipvsadm -A -t 192.0.2.1:80 -s lc"));
+    }
 
     #[test]
     fn quotes_hold_words_together() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use xvs_datapath::native::checksums_are_valid;
 
-use crate::Output;
+use crate::{Output, command};
 
 /// A connection with no more seconds left than this may be gone, or just not.
 const FLEETING: u64 = 0;
@@ -40,15 +40,11 @@ pub(crate) fn frame(expected: &Output, leg: &str, seen: &[u8]) -> Option<String>
     None
 }
 
-/// How what a command printed differs from what was recorded.
-pub(crate) fn listing(command: &str, expected: &str, seen: &str) -> Option<String> {
-    let connections = command.strip_prefix("ipvsadm -L").is_some_and(|rest| {
-        rest.split(' ')
-            .next()
-            .is_some_and(|word| word.contains('c'))
-    });
-    if connections {
-        return self::connections(expected, seen);
+/// How what a command printed differs from what was recorded, on a director that took so many seconds
+/// longer than the recorded one.
+pub(crate) fn listing(command: &str, expected: &str, seen: &str, late: u64) -> Option<String> {
+    if command::lists_connections(command) {
+        return connections(expected, seen, late);
     }
     let sorted = |text: &str| {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -59,7 +55,7 @@ pub(crate) fn listing(command: &str, expected: &str, seen: &str) -> Option<Strin
     (wanted != is).then(|| differing_lines(&wanted, &is))
 }
 
-fn connections(expected: &str, seen: &str) -> Option<String> {
+fn connections(expected: &str, seen: &str, late: u64) -> Option<String> {
     let (mut wanted, mut is) = (timed(expected), timed(seen));
     drop_fleeting(&mut wanted, &is);
     drop_fleeting(&mut is, &wanted);
@@ -74,7 +70,8 @@ fn connections(expected: &str, seen: &str) -> Option<String> {
         .zip(&is)
         .find_map(|((line, wants), (_, has))| {
             let (wants, has) = ((*wants)?, (*has)?);
-            (wants.abs_diff(has) > TOLERANCE)
+            let earliest = wants.saturating_sub(TOLERANCE + late);
+            (!(earliest..=wants + TOLERANCE).contains(&has))
                 .then(|| format!("`{line}` expires in {wants} s expected, {has} s seen"))
         })
 }
@@ -186,12 +183,15 @@ mod tests {
             listing(
                 command,
                 &format!("{one}\n{two}\n"),
-                &format!("{two}\n{older}\n")
+                &format!("{two}\n{older}\n"),
+                0
             ),
             None
         );
         let oldest = one.replace("14:59", "14:50");
-        assert!(listing(command, one, &oldest).is_some());
-        assert!(listing(command, one, two).is_some());
+        assert!(listing(command, one, &oldest, 0).is_some());
+        assert_eq!(listing(command, one, &oldest, 6), None);
+        assert!(listing(command, &oldest, one, 6).is_some());
+        assert!(listing(command, one, two, 0).is_some());
     }
 }

@@ -1,16 +1,33 @@
 //! What is put in the place of the recorded director.
 
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
+
 /// A director under test.
 pub trait Director {
     /// Runs a command of a recording on it.
     fn run(&mut self, command: &str) -> Answer;
 
-    /// Puts a frame into it by a leg.
+    /// Puts a frame into it by a leg. So many frames are `awaited`: whoever has to wait for them knows
+    /// when all are there.
     ///
     /// # Errors
     ///
     /// When it cannot be.
-    fn inject(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String>;
+    fn inject(&mut self, leg: &str, frame: &[u8], awaited: usize) -> Result<Seen, String>;
+
+    /// What leaves by itself within so many milliseconds, where time passes without being told.
+    fn listen(&mut self, _milliseconds: u64) -> Seen {
+        Seen::nothing()
+    }
+
+    /// How long a connection that is there has been there at most, where that is not what was told: since
+    /// the director was empty.
+    fn elapsed(&self) -> Option<Duration> {
+        None
+    }
 
     /// What leaves by a leg when the host's own stack, which is not here, sends a frame by it.
     ///
@@ -35,6 +52,18 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What a process answers, without the host's language and without input.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        match command.env("LC_ALL", "C").stdin(Stdio::null()).output() {
+            Ok(output) => Self {
+                status: output.status.code().unwrap_or(-1),
+                stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+                stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            },
+            Err(error) => Self::refused(error.to_string()),
+        }
+    }
+
     /// The answer to a command that this director does not have.
     #[must_use]
     pub fn refused(why: String) -> Self {

@@ -4,7 +4,7 @@
 //! address that was asked and go to who asked; what is sent elsewhere is forwarded. A packet that is
 //! passed and must be answered by every host, and nothing left in the recording, was not passed there.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use xvs_datapath::native::checksums_are_valid;
 use xvs_wire::{checksum, ipv4};
@@ -14,7 +14,7 @@ use crate::{Network, Output};
 /// Why the frames that left in the recording cannot come from the host's stack, when `frame` came in
 /// and was passed to it.
 pub(crate) fn objection(network: &Network, frame: &[u8], outputs: &[Output]) -> Option<String> {
-    let Some(packet) = Addresses::of(frame) else {
+    let Some(packet) = Packet::of(frame) else {
         // ARP and what else is no IP packet: the host's alone.
         return None;
     };
@@ -24,7 +24,7 @@ pub(crate) fn objection(network: &Network, frame: &[u8], outputs: &[Output]) -> 
         return answers.then(|| "passed to the host; the recorded director was silent".to_owned());
     }
     outputs.iter().find_map(|output| {
-        let sent = Addresses::of(&output.frame)?;
+        let sent = Packet::of(&output.frame)?;
         let host = if network.is_local(packet.destination) {
             is_reply(&packet, &sent, &output.frame)
         } else {
@@ -87,7 +87,7 @@ pub(crate) fn is_about_a_neighbour(frame: &[u8]) -> bool {
     if frame.get(12..14) == Some(&ARP) {
         return true;
     }
-    let Some(packet) = Addresses::of(frame) else {
+    let Some(packet) = Packet::of(frame) else {
         return false;
     };
     let message = (frame.get(packet.l4), frame.get(packet.l4 + 1));
@@ -117,16 +117,16 @@ pub(crate) fn is_noise(frame: &[u8]) -> bool {
     next == ipv4::PROTOCOL_ICMPV6 && matches!(ip.get(at), Some(130..=134 | 143))
 }
 
-/// What a rule about hosts needs of an IP packet.
-pub(crate) struct Addresses {
-    source: IpAddr,
+/// What can be told of an IP packet without its payload.
+pub(crate) struct Packet {
+    pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
-    protocol: u8,
+    pub(crate) protocol: u8,
     /// Offset of what is behind the IP header.
-    l4: usize,
+    pub(crate) l4: usize,
 }
 
-impl Addresses {
+impl Packet {
     pub(crate) fn of(frame: &[u8]) -> Option<Self> {
         let ip = frame.get(14..)?;
         match (frame.get(12..14)?, ip.first()? >> 4) {
@@ -146,15 +146,29 @@ impl Addresses {
         }
     }
 
-    fn is_icmp(&self) -> bool {
+    /// Its two ends, where it has ports.
+    pub(crate) fn ends(&self, frame: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+        if ![ipv4::PROTOCOL_TCP, ipv4::PROTOCOL_UDP].contains(&self.protocol) {
+            return None;
+        }
+        let [a, b, c, d] = frame.get(self.l4..self.l4 + 4)?.try_into().ok()?;
+        let (from, to) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        let ends = (
+            SocketAddr::new(self.source, from),
+            SocketAddr::new(self.destination, to),
+        );
+        Some(ends)
+    }
+
+    pub(crate) fn is_icmp(&self) -> bool {
         [ipv4::PROTOCOL_ICMP, ipv4::PROTOCOL_ICMPV6].contains(&self.protocol)
     }
 }
 
 /// Whether every host answers this packet, or passes it on.
-fn must_answer(network: &Network, frame: &[u8], packet: &Addresses) -> bool {
+fn must_answer(network: &Network, frame: &[u8], packet: &Packet) -> bool {
     const RST: u8 = 4;
-    if checksums_are_valid(frame) != Some(true) {
+    if checksums_are_valid(frame) != Some(true) || is_martian(network, packet.source) {
         return false;
     }
     if !network.is_local(packet.destination) {
@@ -169,9 +183,20 @@ fn must_answer(network: &Network, frame: &[u8], packet: &Addresses) -> bool {
     }
 }
 
+/// Whether a host drops what claims to come from there.
+fn is_martian(network: &Network, source: IpAddr) -> bool {
+    if source.is_loopback() || source.is_multicast() {
+        return true;
+    }
+    match source {
+        IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_broadcast() || network.is_local(source),
+        IpAddr::V6(_) => false,
+    }
+}
+
 /// Whether the director answers `packet` by `sent` itself. A host resets TCP; that a port of TCP is
 /// unreachable only IPVS says.
-fn is_reply(packet: &Addresses, sent: &Addresses, reply: &[u8]) -> bool {
+fn is_reply(packet: &Packet, sent: &Packet, reply: &[u8]) -> bool {
     const RST: u8 = 4;
     let back = sent.destination == packet.source && sent.source == packet.destination;
     if !back {
@@ -192,13 +217,16 @@ fn is_reply(packet: &Addresses, sent: &Addresses, reply: &[u8]) -> bool {
 }
 
 /// Whether `sent` is `packet` on its way.
-fn is_forwarded(packet: &Addresses, frame: &[u8], sent: &Addresses, output: &[u8]) -> bool {
+fn is_forwarded(packet: &Packet, frame: &[u8], sent: &Packet, output: &[u8]) -> bool {
     sent.source == packet.source
         && sent.destination == packet.destination
-        && frame.get(packet.l4..) == output.get(sent.l4..)
+        && frame
+            .get(packet.l4..)
+            .zip(output.get(sent.l4..))
+            .is_some_and(|(came, left)| !left.is_empty() && came.starts_with(left))
 }
 
 /// Whether `sent` is an ICMP error of the director about `packet`.
-fn is_error(network: &Network, packet: &Addresses, sent: &Addresses) -> bool {
+fn is_error(network: &Network, packet: &Packet, sent: &Packet) -> bool {
     sent.is_icmp() && sent.destination == packet.source && network.is_local(sent.source)
 }

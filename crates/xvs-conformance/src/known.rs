@@ -1,14 +1,17 @@
 //! Known differences: which scenarios differ, and what `docs/compat.md` says of it.
 
-use std::collections::BTreeMap;
+/// The list of the project.
+const PROJECT: &str = include_str!("../tests/fixtures/known-differences.txt");
 
-/// Scenarios that differ, by their names.
+/// Scenarios that differ, in the order of the list.
 #[derive(Clone, Debug, Default)]
-pub struct Known(BTreeMap<String, Line>);
+pub struct Known(Vec<Line>);
 
 /// Why a scenario differs, and where.
 #[derive(Clone, Debug)]
 struct Line {
+    /// The scenario's name; each `*` stands for any text.
+    scenario: String,
     /// The name of the line in `docs/compat.md`.
     reason: String,
     /// The way of replaying that it differs by; none for all.
@@ -16,14 +19,23 @@ struct Line {
 }
 
 impl Known {
-    /// Reads lines of a scenario's name, the name of a line of `docs/compat.md`, and perhaps the one way
-    /// of replaying that differs. `#` begins a comment.
+    /// What is known of the project's recordings, and of others of their kinds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Known::parse`].
+    pub fn project() -> Result<Self, String> {
+        Self::parse(PROJECT)
+    }
+
+    /// Reads lines of a scenario's name with `*` for any text, the name of a line of
+    /// `docs/compat.md`, and perhaps the one way of replaying that differs. `#` begins a comment.
     ///
     /// # Errors
     ///
     /// A line of another number of words.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut known = BTreeMap::new();
+        let mut known = Vec::new();
         for line in text.lines() {
             let words: Vec<&str> = line
                 .split('#')
@@ -37,8 +49,11 @@ impl Known {
                 [scenario, reason, by] => (scenario, reason, Some((*by).to_owned())),
                 _ => return Err(format!("not a scenario and a reason: `{line}`")),
             };
-            let reason = (*reason).to_owned();
-            known.insert((*scenario).to_owned(), Line { reason, by });
+            known.push(Line {
+                scenario: (*scenario).to_owned(),
+                reason: (*reason).to_owned(),
+                by,
+            });
         }
         Ok(Self(known))
     }
@@ -46,17 +61,30 @@ impl Known {
     /// The line of `docs/compat.md` that explains why a scenario differs `by` a way of replaying.
     #[must_use]
     pub fn reason(&self, scenario: &str, by: &str) -> Option<&str> {
-        let line = self.0.get(scenario)?;
-        let here = line.by.as_ref().is_none_or(|only| by.contains(only));
-        here.then_some(line.reason.as_str())
+        let line = self.0.iter().find(|line| {
+            matches(&line.scenario, scenario)
+                && line.by.as_ref().is_none_or(|only| by.contains(only))
+        })?;
+        Some(&line.reason)
     }
 
-    /// Every scenario with its reason.
+    /// Every line's scenario and reason.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(scenario, line)| (scenario.as_str(), line.reason.as_str()))
+        let lines = self.0.iter();
+        lines.map(|line| (line.scenario.as_str(), line.reason.as_str()))
     }
+}
+
+/// Whether a name is what `pattern` says, in which each `*` stands for any text.
+#[must_use]
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let Some((begin, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    name.strip_prefix(begin).is_some_and(|left| {
+        let ends = left.char_indices().map(|(at, _)| at).chain([left.len()]);
+        ends.into_iter().any(|at| matches(rest, &left[at..]))
+    })
 }
 
 #[cfg(test)]
@@ -71,5 +99,13 @@ mod tests {
         assert_eq!(known.reason("A/tcp/two", "native tcx"), None);
         assert_eq!(known.reason("A/tcp/two", "live xdp"), Some("sip"));
         assert!(Known::parse("A/tcp/one").is_err());
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        assert!(matches("*/tcp/one", "A/tcp/one"));
+        assert!(matches("*/persist/*mark*", "B/persist/fwmark"));
+        assert!(!matches("*/tcp/one", "A/tcp/one-v6"));
+        assert!(!matches("A/*/one", "B/tcp/one"));
     }
 }

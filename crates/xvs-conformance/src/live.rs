@@ -1,15 +1,9 @@
-//! A real director: the daemon in a network namespace, wires, `ipvsadm` and the host's own stack.
+//! A real director: a network namespace, wires, the host's own stack, and what balances there.
 
 use std::{
-    env, fs, io,
+    fmt, io,
     net::UdpSocket,
-    os::unix::process::CommandExt,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -17,136 +11,148 @@ use std::{
 use xvs_dataplane::Hook;
 
 use crate::{
-    Answer, Director, LocalSocket, Network, Seen, command, host,
+    Answer, Director, LocalSocket, Network, Seen, command,
+    daemon::Daemon,
+    host,
     namespace::{self, Namespace},
-    place,
     wire::{self, Wire},
 };
 
-/// How long the daemon may take to answer: the kernel verifies its programs for seconds.
-const START_LIMIT: Duration = Duration::from_secs(60);
-/// How long the daemon may take to end.
-const STOP_LIMIT: Duration = Duration::from_secs(15);
-/// How long the daemon takes at most to follow a change of rules.
+/// How long what balances takes at most to follow a change, on a machine with nothing else to do.
 const SETTLE: Duration = Duration::from_millis(250);
+/// How long a frame that is awaited may take.
+const LIMIT: Duration = Duration::from_secs(3);
 /// Nothing came for this long: nothing more comes.
-const QUIET: Duration = Duration::from_millis(15);
+const QUIET: Duration = Duration::from_millis(12);
 /// `ETHTOOL_SGRO`.
 const RECEIVE_OFFLOAD: u32 = 0x2c;
 /// `ETHTOOL_STXCSUM`, `ETHTOOL_STSO`, `ETHTOOL_SGSO`, `ETHTOOL_SGRO`.
 const OFFLOADS: [u32; 4] = [0x17, 0x1f, 0x24, RECEIVE_OFFLOAD];
 
-static STARTED: AtomicU32 = AtomicU32::new(0);
+/// What balances on a real director.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balancer {
+    /// The IPVS of the running kernel, by the `ipvsadm` of the host.
+    Kernel,
+    /// The daemon of this project at a hook.
+    Xvs(Hook),
+}
 
-/// A daemon in a namespace of its own, which ends with this value.
+impl fmt::Display for Balancer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kernel => f.write_str("kernel"),
+            Self::Xvs(hook) => write!(f, "live {hook}"),
+        }
+    }
+}
+
+/// A director in a namespace of its own, which ends with this value. It belongs to the thread that
+/// started it.
 pub struct Live {
-    namespace: Arc<Namespace>,
+    // First, so that it ends in its namespace.
+    daemon: Option<Daemon>,
+    namespace: Namespace,
     /// Far ends by the names of the legs.
     wires: Vec<(String, Wire)>,
     /// Sockets on the director that send back what they get.
     echoes: Vec<UdpSocket>,
-    program: PathBuf,
-    instance: String,
-    runtime: PathBuf,
-    daemon: Child,
+    /// How long to wait before a change is followed by a frame.
+    settle: Duration,
+    /// When it was empty last.
+    begun: Instant,
+    /// When rules or network were changed last, and no frame has come in since.
+    changed: Option<Instant>,
+    /// More was changed than what an emptied daemon forgets.
+    spoilt: bool,
 }
 
 impl Live {
-    /// Starts a director with this network. Needs root, and the `xvs` binary beside this one or where
-    /// `XVS_BIN` says.
+    /// Starts a director with this network. Needs root; for the daemon also the `xvs` binary beside this
+    /// one or where `XVS_BIN` says, for the kernel the module `ip_vs` and `ipvsadm`.
     ///
     /// # Errors
     ///
     /// What could not be started.
-    pub fn start(network: &Network, hook: Hook, sockets: &[LocalSocket]) -> Result<Self, String> {
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+    pub fn start(network: &Network, balancer: Balancer) -> Result<Self, String> {
         let (own, far) = (make("the director")?, make("the wires")?);
         let wires =
             lay(network, &own, &far).map_err(|error| format!("cannot lay wires: {error}"))?;
         own.enter()
             .map_err(|error| format!("cannot enter the director's namespace: {error}"))?;
-        let echoes = sockets
-            .iter()
-            .map(|socket| {
-                let echo = UdpSocket::bind(&socket.bind)?;
-                echo.set_nonblocking(true)?;
-                Ok(echo)
-            })
-            .collect::<io::Result<_>>()
-            .map_err(|error| format!("cannot open a socket on the director: {error}"))?;
-        let program = program()?;
-        let runtime = place::folder();
-        let instance = format!("live{number}");
-        let mut run = Command::new(&program);
-        run.args(["run", "--connections", "4096", "--hook", &hook.to_string()]);
-        for leg in network.legs() {
-            run.args(["--interface", leg]);
-        }
-        let run = with_place(&mut run, &instance, &runtime)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        // SAFETY: between fork and exec the closure makes one system call of numbers.
-        unsafe {
-            // The daemon ends with the thread that started it, also when that is killed.
-            run.pre_exec(
-                || match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
-                    0 => Ok(()),
-                    _ => Err(io::Error::last_os_error()),
-                },
-            );
-        }
-        let daemon = run
-            .spawn()
-            .map_err(|error| format!("cannot start `{}`: {error}", program.display()))?;
-        let live = Self {
-            namespace: Arc::new(own),
-            wires,
-            echoes,
-            program,
-            instance,
-            runtime,
-            daemon,
+        let daemon = match balancer {
+            Balancer::Kernel => None,
+            Balancer::Xvs(hook) => Some(Daemon::start(hook, network.legs())?),
         };
-        live.await_answer()?;
+        let mut live = Self {
+            daemon,
+            namespace: own,
+            wires,
+            echoes: Vec::new(),
+            settle: SETTLE,
+            begun: Instant::now(),
+            changed: None,
+            spoilt: false,
+        };
+        let before = Instant::now();
+        let empty = live.run("ipvsadm -Ln");
+        if empty.status != 0 {
+            return Err(format!("nothing balances here: {}", empty.stderr.trim()));
+        }
+        // A busy or emulated machine is given more time.
+        live.settle = SETTLE.max(before.elapsed() * 4);
         Ok(live)
     }
 
-    /// Waits until the daemon answers.
-    fn await_answer(&self) -> Result<(), String> {
-        let deadline = Instant::now() + START_LIMIT;
-        loop {
-            let mut status = Command::new(&self.program);
-            let answer = self.output(status.arg("status"));
-            if answer.status == 0 {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(format!("the daemon does not answer: {}", answer.stderr));
-            }
-            thread::sleep(Duration::from_millis(30));
+    /// Opens the sockets that a scenario wants on the director.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be opened.
+    pub fn open(&mut self, sockets: &[LocalSocket]) -> Result<(), String> {
+        let open = |socket: &LocalSocket| {
+            let echo = UdpSocket::bind(&socket.bind)?;
+            echo.set_nonblocking(true)?;
+            Ok(echo)
+        };
+        let opened: io::Result<Vec<_>> = sockets.iter().map(open).collect();
+        let failed = |error| format!("cannot open a socket on the director: {error}");
+        self.echoes = opened.map_err(failed)?;
+        Ok(())
+    }
+
+    /// Makes the director empty for another scenario of the same network; false when it cannot be used
+    /// again.
+    pub fn empty(&mut self) -> bool {
+        self.echoes.clear();
+        let Some(daemon) = &mut self.daemon else {
+            return false;
+        };
+        if self.spoilt || daemon.empty().is_err() {
+            return false;
+        }
+        self.look(&mut Vec::new());
+        self.begun = Instant::now();
+        true
+    }
+
+    fn note_change(&mut self) {
+        self.changed = Some(Instant::now());
+    }
+
+    /// Lets what was changed last come into force.
+    fn settle(&mut self) {
+        if let Some(changed) = self.changed.take() {
+            thread::sleep(self.settle.saturating_sub(changed.elapsed()));
         }
     }
 
-    /// Runs a command on the director.
-    fn output(&self, command: &mut Command) -> Answer {
-        let command = with_place(command, &self.instance, &self.runtime).env("LC_ALL", "C");
-        match command.stdin(Stdio::null()).output() {
-            Ok(output) => Answer {
-                status: output.status.code().unwrap_or(-1),
-                stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-                stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            },
-            Err(error) => Answer::refused(error.to_string()),
-        }
-    }
-
-    /// What leaves until nothing left for a while, or until `limit`.
-    fn listen(&self, limit: Duration) -> Vec<(String, Vec<u8>)> {
-        let end = Instant::now() + limit;
-        let mut last = Instant::now();
+    /// What leaves until so many frames have left, and nothing for a while.
+    fn collect(&self, awaited: usize) -> Vec<(String, Vec<u8>)> {
+        let begin = Instant::now();
+        let mut last = begin;
         let mut seen = Vec::new();
-        while Instant::now() < end && last.elapsed() < QUIET.max(limit.min(QUIET)) {
+        while last.elapsed() < QUIET || (seen.len() < awaited && begin.elapsed() < LIMIT) {
             if self.look(&mut seen) {
                 last = Instant::now();
             }
@@ -184,31 +190,37 @@ impl Director for Live {
         let Some((name, arguments)) = words.split_first() else {
             return Answer::default();
         };
-        if name == "ipvsadm" {
-            let mut face = Command::new(&self.program);
-            let answer = self.output(face.arg0("ipvsadm").args(arguments));
-            if !arguments.iter().any(|argument| argument.starts_with("-L")) {
-                thread::sleep(SETTLE);
+        if !command::is_listing(line) {
+            self.note_change();
+        }
+        if let Some(daemon) = &mut self.daemon {
+            if name == "ipvsadm" {
+                self.spoilt |= command::leaves_traces(arguments);
+                return daemon.ipvsadm(arguments);
             }
-            return answer;
+            if let Some(setting) = command::setting(&words) {
+                return daemon.set(setting);
+            }
         }
-        if let Some(setting) = arguments
-            .last()
-            .filter(|last| name == "sysctl" && last.starts_with("net.ipv4.vs."))
-        {
-            return self.output(Command::new(&self.program).args(["sysctl", setting]));
-        }
-        let answer = self.output(Command::new(name).args(arguments));
-        thread::sleep(SETTLE);
-        answer
+        self.spoilt = true;
+        Answer::of(Command::new(name).args(arguments))
     }
 
-    fn inject(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String> {
+    fn inject(&mut self, leg: &str, frame: &[u8], awaited: usize) -> Result<Seen, String> {
+        self.settle();
         let wire = self.wires.iter().find(|(name, _)| name == leg);
         let (_, wire) = wire.ok_or_else(|| format!("there is no leg `{leg}`"))?;
         wire.send(frame)
             .map_err(|error| format!("cannot send: {error}"))?;
-        Ok(Seen::Frames(self.listen(Duration::from_millis(500))))
+        Ok(Seen::Frames(self.collect(awaited)))
+    }
+
+    fn listen(&mut self, milliseconds: u64) -> Seen {
+        self.wait(milliseconds)
+    }
+
+    fn elapsed(&self) -> Option<Duration> {
+        Some(self.begun.elapsed())
     }
 
     fn leave(&mut self, _leg: &str, _frame: &[u8]) -> Result<Seen, String> {
@@ -228,23 +240,9 @@ impl Director for Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        if self.namespace.enter().is_ok() {
-            let mut stop = Command::new(&self.program);
-            self.output(stop.arg("stop"));
-        }
-        let deadline = Instant::now() + STOP_LIMIT;
-        while matches!(self.daemon.try_wait(), Ok(None)) {
-            if Instant::now() > deadline {
-                // It was asked and did not end.
-                let _gone = self.daemon.kill();
-                let _gone = self.daemon.wait();
-                break;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        place::clear(&self.runtime.join(&self.instance));
-        // It goes with the last instance.
-        let _in_use = fs::remove_dir(&self.runtime);
+        // What cannot be entered is gone, and the daemon is ended by its process then.
+        let _gone = self.namespace.enter();
+        self.daemon = None;
     }
 }
 
@@ -275,23 +273,4 @@ fn lay(network: &Network, own: &Namespace, far: &Namespace) -> io::Result<Vec<(S
             Ok((leg.to_owned(), Wire::open(&link)?))
         })
         .collect()
-}
-
-fn with_place<'c>(command: &'c mut Command, instance: &str, runtime: &PathBuf) -> &'c mut Command {
-    command
-        .env("XVS_INSTANCE", instance)
-        .env("XVS_RUNTIME_DIR", runtime)
-}
-
-/// The binary under test.
-fn program() -> Result<PathBuf, String> {
-    if let Some(program) = env::var_os("XVS_BIN") {
-        return Ok(program.into());
-    }
-    let own = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
-    let folders = own.ancestors().skip(1).take(2);
-    let mut programs = folders.map(|folder| folder.join("xvs"));
-    programs
-        .find(|path| path.is_file())
-        .ok_or_else(|| "build `xvs` first, or say in XVS_BIN where it is".to_owned())
 }

@@ -1,13 +1,16 @@
-//! `xvs-conformance [-k TEXT] [--by WAY] [FILE...]`: replays recordings and prints what passed, what
-//! differs, and which differences are known; status 1 when it is not all as known.
+//! `xvs-conformance [-k TEXT] [--by WAY] [FILE | FOLDER]...`: replays recordings and prints what passed,
+//! what differs, and which differences are known; status 1 when it is not all as known.
 //!
-//! Without files it replays those of the project. A way is `native`, `programs` (root) or `live`
-//! (root, the binary `xvs` beside this one), each at both hooks; without one, all of them.
+//! Without files it replays the recordings of the project; then a known difference that is no longer one
+//! is a failure too. A folder stands for all recordings in it: `.jsonl` of frames with the `topology.json`
+//! beside it, `.json` of schedulers' decisions. `-k` takes only those whose name contains the text. A way
+//! is `native`, `programs` (root) or `live` (root, the binary `xvs` beside this one), each at both hooks;
+//! without one, all of them.
 
 use std::{
-    env, fs,
+    env,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -27,23 +30,32 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool, String> {
     let options = Options::of(env::args().skip(1))?;
-    let suite = Suite::load(&options.files).map_err(|error| error.to_string())?;
+    let own = options.paths.is_empty();
+    let suite = if own {
+        Suite::project()
+    } else {
+        Suite::load(&options.paths)
+    };
+    let suite = suite.map_err(|error| error.to_string())?;
     let suite = suite.only(|name| name.contains(&options.text));
-    let known = known()?;
+    if suite.iter().next().is_none() {
+        return Err("there is no such recording".to_owned());
+    }
+    let known = Known::project()?;
     let mut good = true;
     for way in ways() {
         if !way.name().starts_with(&options.way) {
             continue;
         }
         let tally: Tally = way.replay(&suite, &known)?;
-        good &= tally.is_as_known();
+        good &= tally.differing.is_empty() && (!own || tally.mended.is_empty());
         writeln!(io::stdout(), "{}:\n{tally}", way.name()).map_err(|error| error.to_string())?;
     }
     Ok(good)
 }
 
 struct Options {
-    files: Vec<PathBuf>,
+    paths: Vec<PathBuf>,
     text: String,
     way: String,
 }
@@ -51,7 +63,7 @@ struct Options {
 impl Options {
     fn of(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
-            files: Vec::new(),
+            paths: Vec::new(),
             text: String::new(),
             way: String::new(),
         };
@@ -64,37 +76,9 @@ impl Options {
                 other if other.starts_with('-') => {
                     return Err(format!("there is no option `{other}`"));
                 }
-                file => options.files.push(file.into()),
+                path => options.paths.push(path.into()),
             }
-        }
-        if options.files.is_empty() {
-            options.files = fixtures()?;
         }
         Ok(options)
     }
-}
-
-/// The recordings of the project.
-fn fixtures() -> Result<Vec<PathBuf>, String> {
-    let folder = folder();
-    let entries = fs::read_dir(&folder);
-    let entries =
-        entries.map_err(|error| format!("cannot read `{}`: {error}", folder.display()))?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|end| end == "jsonl"))
-        .collect();
-    files.sort();
-    Ok(files)
-}
-
-fn known() -> Result<Known, String> {
-    let path = folder().join("known-differences.txt");
-    let text = fs::read_to_string(&path);
-    Known::parse(&text.map_err(|error| format!("cannot read `{}`: {error}", path.display()))?)
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }

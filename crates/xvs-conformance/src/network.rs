@@ -1,6 +1,7 @@
 //! The network as the director sees it, and what commands change of it.
 
 mod commands;
+mod links;
 
 use std::net::IpAddr;
 
@@ -10,6 +11,8 @@ use xvs_datapath::{
 };
 use xvs_dataplane::{Attachment, Hook, Mac, Prefix, Route};
 
+pub(crate) use self::links::Arrival;
+use self::links::Vlan;
 use crate::Topology;
 
 /// `BPF_FIB_LKUP_RET_*` of `include/uapi/linux/bpf.h`.
@@ -21,17 +24,19 @@ mod fib {
 }
 
 /// A link of the director.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Link {
     name: String,
     mac: Mac,
     mtu: u32,
     /// Addresses with their prefix lengths.
     addresses: Vec<(IpAddr, u8)>,
+    /// What makes it a VLAN's link.
+    vlan: Option<Vlan>,
 }
 
 /// The network as the director sees it: a topology, and what commands changed of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Network {
     legs: Vec<Link>,
     neighbours: Vec<(IpAddr, Mac, u32)>,
@@ -73,6 +78,7 @@ impl Network {
                 mac: mac(&leg.mac)?,
                 mtu: leg.mtu,
                 addresses,
+                vlan: None,
             });
         }
         let mut network = Self {
@@ -140,7 +146,7 @@ impl Network {
     /// The address that a frame's IP packet is sent to.
     #[must_use]
     pub fn destination(&self, frame: &[u8]) -> Option<IpAddr> {
-        crate::host::Addresses::of(frame).map(|packet| packet.destination)
+        crate::host::Packet::of(frame).map(|packet| packet.destination)
     }
 
     /// What is local to the director.

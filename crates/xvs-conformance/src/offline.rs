@@ -14,11 +14,16 @@ use crate::{
     Answer, Director, Network, Seen, command,
     firewall::Firewall,
     namespace::{self, Namespace},
+    network::Arrival,
     plane::Plane,
 };
 
 /// Milliseconds between two frames, as the recorder left them.
 const QUIET: u64 = 8;
+
+/// Bytes of a frame that `BPF_PROG_TEST_RUN` takes: Ethernet and IPv4 header. The host drops what is
+/// shorter.
+const SHORTEST: usize = 34;
 
 /// A dataplane whose network is told, not read.
 pub struct Offline {
@@ -157,7 +162,7 @@ impl Offline {
             self.plane.route();
         }
         if matches!(self.time, Time::Kernel(_)) {
-            let path = format!("/proc/sys/{}", name.replace('.', "/"));
+            let path = format!("/proc/sys/{}", path_of(name));
             if let Err(error) = std::fs::write(&path, value) {
                 return Answer::refused(format!("cannot write `{path}`: {error}"));
             }
@@ -196,6 +201,52 @@ impl Offline {
         }
         self.plane.route();
         Answer::default()
+    }
+
+    fn ip_link(&mut self, words: &[&str]) -> Answer {
+        let commands = match self.plane.network.ip_link(words) {
+            Ok(commands) => commands,
+            Err(error) => return Answer::refused(error),
+        };
+        if matches!(self.time, Time::Kernel(_))
+            && let Err(error) = namespace::ip(&commands)
+        {
+            return Answer::refused(error.to_string());
+        }
+        let links = self.plane.network.attachments(self.hook);
+        self.plane.dataplane.know_links(&links);
+        self.plane.route();
+        Answer::default()
+    }
+
+    /// What the director makes of a frame: a tagged one XDP passes, and tcx sees it without its tag.
+    fn take(&mut self, leg: &str, frame: &[u8]) -> Result<Option<Ran>, String> {
+        let ifindex = self.plane.network.ifindex(leg);
+        let ifindex = ifindex.ok_or_else(|| format!("there is no leg `{leg}`"))?;
+        if frame.len() < SHORTEST && matches!(self.time, Time::Kernel(_)) {
+            return Ok(None);
+        }
+        let (ifindex, inner) = match self.plane.network.arrive(leg, frame) {
+            Arrival::Own { frame, tagged } if !tagged => {
+                return self.decide(ifindex, &frame).map(Some);
+            }
+            Arrival::Own { frame, .. } => (ifindex, Some(frame)),
+            Arrival::Vlan { ifindex, frame } => (ifindex, Some(frame)),
+            Arrival::Lost => (ifindex, None),
+        };
+        if self.hook != Hook::Tcx {
+            let below = self.plane.network.ifindex(leg).unwrap_or(ifindex);
+            let ran = self.plane.dataplane.run(self.hook, below, frame);
+            let ran = ran.map_err(|error| error.to_string())?;
+            if ran.action != Action::Pass {
+                return Ok(Some(ran));
+            }
+        }
+        let Some(inner) = inner else {
+            return Ok(None);
+        };
+        let ran = self.plane.dataplane.run(Hook::Tcx, ifindex, &inner);
+        ran.map(Some).map_err(|error| error.to_string())
     }
 
     /// Runs the programs of the hook, and where XDP passes the frame those of its companion.
@@ -240,19 +291,20 @@ impl Director for Offline {
             ["ip", "route", rest @ ..] | ["ip", "-6", "route", rest @ ..] => {
                 self.ip_route(line, rest)
             }
+            ["ip", rest @ ..] => self.ip_link(rest),
             _ => Answer::refused(format!("there is no `{line}` without a network")),
         }
     }
 
-    fn inject(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String> {
+    fn inject(&mut self, leg: &str, frame: &[u8], _awaited: usize) -> Result<Seen, String> {
         self.pass_time(QUIET);
-        let ifindex = self.plane.network.ifindex(leg);
-        let ifindex = ifindex.ok_or_else(|| format!("there is no leg `{leg}`"))?;
         if self.plane.dataplane.rules().is_empty() {
             // The daemon attaches nothing while there is no virtual server.
             return Ok(Seen::Passed(frame.to_vec()));
         }
-        let ran = self.decide(ifindex, frame)?;
+        let Some(ran) = self.take(leg, frame)? else {
+            return Ok(Seen::nothing());
+        };
         self.plane.follow();
         if ran.action == Action::Pass {
             return Ok(Seen::Passed(ran.frame));
@@ -265,9 +317,9 @@ impl Director for Offline {
         if from == Some(&[0; 6]) || to == frame.get(..6) {
             return Ok(Seen::Waiting);
         }
-        let leg = from.and_then(|from| self.plane.network.leg_of(from));
-        let leg = leg.ok_or("a frame left with an address that is no leg's")?;
-        Ok(Seen::Frames(vec![(leg.to_owned(), ran.frame)]))
+        let sent = self.plane.network.depart(ran.frame);
+        let sent = sent.ok_or("a frame left with an address that is no leg's")?;
+        Ok(Seen::Frames(vec![sent]))
     }
 
     fn leave(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String> {
@@ -292,4 +344,14 @@ impl Director for Offline {
         }
         Seen::nothing()
     }
+}
+
+/// The path of a setting below `/proc/sys`: in its name a slash stands for a dot of a link's name.
+fn path_of(name: &str) -> String {
+    let swap = |letter| match letter {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    };
+    name.chars().map(swap).collect()
 }

@@ -1,9 +1,21 @@
 //! Taking a director through a scenario.
 
-use crate::{Director, Network, Output, Scenario, Seen, Step, compare, host};
+use std::time::Duration;
+
+use crate::{
+    Director, Network, Output, Scenario, Seen, Step, compare,
+    host::{self, Packet},
+};
 
 /// The listings of the end, in the order in which they were recorded.
 const LISTINGS: [&str; 3] = ["ipvsadm -Ln", "ipvsadm -Lnc", "ipvsadm -Ln --stats"];
+
+/// How long the recorder listened after the last step, in milliseconds.
+const LATE: u64 = 100;
+/// How long the recorder listened after a frame, in milliseconds.
+const QUIET: u64 = 8;
+/// How long the recorder listened after a command, in milliseconds.
+const MOMENT: u64 = 1;
 
 /// Takes `director` through `scenario` and answers every difference, a line each.
 pub fn replay(scenario: &Scenario, network: &Network, director: &mut dyn Director) -> Vec<String> {
@@ -11,6 +23,7 @@ pub fn replay(scenario: &Scenario, network: &Network, director: &mut dyn Directo
         network,
         director,
         waiting: false,
+        passed: 0,
         differences: Vec::new(),
     };
     for setup in &scenario.setup {
@@ -25,12 +38,17 @@ pub fn replay(scenario: &Scenario, network: &Network, director: &mut dyn Directo
     for (number, step) in scenario.steps.iter().enumerate() {
         replay.step(number, step);
     }
-    replay.meanwhile("late", &scenario.late, &Seen::nothing());
+    let late = replay.director.listen(LATE);
+    replay.meanwhile("late", &scenario.late, &late);
     for command in LISTINGS {
         if let Some(expected) = scenario.listings.get(command) {
             let answer = replay.director.run(command);
-            let difference = compare::listing(command, expected, &answer.stdout);
-            replay.differ(&format!("final `{command}`"), difference);
+            replay.list(
+                &format!("final `{command}`"),
+                command,
+                expected,
+                &answer.stdout,
+            );
         }
     }
     replay.differences
@@ -41,6 +59,8 @@ struct Replay<'a> {
     director: &'a mut dyn Director,
     /// A frame waits for its neighbour: the host asks, and says so when nobody answers.
     waiting: bool,
+    /// Milliseconds that passed on the recorded director.
+    passed: u64,
     differences: Vec<String>,
 }
 
@@ -52,6 +72,13 @@ impl Replay<'_> {
     fn differ(&mut self, place: &str, what: Option<String>) {
         self.differences
             .extend(what.map(|what| format!("{place}: {what}")));
+    }
+
+    fn list(&mut self, place: &str, command: &str, expected: &str, seen: &str) {
+        let recorded = Duration::from_millis(self.passed);
+        let late = self.director.elapsed().unwrap_or_default();
+        let late = late.saturating_sub(recorded).as_secs();
+        self.differ(place, compare::listing(command, expected, seen, late));
     }
 
     fn step(&mut self, number: usize, step: &Step) {
@@ -69,12 +96,14 @@ impl Replay<'_> {
                     let (status, message) = (answer.status, answer.stderr.trim());
                     self.differs(format!("{place}: status {status}, {message:?}"));
                 }
-                self.differ(&place, compare::listing(cmd, stdout, &answer.stdout));
-                self.meanwhile(&place, out, &Seen::nothing());
+                self.list(&place, cmd, stdout, &answer.stdout);
+                let seen = self.director.listen(MOMENT);
+                self.meanwhile(&place, out, &seen);
             }
             Step::Inject { leg, frame, out } => {
                 let place = format!("step {number} (frame by {leg})");
-                let seen = self.director.inject(leg, frame);
+                self.passed += QUIET;
+                let seen = self.director.inject(leg, frame, out.len());
                 match seen.unwrap_or_else(|error| {
                     self.differs(format!("{place}: {error}"));
                     Seen::nothing()
@@ -95,6 +124,7 @@ impl Replay<'_> {
                 }
             }
             Step::Wait { ms, out } => {
+                self.passed += ms;
                 let seen = self.director.wait(*ms);
                 self.meanwhile(&format!("step {number} (wait)"), out, &seen);
             }
@@ -132,11 +162,30 @@ impl Replay<'_> {
     fn frames(&mut self, place: &str, expected: &[Output], seen: &[(String, Vec<u8>)]) {
         if expected.len() != seen.len() {
             let (wants, has) = (expected.len(), seen.len());
-            self.differs(format!("{place}: {wants} frames expected, {has} seen"));
+            let shown: Vec<String> = seen.iter().map(|(leg, frame)| shown(leg, frame)).collect();
+            let shown = shown.join(", ");
+            self.differs(format!(
+                "{place}: {wants} frames expected, {has} seen: {shown}"
+            ));
             return;
         }
         for (output, (leg, frame)) in expected.iter().zip(seen) {
             self.differ(place, compare::frame(output, leg, frame));
         }
     }
+}
+
+/// What can be told of a frame in a few words.
+fn shown(leg: &str, frame: &[u8]) -> String {
+    let Some(packet) = Packet::of(frame) else {
+        let kind = frame.get(12..14).unwrap_or_default();
+        return format!("{} bytes of type {kind:02x?} on {leg}", frame.len());
+    };
+    let (from, to) = (packet.source, packet.destination);
+    let what = frame.get(packet.l4..).unwrap_or_default();
+    let what = what.get(..2).unwrap_or_default();
+    format!(
+        "{from} to {to}, protocol {}, {what:02x?}, on {leg}",
+        packet.protocol
+    )
 }

@@ -1,10 +1,8 @@
 //! A recording: what was put into a director, and everything that came out of it.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
-
-use crate::{LoadError, Topology};
 
 /// One scenario. Each begins with an empty director.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +27,14 @@ pub struct Scenario {
     /// Set where another boot of the same kernel behaved otherwise: such a scenario decides nothing.
     #[serde(default)]
     pub unstable: Option<serde_json::Value>,
+}
+
+impl Scenario {
+    /// Whether every boot of the recorded kernel behaved the same.
+    #[must_use]
+    pub const fn decides(&self) -> bool {
+        self.unstable.is_none()
+    }
 }
 
 /// A command before the first step.
@@ -96,37 +102,6 @@ pub struct Output {
     /// Bytes that are never the same: name of the field, offset, length.
     #[serde(default)]
     pub varies: Vec<(String, usize, usize)>,
-}
-
-/// The scenarios of a file of lines, with the topologies of the `topology.json` beside it.
-///
-/// # Errors
-///
-/// When a file cannot be read or is not what it should be.
-pub fn load(path: &Path) -> Result<(Vec<Scenario>, BTreeMap<String, Topology>), LoadError> {
-    let beside = path.with_file_name("topology.json");
-    let topologies = parse(&beside, &read(&beside)?)?;
-    let text = read(path)?;
-    let scenarios = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| parse(path, line))
-        .collect::<Result<_, _>>()?;
-    Ok((scenarios, topologies))
-}
-
-fn read(path: &Path) -> Result<String, LoadError> {
-    fs::read_to_string(path).map_err(|source| LoadError::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, LoadError> {
-    serde_json::from_str(text).map_err(|source| LoadError::Parse {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 fn hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {

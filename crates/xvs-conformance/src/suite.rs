@@ -1,55 +1,75 @@
-//! Recordings with their topologies, and the ways to replay them.
+//! Recordings, and the ways to replay them.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
 use xvs_dataplane::Hook;
 
-use crate::{Known, LoadError, Network, Offline, Scenario, Tally, Topology, load, replay};
+use crate::{
+    Balancer, Known, LoadError, Network, Offline, Recording, Tally,
+    crew::{self, Bench},
+    recording::load,
+};
 
-/// Scenarios of some files.
+/// Recordings to replay.
 #[derive(Clone, Debug, Default)]
-pub struct Suite {
-    scenarios: Vec<Scenario>,
-    topologies: BTreeMap<String, Topology>,
-}
+pub struct Suite(Vec<Recording>);
 
 impl Suite {
-    /// Reads files of scenarios; beside each is the `topology.json` that it is about.
+    /// Reads files, and all files of folders, as they are recorded: `.jsonl` of frames with the
+    /// `topology.json` beside it, `.json` of schedulers' decisions.
     ///
     /// # Errors
     ///
     /// When a file cannot be read or is not what it should be.
-    pub fn load<P: AsRef<Path>>(files: impl IntoIterator<Item = P>) -> Result<Self, LoadError> {
+    pub fn load<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self, LoadError> {
         let mut suite = Self::default();
-        for file in files {
-            let (scenarios, topologies) = load(file.as_ref())?;
-            suite.scenarios.extend(scenarios);
-            suite.topologies.extend(topologies);
+        for path in paths {
+            suite.0.extend(load(path.as_ref())?);
         }
         Ok(suite)
     }
 
-    /// Only the scenarios that `wanted` accepts by their names.
+    /// The recordings of the project.
+    ///
+    /// # Errors
+    ///
+    /// Where its sources are not where they were when this was built.
+    pub fn project() -> Result<Self, LoadError> {
+        let crates: PathBuf = [env!("CARGO_MANIFEST_DIR"), ".."].iter().collect();
+        Self::load(
+            [
+                "xvs-conformance/tests/fixtures",
+                "xvs-datapath/tests/fixtures/schedulers.json",
+            ]
+            .map(|path| crates.join(path)),
+        )
+    }
+
+    /// Only the recordings that `wanted` accepts by their names.
     #[must_use]
     pub fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
-        self.scenarios.retain(|scenario| wanted(&scenario.id));
+        self.0.retain(|recording| wanted(&recording.id()));
         self
     }
 
-    /// The names of the scenarios.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.scenarios.iter().map(|scenario| scenario.id.as_str())
+    /// The recordings.
+    pub fn iter(&self) -> impl Iterator<Item = &Recording> {
+        self.0.iter()
     }
 
     /// Replays on the dataplane in this process.
     ///
     /// # Errors
     ///
-    /// When a topology is missing or is not one.
+    /// When a network is not one.
     pub fn native(&self, known: &Known, hook: Hook) -> Result<Tally, String> {
-        self.replay(known, &format!("native {hook}"), |scenario, network| {
+        self.replay(known, &format!("native {hook}"), |recording, network| {
             let mut director = Offline::native(network, hook)?;
-            Ok(replay(scenario, network, &mut director))
+            Ok(recording.replay(network, &mut director))
         })
     }
 
@@ -57,43 +77,90 @@ impl Suite {
     ///
     /// # Errors
     ///
-    /// When a topology is missing or is not one, or its links cannot be made.
+    /// When a network is not one, or its links cannot be made.
     pub fn programs(
         &self,
         known: &Known,
         hook: Hook,
         programs: &mut Offline,
     ) -> Result<Tally, String> {
-        self.replay(known, &format!("programs {hook}"), |scenario, network| {
+        self.replay(known, &format!("programs {hook}"), |recording, network| {
             programs.begin(network, hook)?;
-            Ok(replay(scenario, network, programs))
+            Ok(recording.replay(network, programs))
         })
     }
 
-    /// Replays every scenario by `play`, which answers its differences.
+    /// Replays on real directors, so many at once.
     ///
     /// # Errors
     ///
-    /// When a topology is missing or is not one, and what `play` answers.
+    /// When a network is not one, or a director cannot be started.
+    pub fn live(
+        &self,
+        known: &Known,
+        balancer: Balancer,
+        directors: usize,
+    ) -> Result<Tally, String> {
+        let by = balancer.to_string();
+        let tally = Mutex::new(self.tally());
+        let equip = || Bench::new(balancer);
+        crew::each(&self.cases()?, directors, equip, |bench, case| {
+            let director = bench.director(case)?;
+            let differences = case.recording.replay(&case.network, director);
+            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            tally.note(known, &by, &case.recording.id(), differences);
+            if tally.noted().is_multiple_of(50) {
+                // It takes minutes: whoever waits sees that it goes on.
+                let _unheard = writeln!(io::stderr(), "{by}: {} replayed", tally.noted());
+            }
+            Ok(())
+        })?;
+        Ok(tally.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replays every recording by `play`, which answers its differences.
+    ///
+    /// # Errors
+    ///
+    /// When a network is not one, and what `play` answers.
     pub fn replay(
         &self,
         known: &Known,
         by: &str,
-        mut play: impl FnMut(&Scenario, &Network) -> Result<Vec<String>, String>,
+        mut play: impl FnMut(&Recording, &Network) -> Result<Vec<String>, String>,
     ) -> Result<Tally, String> {
-        let mut tally = Tally::default();
-        for scenario in &self.scenarios {
-            if scenario.unstable.is_some() {
-                tally.undecided += 1;
-                continue;
-            }
-            let topology = self.topologies.get(&scenario.topology);
-            let topology =
-                topology.ok_or_else(|| format!("no topology `{}`", scenario.topology))?;
-            let network = Network::new(topology)?;
-            let differences = play(scenario, &network)?;
-            tally.note(known, by, &scenario.id, differences);
+        let mut tally = self.tally();
+        for case in self.cases()? {
+            let differences = play(case.recording, &case.network)?;
+            tally.note(known, by, &case.recording.id(), differences);
         }
         Ok(tally)
     }
+
+    /// What decides something.
+    pub(crate) fn cases(&self) -> Result<Vec<Case<'_>>, String> {
+        let decided = self.0.iter().filter(|recording| recording.decides());
+        decided
+            .map(|recording| {
+                let network = recording.network();
+                let network = network.map_err(|error| format!("{}: {error}", recording.id()))?;
+                Ok(Case { recording, network })
+            })
+            .collect()
+    }
+
+    /// A tally of nothing yet.
+    fn tally(&self) -> Tally {
+        let decided = self.0.iter().filter(|recording| recording.decides());
+        Tally {
+            undecided: self.0.len() - decided.count(),
+            ..Tally::default()
+        }
+    }
+}
+
+/// A recording and the network that it is about.
+pub(crate) struct Case<'s> {
+    pub(crate) recording: &'s Recording,
+    pub(crate) network: Network,
 }

@@ -36,6 +36,13 @@ impl Tally {
         }
     }
 
+    /// How many scenarios were noted.
+    #[must_use]
+    pub fn noted(&self) -> usize {
+        let known: usize = self.known.values().map(Vec::len).sum();
+        self.passed + self.differing.len() + known + self.mended.len()
+    }
+
     /// Whether everything is as it is known to be.
     #[must_use]
     pub fn is_as_known(&self) -> bool {

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use xvs_dataplane::Hook;
 
-use crate::{Known, Live, Offline, Suite, Tally, place};
+use crate::{Balancer, Known, Offline, Suite, Tally, place};
+
+/// How many directors a live replay has at once: it mostly waits.
+pub(crate) const DIRECTORS: usize = 4;
 
 /// A way to replay: where the director is, and at which hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +56,7 @@ impl Way {
                 let mut programs = Offline::programs(&pins.path())?;
                 suite.programs(known, self.hook, &mut programs)
             }
-            Place::Live => suite.replay(known, &self.name(), |scenario, network| {
-                let mut live = Live::start(network, self.hook, &scenario.local_sockets)?;
-                Ok(crate::replay(scenario, network, &mut live))
-            }),
+            Place::Live => suite.live(known, Balancer::Xvs(self.hook), DIRECTORS),
         }
     }
 }

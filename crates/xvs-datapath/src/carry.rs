@@ -16,7 +16,7 @@ use crate::{
     fragments,
     memory::{opaque, read_shared},
     next_hop::{self, HOP_NONE, Hop},
-    persistence, reuse,
+    path_mtu, persistence, reuse,
     rewrite::{self, Outer, Place, Shim},
     state::{self, tcp as tcp_state, udp as udp_state},
     table::{self, Family},
@@ -32,10 +32,15 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     }
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
-    if !unusual::parse::<F, P, E>(packet, env, flow) {
-        return Verdict::PASS;
-    }
-    let place = table::find_flow::<F, E>(env, flow);
+    let place = if flow.opened != 0 {
+        // The stage before this one has read the packet and knows its connection.
+        i64::from(flow.opened.wrapping_sub(1))
+    } else {
+        if !unusual::parse::<F, P, E>(packet, env, flow) {
+            return Verdict::PASS;
+        }
+        table::find_flow::<F, E>(env, flow)
+    };
     let entry = table::entry_at::<F, E>(env, place);
     if entry.is_null() {
         // It ended between two programs; its client sends again.
@@ -124,7 +129,9 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         env.count(Counter::DropTtl);
         return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
     }
-    if flow.fragment != unusual::LATER {
+    let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
+    // A state comes of TCP's flags, that of UDP of any packet.
+    if flow.fragment != unusual::LATER && !(is_tcp && flow.fragment == unusual::CUT) {
         // SAFETY: the caller vouches for the entry.
         unsafe { advance::<F, E>(env, entry, tag, direction(Tag(tag)), flow, place) };
     }
@@ -168,7 +175,20 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     }
     // SAFETY: the server is a valid map value.
     let outer = unsafe { overhead(tag, server) };
+    // SAFETY: entry and server are valid map values.
+    if outer != 0 && unsafe { path_mtu::limit(env, server, now, &mut hop) } {
+        // The fast path knows the first link's alone.
+        // SAFETY: as above.
+        unsafe { *fields.next_hop = 0 };
+    }
     if !hop.is_here() && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
+        if Tag(tag).reverse()
+            && Tag(tag).method() == Method::NAT
+            && (F::V6 || !unusual::may_be_cut(packet))
+        {
+            // As above: the kernel's router says so in the name of the director.
+            return Verdict::PASS;
+        }
         env.count(Counter::DropTooBig);
         // The kernel finds out after its turn as a router: the packet it quotes is one hop older.
         rewrite::age::<F, P>(packet);
@@ -190,7 +210,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     }
     if Tag(tag).method() == Method::FULLNAT
         && !Tag(tag).reverse()
-        && flow.protocol == ipv4::PROTOCOL_TCP
+        && is_tcp
         && flow.flags & (tcp::SYN | tcp::ACK) == tcp::SYN
     {
         let added = rewrite::toa::add::<F, P, E>(packet, env, flow);
@@ -262,6 +282,9 @@ pub(crate) unsafe fn transform<F: Family, P: Packet, E: Env>(
             // SAFETY: as above.
             if !Tag(unsafe { read_shared(F::fields(entry).tag) }).same_use(Tag(tag)) {
                 return Err(Counter::DropTorn);
+            }
+            if flow.fragment == unusual::CUT {
+                return Err(Counter::DropCut);
             }
             let place = Place {
                 l4: flow.l4,

@@ -64,10 +64,12 @@ pub trait Env {
     fn overflow4_insert(&self, key: &OverflowKey, entry: *const Entry4) -> bool;
     /// Adds to the IPv6 overflow hash what is not there yet; false when it is there or full.
     fn overflow6_insert(&self, key: &OverflowKey, entry: *const Entry6) -> bool;
-    /// Removes from the IPv4 overflow hash.
-    fn overflow4_remove(&self, key: &OverflowKey);
-    /// Removes from the IPv6 overflow hash.
-    fn overflow6_remove(&self, key: &OverflowKey);
+    /// Removes from the IPv4 overflow hash; false where it was not there.
+    fn overflow4_remove(&self, key: &OverflowKey) -> bool;
+    /// Removes from the IPv6 overflow hash; false where it was not there.
+    fn overflow6_remove(&self, key: &OverflowKey) -> bool;
+    /// How many entries the overflow hash of a family has, or is about to have.
+    fn overflown(&self, ipv6: bool) -> *mut u64;
 
     /// Index of the virtual server with `key`, or [`NONE`](crate::abi::NONE).
     fn virtual_server_index(&self, key: &ServiceKey) -> u32;
@@ -126,9 +128,9 @@ pub trait Env {
     /// Counts an event.
     fn count(&self, counter: Counter);
 
-    /// Walks `count` positions of the list `members` from `start` on, round its end, until the
-    /// visitor ends it.
-    fn walk<V: Visitor>(&self, members: u64, start: u32, count: u32, visitor: &mut V);
+    /// Walks the list `members` once from position `start` on, round its end, until the visitor ends
+    /// it.
+    fn walk<V: Visitor>(&self, members: u64, start: u32, visitor: &mut V);
 
     /// Runs at most `count` rounds.
     fn repeat<R: Rounds>(&self, count: u32, rounds: &mut R);

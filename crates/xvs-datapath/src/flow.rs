@@ -26,4 +26,6 @@ pub struct Flow {
     pub identification: u32,
     /// 0 when it is whole, 1 for the first fragment, 2 for another.
     pub fragment: u32,
+    /// Index of the entry that *open* found or made for the packet, plus one; 0 where *carry* has to look.
+    pub opened: u32,
 }

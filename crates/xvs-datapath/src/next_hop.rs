@@ -142,9 +142,15 @@ pub(crate) unsafe fn resolve<F: Family, P: Packet, E: Env>(
     if index != 0 {
         let slot = env.next_hop(u32::from(index));
         if !slot.is_null() {
-            // SAFETY: next hops are valid map values.
+            let slot = opaque(slot.cast_mut());
+            // SAFETY: next hops are valid map values; the MTU is written whole, and the daemon, which
+            // knows no more of a client's way than the kernel said here, leaves it.
             unsafe {
-                hop.mtu = (*opaque(slot.cast_mut())).mtu;
+                if (*slot).mtu == 0 {
+                    (*slot).mtu = hop.mtu;
+                } else {
+                    hop.mtu = (*slot).mtu;
+                }
                 *fields.next_hop = index;
             }
         }

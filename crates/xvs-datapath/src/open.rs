@@ -11,8 +11,9 @@ use crate::{
         join, low8, low16, low32, setting_flag, virtual_server_flag, wide,
     },
     admission, answer, brought,
+    martian::is_martian,
     memory::opaque,
-    persistence, port, service,
+    persistence, port, related, service,
     state::{self, udp},
     table::{
         self, Draft, FOUND_OVERFLOW, Family, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL,
@@ -46,13 +47,20 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
     if !unusual::parse::<F, P, E>(packet, env, flow) {
-        return Verdict::PASS;
+        return related::schedule::<F, P, E>(packet, env, flow);
     }
     let place = table::find_flow::<F, E>(env, flow);
+    flow.opened = handed(place);
     if place >= 0 || place == FOUND_OVERFLOW {
         return Verdict::CARRY;
     }
-    match open::<F, P, E>(packet, env, flow) {
+    // The host drops both, and says so where it is asked to.
+    if flow.fragment == unusual::CUT || is_martian::<F, P, E>(packet, env, flow) {
+        return Verdict::PASS;
+    }
+    let opened = open::<F, P, E>(packet, env, flow);
+    flow.opened = handed(opened);
+    match opened {
         OPEN_PASS => Verdict::PASS,
         OPEN_DROP => Verdict::DROP,
         OPEN_REFUSE => Verdict::REFUSE,
@@ -62,6 +70,16 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
             Verdict::DROP
         }
         _ => Verdict::CARRY,
+    }
+}
+
+/// What *carry* is told of an entry in the table: [`Flow::opened`].
+#[inline(always)]
+fn handed(place: i64) -> u32 {
+    if place < 0 {
+        0
+    } else {
+        low32(place.unsigned_abs()).wrapping_add(1)
     }
 }
 
@@ -86,7 +104,8 @@ pub fn refuse<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
 /// [`OVERFLOWED`], or one of the constants above.
 #[inline(always)]
 fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
-    if flow.protocol == ipv4::PROTOCOL_TCP && !opens(env, flow.flags) {
+    let message = flow.fragment == unusual::MESSAGE;
+    if flow.protocol == ipv4::PROTOCOL_TCP && !message && !opens(env, flow.flags) {
         return OPEN_PASS;
     }
     let index = service::of(env, flow, packet.mark());
@@ -129,7 +148,11 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
         return OPEN_DROP;
     }
     let server = opaque(server);
-    let state = first_state(env, flow, server);
+    let state = if message {
+        quoted_state(flow.protocol)
+    } else {
+        first_state(env, flow, server)
+    };
     let answer = env.connect_call(
         F::V6,
         index,
@@ -149,6 +172,18 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
         }
     }
     answer
+}
+
+/// Opens a connection for packets that an ICMP error quotes, whose tuple is in `flow`, where that is
+/// asked for (`schedule_icmp`; kernel `ip_vs_try_to_schedule`). It ends within seconds when no packet
+/// follows.
+#[inline(always)]
+pub(crate) fn by_message<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> bool {
+    if !state::is_set(env, setting_flag::SCHEDULE_ICMP) {
+        return false;
+    }
+    let answer = open::<F, P, E>(packet, env, flow);
+    answer >= 0 || answer == OVERFLOWED
 }
 
 /// The real server for the tuple in the scratch (low half) and the template that says so (high half);
@@ -203,6 +238,16 @@ fn defended<E: Env>(env: &E) -> bool {
         let next = if takes { rate } else { left - 1 };
         // Who loses a race goes on, as in the kernel, which counts without a lock.
         env.compare_exchange32(counter, left, next) == left && takes
+    }
+}
+
+/// The state of a connection whose packets were only quoted.
+#[inline(always)]
+const fn quoted_state(protocol: u8) -> u8 {
+    if protocol == ipv4::PROTOCOL_TCP {
+        state::tcp::NONE
+    } else {
+        udp::QUOTED
     }
 }
 

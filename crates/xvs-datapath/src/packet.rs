@@ -60,9 +60,10 @@ pub trait Packet {
     /// How many packets it stands for, at least 1.
     fn segments(&self) -> u32;
 
-    /// Adjusts the L4 checksum at `offset` by the delta of the addresses and by `rest`, the delta of
-    /// all else. Only called where [`Packet::DIRECT`] is false.
-    fn adjust_l4(&mut self, offset: u32, addresses: u16, rest: u16, udp: bool);
+    /// Adjusts the L4 checksum at `offset` by `delta`. One that the device completes is the sum of the
+    /// pseudo-header alone: it changes only where the delta is one of the pseudo-header. Only called
+    /// where [`Packet::DIRECT`] is false.
+    fn adjust_l4(&mut self, offset: u32, delta: u16, pseudo_header: bool, udp: bool);
 
     /// Makes room of `length` bytes between Ethernet and IP header for an outer IP header.
     /// `protocol` is what the header names.

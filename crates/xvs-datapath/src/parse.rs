@@ -1,13 +1,14 @@
 //! From bytes to a [`Flow`].
 //!
 //! Recognised are TCP and UDP right behind an IPv4 header without options or an IPv6 header without
-//! extensions, not fragmented. What is not so is read by [`unusual`](crate::unusual).
+//! extensions, not fragmented, whole by what its headers say. What is not so is read by [`unusual`](crate::unusual).
 
 use xvs_wire::{ethernet, ipv4, ipv6, tcp, udp};
 
 use crate::{
     Flow, Verdict,
     abi::{Address, Tuple},
+    extent,
     memory::{load8, load16, load32},
 };
 
@@ -27,6 +28,7 @@ pub(crate) fn parse(start: usize, end: usize, flow: &mut Flow) -> bool {
         // SAFETY: as above: Ethernet, IPv4 and 8 more bytes are readable.
         unsafe {
             if load8(ip) != ipv4::VERSION_IHL_PLAIN
+                || !extent::is_sound_v4(ip)
                 || u16::from_be(load16(ip + ipv4::FRAGMENT)) & ipv4::FRAGMENT_MASK != 0
             {
                 return false;
@@ -65,8 +67,12 @@ pub(crate) fn parse(start: usize, end: usize, flow: &mut Flow) -> bool {
     l4(ip + ipv6::HEADER, end, flow)
 }
 
+/// TCP and UDP as next headers.
+const TCP: u32 = 6;
+const UDP: u32 = 17;
+
 /// Who decides a packet that [`parse`] does not know: ICMP messages may be about a connection, and
-/// other stages read options, extension headers and fragments.
+/// other stages read options, extension headers, fragments and what is cut short.
 #[inline(always)]
 pub(crate) fn other(start: usize, end: usize) -> Verdict {
     let ip = start + ethernet::HEADER;
@@ -88,7 +94,12 @@ pub(crate) fn other(start: usize, end: usize) -> Verdict {
         (
             ethernet::TYPE_IPV6,
             _,
-            ipv6::HOP_BY_HOP | ipv6::ROUTING | ipv6::FRAGMENT | ipv6::DESTINATION_OPTIONS,
+            TCP
+            | UDP
+            | ipv6::HOP_BY_HOP
+            | ipv6::ROUTING
+            | ipv6::FRAGMENT
+            | ipv6::DESTINATION_OPTIONS,
         ) => Verdict::OPEN,
         _ => Verdict::PASS,
     }
@@ -97,7 +108,7 @@ pub(crate) fn other(start: usize, end: usize) -> Verdict {
 #[inline(always)]
 fn l4(l4: usize, end: usize, flow: &mut Flow) -> bool {
     if flow.protocol == ipv4::PROTOCOL_TCP {
-        if l4 + tcp::HEADER > end {
+        if l4 + tcp::HEADER > end || ends_before(flow, 20) {
             return false;
         }
         // SAFETY: 20 bytes were compared with the end.
@@ -109,7 +120,14 @@ fn l4(l4: usize, end: usize, flow: &mut Flow) -> bool {
     }
     flow.flags = 0;
     flow.l4_header = 8;
-    flow.protocol == ipv4::PROTOCOL_UDP
+    flow.protocol == ipv4::PROTOCOL_UDP && !ends_before(flow, 8)
+}
+
+/// Whether the IP packet ends before an L4 header of `length` bytes does. One that stands for several
+/// may say that it has no length at all, because that would be too large a number.
+#[inline(always)]
+fn ends_before(flow: &Flow, length: u32) -> bool {
+    flow.length.wrapping_sub(1) < flow.l4 + length - 1
 }
 
 /// # Safety

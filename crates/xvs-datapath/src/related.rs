@@ -10,12 +10,12 @@ use xvs_wire::{checksum, ethernet, icmp, ipv4, ipv6};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Address, Counter, Method, Slot, Tag, Tuple, index},
-    carry,
+    abi::{Address, Counter, Method, Slot, Tag, Tuple, index, setting_flag},
+    carry, extent,
     fast::exceeds,
     memory::{load8, load16, load32, opaque, read_shared},
     next_hop::{self, Hop},
-    rewrite, sum,
+    open, rewrite, state, sum,
     table::{self, Family},
     unusual,
 };
@@ -36,6 +36,9 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
     let quoted = parse::<F>(start, end, flow);
+    if flow.length != 0 && !extent::trim(packet, flow) {
+        return Verdict::PASS;
+    }
     // The kernel relays errors about tunnels for IPv4 alone.
     let otherwise = if F::V6 || flow.length == 0 {
         Verdict::PASS
@@ -45,13 +48,75 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if quoted == 0 {
         return otherwise;
     }
-    let place = table::find_flow::<F, E>(env, flow);
-    let entry = table::entry_at::<F, E>(env, place);
+    let entry = entry_of::<F, E>(env, flow);
     if entry.is_null() {
+        if heard::<F, P, E>(env, flow) {
+            return Verdict::PASS;
+        }
+        if state::is_set(env, setting_flag::SCHEDULE_ICMP) {
+            return Verdict::OPEN;
+        }
         return otherwise;
     }
     // SAFETY: `entry` is a valid map value.
     unsafe { relate::<F, P, E>(packet, env, flow, quoted, opaque(entry)) }
+}
+
+/// The entry whose packets go the way of an error; null for none.
+#[inline(always)]
+fn entry_of<F: Family, E: Env>(env: &E, flow: &Flow) -> *mut F::Entry {
+    let place = table::find_flow::<F, E>(env, flow);
+    table::entry_at::<F, E>(env, place)
+}
+
+/// Opens a connection for what an ICMP error quotes (`schedule_icmp`), and has it related then; who is
+/// asked for that else is asked next. `packet` is one that is neither TCP nor UDP.
+#[inline(always)]
+pub(crate) fn schedule<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    flow: &mut Flow,
+) -> Verdict {
+    packet.pull(PULL);
+    let (start, end) = packet.bounds();
+    if parse::<F>(start, end, flow) != 0 && open::by_message::<F, P, E>(packet, env, flow) {
+        return Verdict::RELATED;
+    }
+    if F::V6 || flow.length == 0 {
+        Verdict::PASS
+    } else {
+        Verdict::RELAY
+    }
+}
+
+/// Whether an error is one of a real server by DR or TUN about a client's packet. It counts as a reply:
+/// it is the client's, and the host forwards it (kernel `ip_vs_out_icmp`).
+#[inline(always)]
+fn heard<F: Family, P: Packet, E: Env>(env: &E, flow: &mut Flow) -> bool {
+    flow.tuple = flow.tuple.swapped();
+    let entry = entry_of::<F, E>(env, flow);
+    if entry.is_null() {
+        return false;
+    }
+    // SAFETY: `entry` is a valid map value.
+    let fields = unsafe { F::fields(opaque(entry)) };
+    // SAFETY: as above.
+    let (tag, real_server) = unsafe { (Tag(read_shared(fields.tag)), *fields.real_server) };
+    let server = env.real_server(real_server);
+    if server.is_null() || tag.reverse() || Method::two_way(tag.method()) {
+        return false;
+    }
+    let server = opaque(server);
+    // What XDP passes comes by tcx once more.
+    if !P::RESOLVES {
+        return true;
+    }
+    // SAFETY: the server is a valid map value; its counters are shared by atomics alone.
+    unsafe {
+        env.add64(&raw mut (*server).packets_out, 1);
+        env.add64(&raw mut (*server).bytes_out, u64::from(flow.length));
+    }
+    true
 }
 
 /// Sends an error the way of the packets of an entry.
@@ -194,7 +259,8 @@ pub(crate) unsafe fn outer_v4(ip: usize, error: usize, flow: &mut Flow) {
         let kind = load8(error);
         let whole = load8(ip) == ipv4::VERSION_IHL_PLAIN
             && u16::from_be(load16(ip + ipv4::FRAGMENT)) & ipv4::FRAGMENT_MASK == 0
-            && load8(ip + ipv4::PROTOCOL) == ipv4::PROTOCOL_ICMP;
+            && load8(ip + ipv4::PROTOCOL) == ipv4::PROTOCOL_ICMP
+            && extent::is_sound_v4(ip);
         let length = u32::from(u16::from_be(load16(ip + ipv4::TOTAL_LENGTH)));
         // The kernel knows these three (`ip_vs_in_icmp`).
         let is_error = kind == icmp::V4_UNREACHABLE

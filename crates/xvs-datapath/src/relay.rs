@@ -12,7 +12,7 @@ use crate::{
     answer::{self, Message},
     memory::{load8, load16, load32, opaque, opaque_number, read_shared},
     next_hop::{self, Hop},
-    related, rewrite,
+    path_mtu, related, rewrite,
     table::{self, Family, V4},
     unusual,
 };
@@ -79,6 +79,18 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if !related::is_intact::<V4, P, E>(packet, env, flow) {
         env.count(Counter::DropIcmpChecksum);
         return Verdict::DROP;
+    }
+    let needed = quote.what == (icmp::V4_UNREACHABLE, icmp::V4_FRAGMENTATION_NEEDED);
+    if needed {
+        // SAFETY: entry and server are valid map values; the fast path leaves what has no next hop.
+        unsafe {
+            path_mtu::learn(env, server, quote.value & 0xffff);
+            *fields.next_hop = 0;
+        }
+    }
+    if needed && !quote.whole {
+        // The client does not ask for the way's MTU.
+        return Verdict::PASS;
     }
     let mut hop = Hop::default();
     next_hop::towards_client::<P, E>(packet, env, &flow.tuple.source, 4, &mut hop);
@@ -210,8 +222,6 @@ fn parse(start: usize, end: usize, flow: &mut Flow) -> Quote {
     }
     flow.l4 = 20;
     flow.fragment = unusual::MESSAGE;
-    if quote.whole || quote.what != (icmp::V4_UNREACHABLE, icmp::V4_FRAGMENTATION_NEEDED) {
-        quote.overhead = 20 + shim_length;
-    }
+    quote.overhead = 20 + shim_length;
     quote
 }

@@ -1,15 +1,15 @@
-//! Packets with IPv4 options, IPv6 extension headers, or in fragments.
+//! Packets with IPv4 options, IPv6 extension headers, in fragments, or cut within the L4 header.
 //!
 //! They are rare, so the stages behind the fast path read them; what they find goes the same way as
 //! the flow of any other packet. Source routes and malformed headers are left to the kernel, which
 //! drops or answers them.
 
-use xvs_wire::{ethernet, ipv4, ipv6, tcp, udp};
+use xvs_wire::{checksum, ethernet, ipv4, ipv6, tcp, udp};
 
 use crate::{
     Env, Flow, Packet, Rounds,
     abi::{Tuple, index},
-    fragments,
+    extent, fragments,
     memory::{load8, load16, load32},
     parse::{self, address},
     table::Family,
@@ -28,6 +28,8 @@ pub(crate) const FIRST: u32 = 1;
 pub(crate) const LATER: u32 = 2;
 /// No TCP or UDP packet at all, but an ICMP message.
 pub(crate) const MESSAGE: u32 = 3;
+/// Whole, and of its L4 header there is little more than the ports.
+pub(crate) const CUT: u32 = 4;
 
 /// Finds the flow of any TCP or UDP packet of the family; `false` when it is not one of ours.
 #[inline(always)]
@@ -39,7 +41,7 @@ pub(crate) fn parse<F: Family, P: Packet, E: Env>(
     packet.pull(parse::PULL);
     let (start, end) = packet.bounds();
     if parse::parse(start, end, flow) {
-        return flow.ipv6 == F::V6;
+        return flow.ipv6 == F::V6 && extent::trim(packet, flow);
     }
     packet.pull(PULL);
     let headers = if F::V6 {
@@ -58,19 +60,26 @@ pub(crate) fn parse<F: Family, P: Packet, E: Env>(
     if !is_tcp && flow.protocol != ipv4::PROTOCOL_UDP {
         return false;
     }
+    // The kernel drops what is not all there.
+    if !extent::trim(packet, flow) {
+        return false;
+    }
     if flow.fragment == LATER {
         return fragments::complete(env, flow);
     }
     let (start, end) = packet.bounds();
     let l4 = start + ethernet::HEADER + index(headers & 0x1fc);
-    if l4 + udp::HEADER > end {
+    if l4 + 4 > end {
         return false;
     }
-    // SAFETY: eight bytes were compared with the end.
+    // SAFETY: four bytes were compared with the end.
     flow.tuple.ports = unsafe { load32(l4) };
+    if l4 + udp::HEADER > end {
+        return is_cut(flow);
+    }
     if is_tcp {
         if l4 + tcp::HEADER > end {
-            return false;
+            return is_cut(flow);
         }
         // SAFETY: 20 bytes were compared with the end.
         unsafe {
@@ -81,9 +90,30 @@ pub(crate) fn parse<F: Family, P: Packet, E: Env>(
     true
 }
 
+/// Notes that the L4 header is not all there; `false` for a first fragment, whose rest may come.
+#[inline(always)]
+fn is_cut(flow: &mut Flow) -> bool {
+    let whole = flow.fragment == WHOLE;
+    flow.fragment = CUT;
+    whole
+}
+
+/// Whether the packet with an IPv4 header may be fragmented.
+#[inline(always)]
+pub(crate) fn may_be_cut<P: Packet>(packet: &P) -> bool {
+    let (start, end) = packet.bounds();
+    let ip = start + ethernet::HEADER;
+    if ip + ipv4::HEADER > end {
+        return false;
+    }
+    // SAFETY: the IPv4 header was compared with the end.
+    let fragment = unsafe { load16(ip + ipv4::FRAGMENT) };
+    u16::from_be(fragment) & ipv4::DONT_FRAGMENT == 0
+}
+
 /// Reads an IPv4 header but for the ports; answers its length, 0 where it is not for us.
 #[inline(always)]
-fn headers_v4<P: Packet, E: Env>(packet: &P, env: &E, flow: &mut Flow) -> u32 {
+fn headers_v4<P: Packet, E: Env>(packet: &mut P, env: &E, flow: &mut Flow) -> u32 {
     let (start, end) = packet.bounds();
     let ip = start + ethernet::HEADER;
     if ip + ipv4::HEADER > end {
@@ -111,6 +141,9 @@ fn headers_v4<P: Packet, E: Env>(packet: &P, env: &E, flow: &mut Flow) -> u32 {
         u32::from(load8(ip) & 15) << 2
     };
     if length < 20 || flow.length < length {
+        return 0;
+    }
+    if checksum::fold(packet.sum(14, length)) != 0xffff {
         return 0;
     }
     let mut options = Options {

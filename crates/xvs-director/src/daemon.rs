@@ -62,7 +62,7 @@ use crate::{
     lock::{InstanceLock, LockError},
     lvs::LvsSettings,
     network::{Network, Placement, StartNetworkError},
-    privileges::{PrivilegeError, drop_privileges},
+    privileges::{PrivilegeError, drop_own_privileges, drop_privileges},
     programs,
     state::{StateError, StateFile},
     sysctl,
@@ -221,8 +221,11 @@ async fn serve_until_stopped(
             return Err(error);
         }
     };
-    if options.drop_privileges && configuration.is_none() {
-        drop_privileges()?;
+    if options.drop_privileges {
+        match configuration {
+            None => drop_privileges()?,
+            Some(_) => drop_own_privileges()?,
+        }
     }
     let had_rules = !keeper.state().rules.rules().is_empty();
     let before = placement_of(keeper.state());
@@ -241,6 +244,7 @@ async fn serve_until_stopped(
         options.instance.directory().to_owned(),
         events.clone(),
         notifier.clone(),
+        bfd.clone(),
     );
     let lvs = LvsSettings::new(
         worker.clone(),

@@ -36,6 +36,8 @@ pub use lock::{InstanceLock, LockError};
 pub use manager::{ServiceManager, ServiceManagerError};
 pub use network::StartNetworkError;
 pub use options::{Options, Started};
-pub use privileges::{KEPT, PrivilegeError, drop_privileges};
+pub use privileges::{
+    KEPT, KEPT_FOR_PROGRAMS, PrivilegeError, drop_own_privileges, drop_privileges,
+};
 pub use state::{AddedAddress, State, StateError, StateFile};
 pub use sysctl::{SYSCTL_FILE, settings_of};

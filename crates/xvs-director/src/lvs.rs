@@ -225,7 +225,7 @@ impl LvsSettings {
 
 /// The sync daemon of a configuration: that of `global_defs`, or of the first instance that has the
 /// deprecated `lvs_sync_daemon_interface`.
-fn sync_daemon(config: &Config) -> Option<LvsSyncDaemon> {
+pub(crate) fn sync_daemon(config: &Config) -> Option<LvsSyncDaemon> {
     let of_instance = || {
         let mut instances = config.instances.iter();
         instances.find_map(|instance| {

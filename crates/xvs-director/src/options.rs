@@ -35,10 +35,8 @@ pub struct Options {
     pub restore: Vec<Op>,
     /// The file of settings that is obeyed at the start; default [`SYSCTL_FILE`].
     pub sysctl: PathBuf,
-    /// Give up privileges once the dataplane is open. With a configuration they stay: the operator's
-    /// programs run as whom it says, and those that run as root need what root may. Tests that run as
-    /// a part of a larger process
-    /// leave it off.
+    /// Give up privileges once the dataplane is open; with a configuration the operator's programs keep
+    /// theirs. Tests that run as a part of a larger process leave it off.
     pub drop_privileges: bool,
     /// The group whose members may write, beside root.
     pub writers_group: String,

@@ -15,6 +15,20 @@
 //! Everything else goes, also from the bounding set, so that no program the daemon starts gets it
 //! back; and `PR_SET_NO_NEW_PRIVS` closes set-user-id programs to it. Capabilities belong to
 //! threads, so this runs before the daemon makes any.
+//!
+//! A daemon with a configuration runs the operator's programs, as whom the file says, and checks; it
+//! keeps beside these:
+//!
+//! | Capability | For |
+//! | --- | --- |
+//! | `CAP_CHOWN` | FIFOs that belong to somebody |
+//! | `CAP_DAC_OVERRIDE` | FIFOs, tracked files and included files of other users |
+//! | `CAP_KILL` | ending programs of other users that take too long |
+//! | `CAP_NET_BIND_SERVICE` | checks from ports below 1024 (`bind_port`) |
+//! | `CAP_SETGID`, `CAP_SETUID` | running programs as their user |
+//!
+//! The bounding set stays then, and set-user-id programs work: a script that runs as root may do what
+//! root may, as with keepalived. The daemon itself may not.
 
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::prctl;
@@ -27,6 +41,16 @@ pub const KEPT: [Capability; 6] = [
     Capability::CAP_NET_RAW,
     Capability::CAP_PERFMON,
     Capability::CAP_SYS_NICE,
+];
+
+/// What it keeps beside [`KEPT`] for the programs and checks of a configuration.
+pub const KEPT_FOR_PROGRAMS: [Capability; 6] = [
+    Capability::CAP_CHOWN,
+    Capability::CAP_DAC_OVERRIDE,
+    Capability::CAP_KILL,
+    Capability::CAP_NET_BIND_SERVICE,
+    Capability::CAP_SETGID,
+    Capability::CAP_SETUID,
 ];
 
 /// Privileges could not be given up.
@@ -43,14 +67,6 @@ pub struct PrivilegeError {
 ///
 /// When the kernel refuses, which it does not do to root.
 pub fn drop_privileges() -> Result<(), PrivilegeError> {
-    let failed = |doing| {
-        move |error: caps::errors::CapsError| PrivilegeError {
-            doing,
-            reason: error.to_string(),
-        }
-    };
-    let held = caps::read(None, CapSet::Permitted).map_err(failed("read what is permitted"))?;
-    let kept: CapsHashSet = KEPT.into_iter().filter(|one| held.contains(one)).collect();
     // The bounding set first: changing it needs CAP_SETPCAP, which goes with the rest.
     let bounding = caps::read(None, CapSet::Bounding).map_err(failed("read the bounding set"))?;
     for capability in bounding {
@@ -59,14 +75,38 @@ pub fn drop_privileges() -> Result<(), PrivilegeError> {
                 .map_err(failed("narrow the bounding set"))?;
         }
     }
-    caps::clear(None, CapSet::Ambient).map_err(failed("clear the ambient set"))?;
-    caps::clear(None, CapSet::Inheritable).map_err(failed("clear the inheritable set"))?;
-    caps::set(None, CapSet::Effective, &kept).map_err(failed("narrow the effective set"))?;
-    caps::set(None, CapSet::Permitted, &kept).map_err(failed("narrow the permitted set"))?;
+    keep(KEPT.into_iter())?;
     prctl::set_no_new_privs().map_err(|error| PrivilegeError {
         doing: "set no_new_privs",
         reason: error.to_string(),
     })
+}
+
+/// Gives up every capability of this thread but [`KEPT`] and [`KEPT_FOR_PROGRAMS`]. Threads made later
+/// inherit that; programs that run as root have all that root has.
+///
+/// # Errors
+///
+/// When the kernel refuses, which it does not do to root.
+pub fn drop_own_privileges() -> Result<(), PrivilegeError> {
+    keep(KEPT.into_iter().chain(KEPT_FOR_PROGRAMS))
+}
+
+/// Leaves this thread what of `capabilities` it has.
+fn keep(capabilities: impl Iterator<Item = Capability>) -> Result<(), PrivilegeError> {
+    let held = caps::read(None, CapSet::Permitted).map_err(failed("read what is permitted"))?;
+    let kept: CapsHashSet = capabilities.filter(|one| held.contains(one)).collect();
+    caps::clear(None, CapSet::Ambient).map_err(failed("clear the ambient set"))?;
+    caps::clear(None, CapSet::Inheritable).map_err(failed("clear the inheritable set"))?;
+    caps::set(None, CapSet::Effective, &kept).map_err(failed("narrow the effective set"))?;
+    caps::set(None, CapSet::Permitted, &kept).map_err(failed("narrow the permitted set"))
+}
+
+fn failed(doing: &'static str) -> impl FnOnce(caps::errors::CapsError) -> PrivilegeError {
+    move |error| PrivilegeError {
+        doing,
+        reason: error.to_string(),
+    }
 }
 
 #[cfg(test)]

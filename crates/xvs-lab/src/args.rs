@@ -69,6 +69,9 @@ pub struct HaArgs {
     /// Where on its links a director runs the datapath
     #[arg(long, value_enum, default_value_t)]
     pub hook: LabHook,
+    /// Compare with keepalived instead: takeovers of every pair of daemons, so many of each kind
+    #[arg(long, value_name = "N", conflicts_with = "peer")]
+    pub rounds: Option<u32>,
     /// One JSON document instead of text
     #[arg(long)]
     pub json: bool,

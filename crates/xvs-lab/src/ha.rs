@@ -9,26 +9,30 @@
 //! A probe asks the VIP each millisecond and tells by the TTL of the answer which director gave it;
 //! short and long connections go on beside it. Director 2 can be Debian's keepalived, with VRRP alone.
 
+mod adverts;
+mod compare;
+mod comparison;
+mod director;
 mod load;
 mod plan;
 mod probe;
 mod report;
 
 use std::{
-    path::PathBuf,
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{
-    HaArgs, HaPeer, Host, LabError, Running, Topology, WebServer, interrupt,
+    HaArgs, HaPeer, Host, LabError, Topology, WebServer, interrupt,
     labs::{Method, Step},
     xvs::Xvs,
 };
+pub(crate) use comparison::Comparison;
+use director::Director;
 use load::Load;
 use plan::{Place, Plan, VIP};
-use probe::Probe;
+use probe::{Probe, milliseconds};
 pub(crate) use report::HaReport;
 use report::Phase;
 
@@ -36,8 +40,15 @@ use report::Phase;
 pub(crate) const LAB: &str = "lab-ha";
 /// What a machine that is busy may take for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The silence of a phase before the next: every director is where it should be.
-const SETTLE: Duration = Duration::from_millis(1_500);
+/// The silence of a phase before the next: every director is where it should be. No multiple of an
+/// interval: a takeover takes less time the older the master's last advertisement is.
+const SETTLE: Duration = Duration::from_millis(1_450);
+
+/// Measures takeovers, xvs beside keepalived. Whatever happens, nothing of it is left.
+pub(crate) fn compare(arguments: &HaArgs, rounds: u32) -> Result<Comparison, LabError> {
+    let takeovers = compare::measure(arguments, rounds)?;
+    Ok(Comparison::new(arguments, takeovers))
+}
 
 /// Runs the lab. Whatever happens, nothing of it is left.
 pub(crate) fn conduct(arguments: &HaArgs) -> Result<HaReport, LabError> {
@@ -59,15 +70,6 @@ struct Lab {
     load: Load,
     webs: Vec<(Host, Option<WebServer>)>,
     hook: &'static str,
-}
-
-/// A director and what runs on it.
-struct Director {
-    place: Place,
-    host: Host,
-    keepalived: bool,
-    configuration: PathBuf,
-    running: Option<Running>,
 }
 
 impl Lab {
@@ -114,16 +116,8 @@ impl Lab {
             let (Some(place), Some(host)) = (plan.directors.get(number), hosts.next()) else {
                 continue;
             };
-            let configuration = host.folder().join("keepalived.conf");
-            std::fs::write(&configuration, plan.configuration(place, keepalived))
-                .map_err(LabError::file("write", &configuration))?;
-            made.push(Director {
-                place: place.clone(),
-                host,
-                keepalived,
-                configuration,
-                running: None,
-            });
+            let configuration = plan.configuration(place, keepalived);
+            made.push(Director::new(place, host, keepalived, &configuration)?);
         }
         let directors =
             <[Director; 2]>::try_from(made).map_err(|_others| LabError::NoSuchHost {
@@ -209,7 +203,9 @@ impl Lab {
             .map(|place| place.ttl);
         Ok(Phase {
             what: what.to_owned(),
-            taken_over_ms: ttl.and_then(|ttl| self.probe.first_answer(start, ttl)),
+            taken_over_ms: ttl
+                .and_then(|ttl| self.probe.first_answer(start, ttl))
+                .map(|first| milliseconds(first - start)),
             outage_ms: self.probe.longest_gap(start),
             load: self.load.counts().since(before),
         })
@@ -225,48 +221,18 @@ impl Lab {
     }
 
     fn start(&mut self, number: usize) -> Result<(), LabError> {
-        let topology = &self.topology;
-        let hook = self.hook;
-        let Some(director) = self.directors.get_mut(number) else {
-            return Ok(());
-        };
-        let running = if director.keepalived {
-            let mut command = Command::new("keepalived");
-            command
-                .args(["-n", "-l", "-P", "-f"])
-                .arg(&director.configuration);
-            command
-                .arg("-p")
-                .arg(director.host.folder().join("keepalived.pid"));
-            command
-                .arg("-r")
-                .arg(director.host.folder().join("vrrp.pid"));
-            director.host.spawn(&mut command, "keepalived.log")?
-        } else {
-            Xvs::new(&format!("{LAB}-{}", director.place.name))?
-                .with_configuration(&director.configuration)
-                .start(topology, &director.host, hook)?
-        };
-        director.running = Some(running);
-        Ok(())
-    }
-
-    fn stop(&mut self, number: usize) -> Result<(), LabError> {
-        match self.director(number)?.running.take() {
-            Some(running) => running.stop().map(drop),
+        match self.directors.get_mut(number) {
+            Some(director) => director.start(&self.topology, self.hook),
             None => Ok(()),
         }
     }
 
+    fn stop(&mut self, number: usize) -> Result<(), LabError> {
+        self.director(number)?.stop()
+    }
+
     fn kill(&mut self, number: usize) -> Result<(), LabError> {
-        let Some(mut running) = self.director(number)?.running.take() else {
-            return Ok(());
-        };
-        running
-            .process()
-            .end(nix::sys::signal::Signal::SIGKILL, PATIENCE)
-            .map_err(LabError::system("kill the daemon"))?;
-        running.ended().map(drop)
+        self.director(number)?.kill()
     }
 
     fn port(&mut self, number: usize, state: &str) -> Result<(), LabError> {
@@ -294,19 +260,16 @@ impl Lab {
 
     /// Waits until a director answers the probe, and it alone.
     fn wait_for_answers(&self, number: usize) -> Result<(), LabError> {
-        let ttl = self.plan.directors.get(number).map(|place| place.ttl);
-        let deadline = Instant::now() + PATIENCE;
-        while self.probe.last_answer() != ttl {
-            interrupt::check()?;
-            if Instant::now() > deadline {
-                return Err(LabError::TimedOut {
-                    what: format!("an answer of director{} for {VIP}", number + 1),
-                    limit: PATIENCE,
-                    hint: String::new(),
-                });
-            }
-            thread::sleep(Duration::from_millis(5));
+        let Some(place) = self.plan.directors.get(number) else {
+            return Ok(());
+        };
+        if self.probe.wait_for(place.ttl, PATIENCE)? {
+            return Ok(());
         }
-        Ok(())
+        Err(LabError::TimedOut {
+            what: format!("an answer of director{} for {VIP}", number + 1),
+            limit: PATIENCE,
+            hint: String::new(),
+        })
     }
 }

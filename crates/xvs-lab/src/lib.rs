@@ -78,18 +78,27 @@ pub fn run(command: &LabCommand) -> ExitCode {
 fn pair(arguments: &HaArgs) -> Result<bool, LabError> {
     topology::require_root()?;
     interrupt::catch()?;
-    let report =
-        ha::conduct(arguments).map_err(|error| interrupt::check().err().unwrap_or(error))?;
+    let interrupted = |error| interrupt::check().err().unwrap_or(error);
+    let (text, json, problems) = match arguments.rounds {
+        Some(rounds) => {
+            let report = ha::compare(arguments, rounds).map_err(interrupted)?;
+            (report.text(), json!(report), report.problems)
+        }
+        None => {
+            let report = ha::conduct(arguments).map_err(interrupted)?;
+            (report.text(), json!(report), report.problems)
+        }
+    };
     if arguments.json {
-        print(&format!("{:#}\n", json!(report)))?;
+        print(&format!("{json:#}\n"))?;
     } else {
-        let text = report.text().map_err(io::Error::other);
+        let text = text.map_err(io::Error::other);
         print(&text.map_err(LabError::system("write the report"))?)?;
     }
-    for problem in &report.problems {
+    for problem in &problems {
         complain(&format!("xvs lab ha: {problem}"));
     }
-    Ok(report.problems.is_empty())
+    Ok(problems.is_empty())
 }
 
 /// Runs labs one after the other; true when all of them showed what they should.

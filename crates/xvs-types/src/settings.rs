@@ -131,7 +131,7 @@ settings! {
     /// Work out rates.
     RunEstimation = "run_estimation", never("1", ESTIMATES);
     /// ICMP errors open connections.
-    ScheduleIcmp = "schedule_icmp", later("0", "scheduling of ICMP errors");
+    ScheduleIcmp = "schedule_icmp", flag(0);
     /// The defence by another table of states: 0 off, 1 and 2 while memory is short, 3 always.
     SecureTcp = "secure_tcp", number(0, 3);
     /// Any SCTP packet opens a connection.

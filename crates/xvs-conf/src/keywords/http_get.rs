@@ -56,8 +56,15 @@ pub(crate) static HTTP: &[Key] = &[
     // keepalived installs this for HTTP_GET too, where it does nothing.
     Key::optional("enable_sni", Tier::Common, |checker, line, scope| {
         let enable = line.switch(scope);
-        if let (Some(tls), Some(enable)) = (tls(checker), enable) {
-            tls.enable_sni = enable;
+        match (tls(checker), enable) {
+            (Some(tls), Some(enable)) => tls.enable_sni = enable,
+            (None, _) => scope.sink.silent(
+                codes::INERT,
+                line.at(0),
+                "`enable_sni` has no effect without TLS",
+                "write it in an SSL_GET",
+            ),
+            (Some(_), None) => {}
         }
     }),
     Key::flag("url", Tier::Everywhere, |checker, line, scope| {

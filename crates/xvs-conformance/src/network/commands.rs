@@ -25,6 +25,7 @@ impl Network {
                 mac,
                 mtu,
                 addresses,
+                ..
             } = link;
             commands += &format!(
                 "link add name {name} index {index} address {mac} mtu {mtu} type veth peer name far-{name} index {}{place}\n\

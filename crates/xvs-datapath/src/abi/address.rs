@@ -19,6 +19,22 @@ pub struct ServiceKey {
     pub family: u8,
 }
 
+impl ServiceKey {
+    /// The key by which an IPv4 address of this host is noted beside the virtual servers: no packet that
+    /// comes from the wire may have it as its source.
+    #[inline(always)]
+    #[must_use]
+    pub const fn host(address: Address) -> Self {
+        Self {
+            address,
+            mark: 0,
+            port: 0,
+            protocol: 0,
+            family: 4,
+        }
+    }
+}
+
 const _: () = assert!(size_of::<ServiceKey>() == 24);
 
 /// Key of the set of link-layer addresses whose frames may open connections.

@@ -56,6 +56,8 @@ counters! {
     DropInternal = 13, "internal";
     /// An ICMP error about a known connection with a wrong checksum.
     DropIcmpChecksum = 20, "icmp_checksum";
+    /// Of its L4 header there is too little to rewrite.
+    DropCut = 21, "cut_header";
     /// A new connection that `drop_packet` took.
     DropDefence = 14, "drop_packet";
     /// Connections opened.

@@ -128,8 +128,9 @@ pub struct RealServer {
     pub tunnel_kind: u8,
     /// 0 none, 1 checksum, 2 remote checksum (`IP_VS_TUNNEL_ENCAP_FLAG_*`).
     pub tunnel_checksum: u8,
-    /// Zero.
-    pub spare: u16,
+    /// Bytes of the largest IP packet on the way to it, as a router said of a tunnel packet; 0 for what
+    /// the first link can carry. The programs write it.
+    pub path_mtu: u16,
     /// Index of its virtual server.
     pub virtual_server: u32,
     /// Outer source address of a tunnel, of the family of `address`.
@@ -146,8 +147,8 @@ pub struct RealServer {
     pub bytes_out: u64,
     /// Latest weight that was not 0.
     pub last_weight: u32,
-    /// Zero.
-    pub spare32: u32,
+    /// Jiffies when the router said so.
+    pub path_mtu_stamp: u32,
 }
 
 const _: () = assert!(size_of::<RealServer>() == 128);

@@ -10,6 +10,8 @@ pub mod setting_flag {
     pub const EXPIRE_QUIESCENT_TEMPLATE: u32 = 1 << 2;
     /// `secure_tcp` is in force.
     pub const SECURE_TCP: u32 = 1 << 3;
+    /// ICMP errors open connections.
+    pub const SCHEDULE_ICMP: u32 = 1 << 4;
 }
 
 /// The secret of the flow table's hash.

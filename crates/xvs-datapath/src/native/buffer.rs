@@ -206,11 +206,8 @@ impl Packet for Buffer {
         self.segments.map_or(1, |segments| segments.count)
     }
 
-    fn adjust_l4(&mut self, offset: u32, addresses: u16, rest: u16, udp: bool) {
-        self.replace_checksum(index(offset), addresses, true, udp);
-        if rest != 0 && rest != 0xffff {
-            self.replace_checksum(index(offset), rest, false, udp);
-        }
+    fn adjust_l4(&mut self, offset: u32, delta: u16, pseudo_header: bool, udp: bool) {
+        self.replace_checksum(index(offset), delta, pseudo_header, udp);
     }
 
     fn push_outer(&mut self, length: u32, _ipv6: bool, _protocol: u8) -> bool {

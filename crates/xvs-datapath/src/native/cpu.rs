@@ -176,12 +176,16 @@ impl Env for Cpu {
         self.tables.overflow6.insert_new(*key, unsafe { *entry })
     }
 
-    fn overflow4_remove(&self, key: &OverflowKey) {
-        self.tables.overflow4.remove(key);
+    fn overflow4_remove(&self, key: &OverflowKey) -> bool {
+        self.tables.overflow4.remove(key)
     }
 
-    fn overflow6_remove(&self, key: &OverflowKey) {
-        self.tables.overflow6.remove(key);
+    fn overflow6_remove(&self, key: &OverflowKey) -> bool {
+        self.tables.overflow6.remove(key)
+    }
+
+    fn overflown(&self, ipv6: bool) -> *mut u64 {
+        self.tables.overflown.pointer(u32::from(ipv6))
     }
 
     fn virtual_server_index(&self, key: &ServiceKey) -> u32 {
@@ -292,9 +296,9 @@ impl Env for Cpu {
         value.set(value.get() + 1);
     }
 
-    fn walk<V: Visitor>(&self, members: u64, start: u32, count: u32, visitor: &mut V) {
+    fn walk<V: Visitor>(&self, members: u64, start: u32, visitor: &mut V) {
         let (first, total) = (low32(members), high32(members));
-        for step in 0..count.min(WALK_MOST) {
+        for step in 0..total.min(WALK_MOST) {
             let position = start + step;
             let position = if position >= total {
                 position - total

@@ -59,17 +59,19 @@ impl<K: Copy + Eq + Hash, V: Copy> HashMap<K, V> {
         true
     }
 
-    /// Removes a key.
-    pub fn remove(&self, key: &K) {
+    /// Removes a key; false when it was not there.
+    pub fn remove(&self, key: &K) -> bool {
         let value = self
             .values
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(key);
+        let removed = value.is_some();
         self.removed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .extend(value);
+        removed
     }
 
     /// Copies of all keys and values.

@@ -419,6 +419,14 @@ impl World {
         self
     }
 
+    /// Notes an IPv4 address as this host's own: nobody else may send from it.
+    #[must_use]
+    pub fn owning(mut self, address: &str) -> Self {
+        let own = super::datagram::address(parsed(address));
+        self.services.push((ServiceKey::host(own), 0));
+        self
+    }
+
     /// Adds a route at [`World::CLIENTS`] whose neighbour is not resolved.
     #[must_use]
     pub fn unresolved(mut self, destination: &str) -> Self {
@@ -478,6 +486,7 @@ impl World {
             cold6: Array::new((0..sets).map(|_| [Cold::default(); WAYS])),
             overflow4: HashMap::new(self.overflow),
             overflow6: HashMap::new(self.overflow),
+            overflown: Array::of(0, 2),
             services,
             virtual_servers: Array::new(self.virtual_servers.iter().copied()),
             real_servers: Array::new(self.real_servers.iter().copied()),
@@ -530,7 +539,12 @@ fn settings() -> Settings {
         hz: World::HZ,
         version: abi::VERSION,
         tcp_timeouts: tcp::TIMEOUTS.map(|seconds| seconds * World::HZ),
-        udp_timeouts: [udp::TIMEOUT * World::HZ; 4],
+        udp_timeouts: [
+            udp::TIMEOUT * World::HZ,
+            udp::TIMEOUT * World::HZ,
+            udp::TIMEOUT * World::HZ,
+            udp::QUOTED_TIMEOUT * World::HZ,
+        ],
         seed: World::SEED,
         ..Settings::default()
     }

@@ -38,6 +38,26 @@ impl Place {
             ages: true,
         }
     }
+
+    /// Where the L4 header is when the IP header is at `ip`.
+    #[inline(always)]
+    fn l4<F: Family>(self, ip: usize) -> usize {
+        if self.is_plain {
+            ip + F::IP_HEADER
+        } else {
+            ip + index(opaque_number(self.l4) & 0x1fc)
+        }
+    }
+
+    /// Bytes between the begin of the L4 header and its checksum.
+    #[inline(always)]
+    const fn checksum(self) -> usize {
+        if self.is_tcp {
+            tcp::CHECKSUM
+        } else {
+            udp::CHECKSUM
+        }
+    }
 }
 
 /// Rewrites a packet by a recipe: addresses, ports, checksums, time to live, frame.
@@ -54,15 +74,11 @@ pub(crate) fn translate<F: Family, P: Packet>(
     let is_tcp = place.is_tcp;
     let (start, end) = packet.bounds();
     let ip = start + ethernet::HEADER;
-    let l4 = if place.is_plain {
-        ip + F::IP_HEADER
-    } else {
-        // Apart from the L4 header, whose distance is any number to the verifier.
-        if ip + F::IP_HEADER > end {
-            return false;
-        }
-        ip + index(opaque_number(place.l4) & 0x1fc)
-    };
+    // Apart from the L4 header, whose distance is any number to the verifier.
+    if !place.is_plain && ip + F::IP_HEADER > end {
+        return false;
+    }
+    let l4 = place.l4::<F>(ip);
     if !place.is_there {
         // SAFETY: the IP header was compared with the end: only plain places always have L4 headers.
         unsafe { readdress::<F>(start, ip, recipe, deltas.0, place.ages, hop) };
@@ -97,11 +113,65 @@ pub(crate) fn translate<F: Family, P: Packet>(
             }
             return true;
         }
+        let field = l4 + place.checksum();
+        if field + 2 > end {
+            return false;
+        }
+        let sum = load16(field);
+        sum == 0 && !is_tcp || mend::<F, P>(packet, place, sum, deltas)
     }
-    let offset = 14 + place.l4 + if is_tcp { 16 } else { 6 };
-    let ports = checksum::fold(u32::from(deltas.1) + u32::from(!deltas.0));
-    packet.adjust_l4(offset, deltas.0, ports, !is_tcp);
+}
+
+/// Mends the L4 checksum, which was `sum`, of a packet whose checksum may be left to the device.
+///
+/// Only the kernel knows, and each question costs a quarter of the fast path: what it made of the
+/// addresses' delta tells whether the checksum covers the ports, and those are then done here.
+#[inline(always)]
+fn mend<F: Family, P: Packet>(
+    packet: &mut P,
+    place: Place,
+    sum: u16,
+    (addresses, all): (u16, u16),
+) -> bool {
+    let offset = 14 + place.l4 + if place.is_tcp { 16 } else { 6 };
+    let ports = checksum::fold(u32::from(all) + u32::from(!addresses));
+    if is_nothing(addresses) {
+        packet.adjust_l4(offset, ports, false, !place.is_tcp);
+        return true;
+    }
+    packet.adjust_l4(offset, addresses, true, !place.is_tcp);
+    if is_nothing(ports) {
+        return true;
+    }
+    let (start, end) = packet.bounds();
+    let field = place.l4::<F>(start + ethernet::HEADER) + place.checksum();
+    if field + 2 > end {
+        return false;
+    }
+    // SAFETY: the field was compared with the end.
+    unsafe {
+        let now = load16(field);
+        let whole = checksum::update(sum, u32::from(addresses));
+        // One left to the device went the other way: up where this one went down.
+        if is_nothing(checksum::fold(u32::from(now) + u32::from(!whole))) {
+            let sum = checksum::update(now, u32::from(ports));
+            store16(
+                field,
+                if sum == 0 && !place.is_tcp {
+                    0xffff
+                } else {
+                    sum
+                },
+            );
+        }
+    }
     true
+}
+
+/// Whether a delta changes no sum: both zeros of one's complement.
+#[inline(always)]
+const fn is_nothing(delta: u16) -> bool {
+    delta == 0 || delta == 0xffff
 }
 
 /// Rewrites IP header and frame.

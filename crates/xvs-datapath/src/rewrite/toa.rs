@@ -61,12 +61,8 @@ pub(crate) fn add<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &
             );
         }
     } else {
-        packet.adjust_l4(
-            offset,
-            checksum::fold(length),
-            checksum::fold(changed.get()),
-            false,
-        );
+        packet.adjust_l4(offset, checksum::fold(length), true, false);
+        packet.adjust_l4(offset, checksum::fold(changed.get()), false, false);
     }
     true
 }

@@ -29,6 +29,6 @@ pub(super) fn pick<E: Env>(env: &E, members: Members) -> u32 {
         chosen: NONE,
         load: u64::MAX,
     };
-    env.walk(members.list, 0, members.count, &mut least);
+    env.walk(members.list, 0, &mut least);
     least.chosen
 }

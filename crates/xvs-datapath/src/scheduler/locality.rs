@@ -131,7 +131,7 @@ pub(super) fn overloaded<E: Env>(env: &E, members: Members, index: u32) -> bool 
         return false;
     }
     let mut bored = Bored { found: 0 };
-    env.walk(members.list, 0, members.count, &mut bored);
+    env.walk(members.list, 0, &mut bored);
     bored.found != 0
 }
 

@@ -26,6 +26,6 @@ impl Visitor for Idle {
 #[inline(always)]
 pub(super) fn pick<E: Env>(env: &E, members: Members) -> u32 {
     let mut idle = Idle { least: Least::NONE };
-    env.walk(members.list, 0, members.count, &mut idle);
+    env.walk(members.list, 0, &mut idle);
     idle.least.chosen
 }

@@ -29,6 +29,6 @@ pub(super) fn pick<E: Env>(env: &E, members: Members) -> u32 {
         chosen: NONE,
         weight: 0,
     };
-    env.walk(members.list, 0, members.count, &mut roomiest);
+    env.walk(members.list, 0, &mut roomiest);
     roomiest.chosen
 }

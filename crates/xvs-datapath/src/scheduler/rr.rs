@@ -32,7 +32,7 @@ pub(super) fn pick<E: Env>(env: &E, service: Service, members: Members, last: bo
         chosen: NONE,
         position: 0,
     };
-    env.walk(members.list, start, members.count, &mut first);
+    env.walk(members.list, start, &mut first);
     if first.chosen == NONE {
         return NONE;
     }

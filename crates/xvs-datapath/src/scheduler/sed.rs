@@ -28,6 +28,6 @@ pub(super) fn delay(server: &RealServer) -> u64 {
 #[inline(always)]
 pub(super) fn pick<E: Env>(env: &E, members: Members) -> u32 {
     let mut soonest = Soonest { least: Least::NONE };
-    env.walk(members.list, 0, members.count, &mut soonest);
+    env.walk(members.list, 0, &mut soonest);
     soonest.least.chosen
 }

@@ -78,7 +78,7 @@ impl Visitor for Two {
 #[inline(always)]
 pub(super) fn pick<E: Env>(env: &E, members: Members, last: bool) -> u32 {
     let mut total = Total { weight: 0 };
-    env.walk(members.list, 0, members.count, &mut total);
+    env.walk(members.list, 0, &mut total);
     if total.weight == 0 {
         return NONE;
     }
@@ -88,7 +88,7 @@ pub(super) fn pick<E: Env>(env: &E, members: Members, last: bool) -> u32 {
         one: Draw::of(below(range, env.random())),
         other: Draw::of(below(range, env.random())),
     };
-    env.walk(members.list, 0, members.count, &mut two);
+    env.walk(members.list, 0, &mut two);
     let Two { one, other } = two;
     if one.chosen == NONE {
         // Weights fell between the walks: draw again.

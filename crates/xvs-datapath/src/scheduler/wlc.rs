@@ -49,6 +49,6 @@ impl Visitor for Least {
 #[inline(always)]
 pub(super) fn pick<E: Env>(env: &E, members: Members) -> u32 {
     let mut least = Least::NONE;
-    env.walk(members.list, 0, members.count, &mut least);
+    env.walk(members.list, 0, &mut least);
     least.chosen
 }

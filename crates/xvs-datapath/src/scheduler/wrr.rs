@@ -84,7 +84,7 @@ pub(super) fn pick<E: Env>(env: &E, service: Service, members: Members, last: bo
         position: 0,
     };
     let start = if cursor < members.count { cursor } else { 0 };
-    env.walk(members.list, start, members.count, &mut onward);
+    env.walk(members.list, start, &mut onward);
     let mut found = Reaching {
         level,
         chosen: onward.chosen,
@@ -95,7 +95,7 @@ pub(super) fn pick<E: Env>(env: &E, service: Service, members: Members, last: bo
             return NONE;
         }
         found.level = fall(level, divisor, greatest, onward.greatest);
-        env.walk(members.list, 0, members.count, &mut found);
+        env.walk(members.list, 0, &mut found);
         if found.chosen == NONE {
             return NONE;
         }

@@ -7,9 +7,13 @@ pub const ONE_WAY: u8 = 0;
 pub const ASSURED: u8 = 1;
 /// A reply seen.
 pub const REPLIED: u8 = 2;
+/// No packet seen, but an ICMP error that quotes one (`schedule_icmp`).
+pub const QUOTED: u8 = 3;
 
 /// Default timeout in seconds of all (kernel `udp_timeouts`).
 pub const TIMEOUT: u32 = 300;
+/// Timeout in seconds of [`QUOTED`] (kernel `ip_vs_conn_new`: until a packet says better).
+pub const QUOTED_TIMEOUT: u32 = 3;
 
 /// The state after another packet, a `reply` or one from the client, which may be the `first`.
 #[inline(always)]
@@ -17,6 +21,8 @@ pub const TIMEOUT: u32 = 300;
 pub const fn next(reply: bool, first: bool, state: u8) -> u8 {
     if reply {
         REPLIED
+    } else if state == QUOTED {
+        ONE_WAY
     } else if first || state == REPLIED {
         state
     } else {
@@ -31,7 +37,7 @@ pub const fn is_settled(reply: bool, state: u8) -> bool {
     if reply {
         state == REPLIED
     } else {
-        state != ONE_WAY
+        state != ONE_WAY && state != QUOTED
     }
 }
 
@@ -41,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_settled_state_stays() {
-        for state in [ONE_WAY, ASSURED, REPLIED] {
+        for state in [ONE_WAY, ASSURED, REPLIED, QUOTED] {
             for reply in [false, true] {
                 if is_settled(reply, state) {
                     assert_eq!(next(reply, false, state), state);
@@ -54,6 +60,7 @@ mod tests {
     fn a_second_packet_assures_and_a_reply_is_remembered() {
         assert_eq!(next(false, true, ONE_WAY), ONE_WAY);
         assert_eq!(next(false, false, ONE_WAY), ASSURED);
+        assert_eq!(next(false, false, QUOTED), ONE_WAY);
         assert_eq!(next(true, false, ASSURED), REPLIED);
         assert_eq!(next(false, false, REPLIED), REPLIED);
     }

@@ -4,7 +4,7 @@ use crate::{
     Env,
     abi::{Method, NONE, Slot, Tag, Tuple},
     memory::{opaque, read_shared},
-    table::{Family, at, retire},
+    table::{Family, at, overflow, retire},
 };
 
 /// Ends the connection whose forward entry is at `place`, as if it were past its timeout. Answers
@@ -93,12 +93,12 @@ pub(super) unsafe fn forget_overflown<F: Family, E: Env>(env: &E, entry: *mut F:
     key.destination = tuple.destination;
     key.ports = tuple.ports;
     key.identity = u32::from(Tag(tag).protocol()) << 8;
-    let other = F::overflow(env, key);
+    let other = overflow::find::<F, E>(env, key);
     if other.is_null() {
         return;
     }
     let other = opaque(other);
     // SAFETY: the entry is valid while this runs.
     unsafe { retire::<F, E>(env, other, read_shared(F::fields(other).tag)) };
-    F::overflow_remove(env, key);
+    overflow::remove::<F, E>(env, key);
 }

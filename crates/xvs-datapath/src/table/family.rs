@@ -47,8 +47,8 @@ pub trait Family: Copy {
     fn overflow<E: Env>(env: &E, key: &OverflowKey) -> *mut Self::Entry;
     /// Adds to the overflow hash.
     fn overflow_insert<E: Env>(env: &E, key: &OverflowKey, entry: *const Self::Entry) -> bool;
-    /// Removes from the overflow hash.
-    fn overflow_remove<E: Env>(env: &E, key: &OverflowKey);
+    /// Removes from the overflow hash; false where it was not there.
+    fn overflow_remove<E: Env>(env: &E, key: &OverflowKey) -> bool;
     /// Writes everything but the tag.
     ///
     /// # Safety
@@ -166,8 +166,8 @@ impl Family for V4 {
     }
 
     #[inline(always)]
-    fn overflow_remove<E: Env>(env: &E, key: &OverflowKey) {
-        env.overflow4_remove(key);
+    fn overflow_remove<E: Env>(env: &E, key: &OverflowKey) -> bool {
+        env.overflow4_remove(key)
     }
 
     #[inline(always)]
@@ -322,8 +322,8 @@ impl Family for V6 {
     }
 
     #[inline(always)]
-    fn overflow_remove<E: Env>(env: &E, key: &OverflowKey) {
-        env.overflow6_remove(key);
+    fn overflow_remove<E: Env>(env: &E, key: &OverflowKey) -> bool {
+        env.overflow6_remove(key)
     }
 
     #[inline(always)]

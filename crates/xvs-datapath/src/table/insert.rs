@@ -8,7 +8,7 @@ use crate::{
         CONFLICT_NONE, FORWARD, Family, REVERSE, alternate, at,
         claim::{publish, release},
         conflict::CONFLICT_UNDECIDED,
-        place,
+        overflow, place,
         probe::tag_identity,
     },
 };
@@ -143,7 +143,7 @@ pub fn insert<F: Family, E: Env>(env: &E, two_way: bool) -> i64 {
         }
         if reverse < 0 {
             // SAFETY: as above.
-            let answer = unsafe { overflow::<F, E>(env, &mut *scratch, REVERSE, now) };
+            let answer = unsafe { spill_one::<F, E>(env, &mut *scratch, REVERSE, now) };
             if answer < 0 {
                 release::<F, E>(env, forward);
                 return answer;
@@ -230,16 +230,16 @@ unsafe fn spill<F: Family, E: Env>(env: &E, scratch: *mut Scratch, two_way: bool
     // SAFETY: the caller vouches for the scratch, and nothing called here asks for it.
     let scratch = unsafe { &mut *scratch };
     if two_way {
-        let answer = overflow::<F, E>(env, scratch, REVERSE, now);
+        let answer = spill_one::<F, E>(env, scratch, REVERSE, now);
         if answer < 0 {
             return answer;
         }
     }
-    let answer = overflow::<F, E>(env, scratch, FORWARD, now);
+    let answer = spill_one::<F, E>(env, scratch, FORWARD, now);
     if answer < 0 {
         if two_way {
             scratch.note_overflow_key(REVERSE);
-            F::overflow_remove(env, &scratch.key);
+            overflow::remove::<F, E>(env, &scratch.key);
         }
         return answer;
     }
@@ -248,7 +248,7 @@ unsafe fn spill<F: Family, E: Env>(env: &E, scratch: *mut Scratch, two_way: bool
 }
 
 #[inline(always)]
-fn overflow<F: Family, E: Env>(env: &E, scratch: &mut Scratch, which: u32, now: u32) -> i64 {
+fn spill_one<F: Family, E: Env>(env: &E, scratch: &mut Scratch, which: u32, now: u32) -> i64 {
     let entry = (&raw mut scratch.entry).cast::<F::Entry>();
     scratch.note_overflow_key(which);
     let draft = scratch.draft(which);
@@ -259,9 +259,9 @@ fn overflow<F: Family, E: Env>(env: &E, scratch: &mut Scratch, which: u32, now: 
         *F::fields(entry).tag =
             draft.tag & !Tag::IDENTITY | tag_identity(draft.identity) | crate::abi::Slot::LIVE;
     }
-    if F::overflow_insert(env, &scratch.key, entry) {
+    if overflow::insert::<F, E>(env, &scratch.key, entry) {
         0
-    } else if F::overflow(env, &scratch.key).is_null() {
+    } else if overflow::find::<F, E>(env, &scratch.key).is_null() {
         INSERT_FULL
     } else {
         INSERT_COLLISION

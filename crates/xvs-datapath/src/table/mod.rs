@@ -16,6 +16,7 @@ mod conflict;
 mod end;
 mod family;
 mod insert;
+mod overflow;
 mod probe;
 mod retire;
 

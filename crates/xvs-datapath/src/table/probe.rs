@@ -4,7 +4,7 @@ use crate::{
     Env,
     abi::{NONE, Slot, Tag, WAYS, index, low32, wide},
     memory::{opaque, read_shared},
-    table::{Family, Fields, Scratch},
+    table::{Family, Fields, Scratch, overflow},
 };
 
 /// What [`find`] answers for an entry of the overflow hash.
@@ -161,7 +161,7 @@ pub(crate) fn overflow_entry<F: Family, E: Env>(
     which: u32,
 ) -> *mut F::Entry {
     scratch.note_overflow_key(which);
-    F::overflow(env, &scratch.key)
+    overflow::find::<F, E>(env, &scratch.key)
 }
 
 /// [`find`] for a packet's flow, whose tuple goes to the scratch on the way.

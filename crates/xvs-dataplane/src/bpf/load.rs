@@ -47,13 +47,14 @@ const fn bytes<T>() -> u32 {
 }
 
 /// The maps that are pinned. Room of a CPU for itself is not.
-const PINNED: [Shape; 22] = [
+const PINNED: [Shape; 23] = [
     shape::<u32, [Entry4; WAYS]>("FLOWS4", 0),
     shape::<u32, [Entry6; WAYS]>("FLOWS6", 0),
     shape::<u32, [Cold; WAYS]>("COLD4", 0),
     shape::<u32, [Cold; WAYS]>("COLD6", 0),
     shape::<OverflowKey, Entry4>("OVERFLOW4", 0),
     shape::<OverflowKey, Entry6>("OVERFLOW6", 0),
+    shape::<u32, u64>("OVERFLOWN", 2),
     shape::<ServiceKey, u32>("SERVICES", 32_768),
     shape::<u32, VirtualServer>("VIRTUAL", 16_384),
     shape::<u32, RealServer>("REAL", 131_072),

@@ -9,6 +9,7 @@
 mod address;
 mod adoption;
 mod attach;
+mod batch;
 mod bits;
 mod change;
 mod clock;
@@ -42,13 +43,13 @@ mod timeouts;
 mod upkeep;
 mod ways;
 
-use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Instant};
+use std::{collections::BTreeSet, net::IpAddr, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use aya::{Ebpf, maps::Map};
 use xvs_datapath::{
     abi::{
         self, AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, HopKey, LocalAddress,
-        NextHop, OverflowKey, Rate, ServiceKey, Settings, WAYS,
+        NextHop, Rate, ServiceKey, Settings, WAYS,
     },
     table::{V4, V6},
 };
@@ -70,7 +71,7 @@ use self::{
     plain::Plain,
     rates::Estimators,
     servers::{Parts, Servers},
-    table::{Table, Tally, Thinning},
+    table::{Overflow, Table, Tally, Thinning},
     timeouts::{default_timeouts, timeouts_of},
     ways::Ways,
 };
@@ -106,10 +107,10 @@ struct Maps {
     rates: Pairs<u32, Rate>,
     flows4: Mapped<[Entry4; WAYS]>,
     cold4: Mapped<[Cold; WAYS]>,
-    overflow4: Pairs<OverflowKey, Entry4>,
+    overflow4: Overflow<Entry4>,
     flows6: Mapped<[Entry6; WAYS]>,
     cold6: Mapped<[Cold; WAYS]>,
-    overflow6: Pairs<OverflowKey, Entry6>,
+    overflow6: Overflow<Entry6>,
 }
 
 /// The dataplane of the kernel.
@@ -187,10 +188,18 @@ impl Bpf {
             rates: hash(&mut object, "RATES")?,
             flows4: load::mapped(&object, "FLOWS4", sizes.sets4)?,
             cold4: load::mapped(&object, "COLD4", sizes.sets4)?,
-            overflow4: hash(&mut object, "OVERFLOW4")?,
+            overflow4: Overflow::new(
+                hash(&mut object, "OVERFLOW4")?,
+                load::mapped(&object, "OVERFLOWN", 2)?,
+                0,
+            ),
             flows6: load::mapped(&object, "FLOWS6", sizes.sets6)?,
             cold6: load::mapped(&object, "COLD6", sizes.sets6)?,
-            overflow6: hash(&mut object, "OVERFLOW6")?,
+            overflow6: Overflow::new(
+                hash(&mut object, "OVERFLOW6")?,
+                load::mapped(&object, "OVERFLOWN", 2)?,
+                1,
+            ),
         };
         let links = Links::new(hash(&mut object, "LINK_MACS")?);
         Self::on(Box::new(Kernel::new(object, pins, links)), maps, adopted)
@@ -472,8 +481,10 @@ where
     Plain<K>: aya::Pod,
     Plain<V>: aya::Pod,
 {
+    let whole = load::map(object, name)?.fd().as_fd().try_clone_to_owned();
+    let whole = whole.map_err(|reason| OpenError::Map { map: name, reason })?;
     let map = take(object, name)?.try_into();
-    map.map(Pairs::Kernel)
+    map.map(|map| Pairs::Kernel(map, whole))
         .map_err(|error: aya::maps::MapError| OpenError::load(name, &error))
 }
 

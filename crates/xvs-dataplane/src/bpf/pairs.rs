@@ -1,13 +1,15 @@
 //! Maps from keys to values, and the queue of free next hops: the kernel's, or in tests this process'.
 
+use std::os::fd::OwnedFd;
+
 use aya::maps::{HashMap, MapData, MapError, Queue};
 
-use super::plain::Plain;
+use super::{batch, plain::Plain};
 
 /// A hash map that the programs read too.
 pub(super) enum Pairs<K, V> {
-    /// A map of the kernel.
-    Kernel(HashMap<MapData, Plain<K>, Plain<V>>),
+    /// A map of the kernel, and the same to be read whole.
+    Kernel(HashMap<MapData, Plain<K>, Plain<V>>, OwnedFd),
     /// One of the maps of this process.
     #[cfg(feature = "testing")]
     Process(super::process::Map<K, V>),
@@ -35,7 +37,7 @@ where
         #[cfg(test)]
         super::effort::note();
         match self {
-            Self::Kernel(map) => map.get(&Plain(*key), 0).ok().map(|value| value.0),
+            Self::Kernel(map, _) => map.get(&Plain(*key), 0).ok().map(|value| value.0),
             #[cfg(feature = "testing")]
             Self::Process(map) => map.get().get(key),
         }
@@ -44,15 +46,17 @@ where
     /// All keys and values.
     pub(super) fn entries(&self) -> Vec<(K, V)> {
         match self {
-            Self::Kernel(map) => map
-                .iter()
-                .filter_map(Result::ok)
-                .inspect(|_pair| {
+            Self::Kernel(_, map) => match batch::pairs(map) {
+                Ok(pairs) => {
                     #[cfg(test)]
-                    super::effort::note();
-                })
-                .map(|(key, value)| (key.0, value.0))
-                .collect(),
+                    pairs.iter().for_each(|_pair| super::effort::note());
+                    pairs
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a hash map cannot be read; what is in it is left as it is");
+                    Vec::new()
+                }
+            },
             #[cfg(feature = "testing")]
             Self::Process(map) => map.get().entries(),
         }
@@ -63,7 +67,7 @@ where
         #[cfg(test)]
         super::effort::note();
         match self {
-            Self::Kernel(map) => Ok(map.insert(Plain(key), Plain(value), 0)?),
+            Self::Kernel(map, _) => Ok(map.insert(Plain(key), Plain(value), 0)?),
             #[cfg(feature = "testing")]
             Self::Process(map) => {
                 map.get().remove(&key);
@@ -78,7 +82,7 @@ where
         #[cfg(test)]
         super::effort::note();
         match self {
-            Self::Kernel(map) => map.remove(&Plain(*key)).is_ok(),
+            Self::Kernel(map, _) => map.remove(&Plain(*key)).is_ok(),
             #[cfg(feature = "testing")]
             Self::Process(map) => {
                 let known = map.get().get(key).is_some();

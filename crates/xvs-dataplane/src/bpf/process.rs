@@ -19,6 +19,7 @@ use super::{
     machine::Machine,
     memory::Mapped,
     pairs::{Indexes, Pairs},
+    table::Overflow,
 };
 use crate::{
     Attachment, AttachmentStatus, Hook,
@@ -91,10 +92,18 @@ impl Bpf {
             rates: pairs(tables, |tables| &tables.rates),
             flows4: array(tables, &tables.flows4),
             cold4: array(tables, &tables.cold4),
-            overflow4: pairs(tables, |tables| &tables.overflow4),
+            overflow4: Overflow::new(
+                pairs(tables, |tables| &tables.overflow4),
+                array(tables, &tables.overflown),
+                0,
+            ),
             flows6: array(tables, &tables.flows6),
             cold6: array(tables, &tables.cold6),
-            overflow6: pairs(tables, |tables| &tables.overflow6),
+            overflow6: Overflow::new(
+                pairs(tables, |tables| &tables.overflow6),
+                array(tables, &tables.overflown),
+                1,
+            ),
         };
         let process = Process {
             tables: Arc::clone(tables),

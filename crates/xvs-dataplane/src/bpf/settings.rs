@@ -32,6 +32,10 @@ impl Bpf {
                 setting_flag::EXPIRE_QUIESCENT_TEMPLATE,
             )
             | flag(
+                settings.is_on(Setting::ScheduleIcmp),
+                setting_flag::SCHEDULE_ICMP,
+            )
+            | flag(
                 self.acts(Setting::SecureTcp, short.is_some()),
                 setting_flag::SECURE_TCP,
             );

@@ -4,6 +4,7 @@
 //! are marked DYING; every CPU is waited for; what did not move meanwhile is freed. A packet that
 //! finds a DYING entry revives it, and readers of the fast path never match one.
 
+mod overflow;
 mod read;
 mod release;
 mod sweep;
@@ -12,18 +13,18 @@ mod thin;
 use std::{collections::HashSet, sync::atomic::Ordering};
 
 use xvs_datapath::{
-    abi::{Cold, NONE, OverflowKey, Slot, Tag, WAYS, index},
+    abi::{Cold, NONE, Slot, Tag, WAYS, index},
     table::{Family, Fields},
 };
 
 pub(super) use self::{
+    overflow::Overflow,
     read::{Counts, Live, Record},
     sweep::{Clock, Tally},
     thin::Thinning,
 };
 use super::{
     memory::{Mapped, atomic64, load32},
-    pairs::Pairs,
     plain::Plain,
 };
 
@@ -31,7 +32,7 @@ use super::{
 pub(super) struct Table<F: Family> {
     sets: Mapped<[F::Entry; WAYS]>,
     cold: Mapped<[Cold; WAYS]>,
-    overflow: Pairs<OverflowKey, F::Entry>,
+    overflow: Overflow<F::Entry>,
     parents: HashSet<u32>,
     /// Where the pass that is under way goes on, and what it has found.
     cursor: u32,
@@ -45,7 +46,7 @@ where
     pub(super) fn new(
         sets: Mapped<[F::Entry; WAYS]>,
         cold: Mapped<[Cold; WAYS]>,
-        overflow: Pairs<OverflowKey, F::Entry>,
+        overflow: Overflow<F::Entry>,
     ) -> Self {
         Self {
             sets,

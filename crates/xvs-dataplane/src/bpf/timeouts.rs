@@ -23,7 +23,7 @@ impl Bpf {
             };
             value.tcp_timeouts[usize::from(tcp::ESTABLISHED)] = jiffies(timeouts.tcp);
             value.tcp_timeouts[usize::from(tcp::FIN_WAIT)] = jiffies(timeouts.tcp_fin);
-            value.udp_timeouts = [jiffies(timeouts.udp); 4];
+            value.udp_timeouts = udp_timeouts(jiffies(timeouts.udp), hz);
             self.settings.write(0, value);
         }
     }
@@ -44,6 +44,13 @@ pub(super) fn default_timeouts(settings: &mut Settings, hz: u32) {
     for (slot, seconds) in settings.tcp_timeouts.iter_mut().zip(tcp::TIMEOUTS) {
         *slot = seconds * hz;
     }
-    settings.udp_timeouts = [udp::TIMEOUT * hz; 4];
+    settings.udp_timeouts = udp_timeouts(udp::TIMEOUT * hz, hz);
     settings.sctp_timeouts = [900 * hz; 16];
+}
+
+/// The timeouts of UDP's states, of which all that saw a packet have one.
+fn udp_timeouts(all: u32, hz: u32) -> [u32; 4] {
+    let mut timeouts = [all; 4];
+    timeouts[usize::from(udp::QUOTED)] = udp::QUOTED_TIMEOUT * hz;
+    timeouts
 }

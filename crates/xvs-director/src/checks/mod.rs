@@ -39,7 +39,8 @@ use xvs_types::Op;
 
 use self::driver::Driver;
 pub(crate) use self::teller::Teller;
-use self::translate::{Translated, translate};
+use self::translate::Translated;
+pub(crate) use self::translate::translate;
 use crate::{
     bfd::BfdSessions,
     network::Network,

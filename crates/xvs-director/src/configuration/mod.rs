@@ -10,6 +10,8 @@
 
 mod control;
 mod host;
+#[cfg(test)]
+mod keywords;
 mod load;
 
 use std::sync::Arc;

@@ -24,7 +24,7 @@ use super::{
     Converted, Died, Plan, Report, RouterError, Routers, RoutersEnded, convert, left::LeftFile,
     status, trackers::Trackers,
 };
-use crate::events::Events;
+use crate::{bfd::BfdSessions, events::Events};
 
 /// Transitions that are kept of each virtual router.
 const KEPT: usize = 16;
@@ -36,6 +36,7 @@ pub(crate) struct VrrpService {
     folder: PathBuf,
     events: Events,
     notifier: Notifier,
+    bfd: BfdSessions,
     running: Arc<Mutex<Option<Running>>>,
     died: watch::Sender<Option<Died>>,
 }
@@ -61,8 +62,14 @@ pub(super) struct Told {
 
 impl VrrpService {
     /// Without virtual routers.
-    pub(crate) fn new(folder: PathBuf, events: Events, notifier: Notifier) -> Self {
+    pub(crate) fn new(
+        folder: PathBuf,
+        events: Events,
+        notifier: Notifier,
+        bfd: BfdSessions,
+    ) -> Self {
         Self {
+            bfd,
             folder,
             events,
             notifier,
@@ -179,7 +186,7 @@ impl VrrpService {
         let mut running = Running {
             routers,
             plan,
-            trackers: Trackers::default(),
+            trackers: Trackers::new(self.bfd.follow()),
             told,
             follower: tokio::spawn(follower.follow(reports)),
         };

@@ -1,15 +1,20 @@
-//! What virtual routers track beside interfaces: scripts, files and processes, a task each.
+//! What virtual routers track beside interfaces: BFD sessions, scripts, files and
+//! processes, a task each.
 //!
 //! A tracker that a reload leaves as it was goes on with what it knows. Interfaces are the holder's
 //! (`holder/links.rs`), which follows them anyway.
 
+mod bfd;
 mod file;
 mod process;
 mod script;
 
 use std::collections::HashMap;
 
-use tokio::task::{AbortHandle, spawn};
+use tokio::{
+    sync::watch,
+    task::{AbortHandle, spawn},
+};
 use xvs_conf::{
     Config,
     config::{TrackFile, TrackProcess, TrackScript},
@@ -17,16 +22,21 @@ use xvs_conf::{
 use xvs_vrrp::{Name, TrackerStatus};
 
 use super::{Routers, Tracker as Kind, elector::Inbox};
+use crate::bfd::SessionStates;
 
 /// The trackers that run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Trackers {
+    /// How BFD sessions are.
+    sessions: watch::Receiver<SessionStates>,
     running: HashMap<Name, (What, AbortHandle)>,
 }
 
 /// What is tracked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum What {
+    /// A BFD session, by its name.
+    Bfd(String),
     File(TrackFile),
     Process(TrackProcess),
     /// The flag is `enable_script_security`.
@@ -49,6 +59,14 @@ impl Teller {
 }
 
 impl Trackers {
+    /// None yet; BFD sessions are followed by `sessions`.
+    pub(super) fn new(sessions: watch::Receiver<SessionStates>) -> Self {
+        Self {
+            sessions,
+            running: HashMap::new(),
+        }
+    }
+
     /// Starts what `config` tracks and ends what it does not.
     pub(super) fn follow(&mut self, config: &Config, routers: &Routers) {
         let secure = config.global.script_security;
@@ -64,7 +82,12 @@ impl Trackers {
             let what = What::Process(process.clone());
             (Kind::Process.named(&process.name), what)
         });
-        let wanted: HashMap<Name, What> = scripts.chain(files).chain(processes).collect();
+        let sessions = config.bfd_instances.iter().map(|session| {
+            let what = What::Bfd(session.name.clone());
+            (Kind::Bfd.named(&session.name), what)
+        });
+        let programs = scripts.chain(files).chain(processes);
+        let wanted: HashMap<Name, What> = programs.chain(sessions).collect();
         self.running.retain(|name, (what, task)| {
             let stays = wanted.get(name) == Some(what);
             if !stays {
@@ -81,6 +104,7 @@ impl Trackers {
                 elector: routers.inbox(),
             };
             let task = match what.clone() {
+                What::Bfd(session) => spawn(bfd::follow(session, self.sessions.clone(), teller)),
                 What::File(file) => spawn(file::follow(file, teller)),
                 What::Process(process) => spawn(process::follow(process, teller)),
                 What::Script(script, secure) => spawn(script::follow(script, secure, teller)),

@@ -161,6 +161,28 @@ impl Rig {
         assert!(status.unwrap().success(), "{setting}");
     }
 
+    /// Whether host `b` hears from the host with an address: nobody listens there, which is told.
+    #[allow(dead_code, reason = "the tests of load need none")]
+    pub(crate) fn answers(&self, address: &str) -> bool {
+        let netns = self.netns("b");
+        let address = format!("{address}:7").parse().unwrap();
+        let refused = thread::spawn(move || {
+            xvs_net::enter_netns(&netns).unwrap();
+            let limit = Duration::from_millis(300);
+            let error = std::net::TcpStream::connect_timeout(&address, limit).unwrap_err();
+            error.kind() == std::io::ErrorKind::ConnectionRefused
+        });
+        refused.join().unwrap()
+    }
+
+    /// What a program writes on a host.
+    #[allow(dead_code, reason = "the tests of load need none")]
+    pub(crate) fn output(&self, host: &str, program: &str, arguments: &str) -> String {
+        let mut command = self.command(host, Path::new(program));
+        command.args(arguments.split(' '));
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    }
+
     /// Whether a host has an address.
     pub(crate) fn has(&self, host: &str, address: &str) -> bool {
         self.ip(host, "-o addr show")

@@ -64,13 +64,44 @@ impl Plan {
         Duration::from_secs(4)
     }
 
+    /// The time between two advertisements.
+    pub(super) fn interval(&self) -> Duration {
+        // The daemons refuse what is no number.
+        Duration::from_secs_f64(self.interval.parse().unwrap_or(1.0))
+    }
+
+    /// How much later than due director 2 takes over: (256 - 100) / 256 s in version 2, of the interval
+    /// in version 3 (RFC 3768 6.1, RFC 5798 6.1).
+    pub(super) fn skew(&self) -> Duration {
+        let unit = if self.version == 2 {
+            Duration::from_secs(1)
+        } else {
+            self.interval()
+        };
+        unit * (256 - u32::from(self.directors[1].priority)) / 256
+    }
+
+    /// How long director 2 waits for a silent master.
+    pub(super) fn master_down(&self) -> Duration {
+        self.interval() * 3 + self.skew()
+    }
+
     /// The configuration of a director; keepalived without IPVS has virtual routers alone.
     pub(super) fn configuration(&self, director: &Place, vrrp_alone: bool) -> String {
+        let vrrp = self.virtual_router(director);
+        if vrrp_alone {
+            return vrrp;
+        }
+        format!("{vrrp}{}", self.virtual_server())
+    }
+
+    /// The virtual router of a director.
+    pub(super) fn virtual_router(&self, director: &Place) -> String {
         let Self {
             version, interval, ..
         } = self;
         let priority = director.priority;
-        let vrrp = format!(
+        format!(
             "vrrp_instance VI_1 {{
     state BACKUP
     interface eth0
@@ -83,10 +114,10 @@ impl Plan {
     }}
 }}
 "
-        );
-        if vrrp_alone {
-            return vrrp;
-        }
+        )
+    }
+
+    fn virtual_server(&self) -> String {
         let mut servers = format!(
             "virtual_server {VIP} 80 {{
     delay_loop 1
@@ -111,6 +142,7 @@ impl Plan {
             };
             servers.push_str(&format!("    {block} {} 80{body}\n", place.address));
         }
-        format!("{vrrp}{servers}}}\n")
+        servers.push_str("}\n");
+        servers
     }
 }

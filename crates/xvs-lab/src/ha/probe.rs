@@ -17,7 +17,7 @@ use nix::sys::socket::{
 };
 
 use super::plan::VIP;
-use crate::{Host, LabError};
+use crate::{Host, LabError, interrupt};
 
 /// The distance of two echoes.
 const PACE: Duration = Duration::from_millis(1);
@@ -78,11 +78,24 @@ impl Probe {
         (at.elapsed() < PACE * 50).then_some(*ttl)
     }
 
-    /// Milliseconds from `start` to the first answer with `ttl`.
-    pub(super) fn first_answer(&self, start: Instant, ttl: u8) -> Option<f64> {
+    /// Waits until the last answer has `ttl`; false when it has not in time.
+    pub(super) fn wait_for(&self, ttl: u8, limit: Duration) -> Result<bool, LabError> {
+        let deadline = Instant::now() + limit;
+        while self.last_answer() != Some(ttl) {
+            interrupt::check()?;
+            if Instant::now() > deadline {
+                return Ok(false);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(true)
+    }
+
+    /// The first answer with `ttl` since `start`.
+    pub(super) fn first_answer(&self, start: Instant, ttl: u8) -> Option<Instant> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let first = answers.iter().find(|(at, by)| *at >= start && *by == ttl)?;
-        Some(milliseconds(first.0 - start))
+        Some(first.0)
     }
 
     /// The longest time without an answer since `start`, in milliseconds.
@@ -109,7 +122,7 @@ impl Drop for Probe {
 }
 
 /// A busy machine must not look like an outage. Where it is refused, figures are a little worse.
-fn in_real_time() {
+pub(super) fn in_real_time() {
     let parameters = libc::sched_param { sched_priority: 60 };
     // SAFETY: the call reads the parameters, which live until it returns; 0 is the calling thread.
     let _refused = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };

@@ -16,6 +16,8 @@ mod bfd;
 mod face;
 mod globals;
 mod health;
+mod mail;
+mod privileges;
 mod recorded;
 mod reload;
 mod scale;

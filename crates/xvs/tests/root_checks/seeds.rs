@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 
 use crate::{
     bed::Bed,
+    mail::MailServer,
     support::{can_run, has, wait_until},
 };
 
@@ -66,71 +67,152 @@ fn wait_long(bed: &Bed, real_servers: &[&str]) {
     }
 }
 
-/// A file with two real servers: the first dies and comes back.
-fn dies_and_comes_back(text: &str, addresses: [&str; 2], pool: [&str; 2], persistence: bool) {
-    if !can_run() || !has("nginx") {
-        return;
+/// A published file with two real servers.
+struct Published {
+    text: &'static str,
+    addresses: [&'static str; 2],
+    pool: [&'static str; 2],
+    /// Where it sends its mail.
+    mail: &'static str,
+    /// Its address, as it is put on the interface.
+    vip: &'static str,
+    persistent: bool,
+    sorry_server: Option<&'static str>,
+    /// It has a script that cannot run: its check is left out, and the log says why and what to do.
+    script: bool,
+}
+
+impl Published {
+    /// What keepalived does with it: the virtual server, the address, the death of the first real server and
+    /// of both, their return, a mail for each.
+    fn does_what_keepalived_does(&self) {
+        if !can_run() || !has("nginx") {
+            return;
+        }
+        let bed = bed_with_links(self.text);
+        for address in self.addresses.iter().chain([&self.mail_address()]) {
+            bed.place.ip(&format!("addr replace {address}/32 dev lo"));
+        }
+        let mail = MailServer::start(&bed.place, self.mail);
+        let start = |number: usize| Nginx::start(&bed, self.addresses[number]);
+        let (first, second) = (start(0), start(1));
+        let mut daemon = bed.foreground(&[]);
+        wait_until("it runs", || bed.place.xvs(&["status"]).status.success());
+        assert_eq!(bed.real_servers(), self.pool);
+        let rules = bed.place.done(&["ipvsadm-save", "-n"]);
+        assert_eq!(rules.contains(" -p "), self.persistent, "{rules}");
+        wait_until("it is master", || {
+            bed.place.ip("-4 addr show").contains(self.vip)
+        });
+        // Dead before its first success it would leave by its first check.
+        wait_until("a check of each", || {
+            bed.status("/checks/runs").as_u64() >= Some(2)
+        });
+        drop(first);
+        wait_long(&bed, &self.pool[1..]);
+        let mut first = start(0);
+        wait_long(&bed, &self.pool);
+        let mut changes = vec![(0, "DOWN"), (0, "UP")];
+        if let Some(sorry) = self.sorry_server {
+            drop((first, second));
+            wait_long(&bed, &[sorry]);
+            first = start(0);
+            wait_long(&bed, &self.pool[..1]);
+            changes.extend([(0, "DOWN"), (1, "DOWN"), (0, "UP")]);
+        }
+        drop(first);
+        let mut wanted: Vec<String> = changes.iter().map(|change| self.subject(*change)).collect();
+        // Which of two that die at once is seen first is chance.
+        wanted.sort();
+        wait_until("the mails", || {
+            let mut told = mail.subjects();
+            told.sort();
+            told == wanted
+        });
+        daemon.signal(Signal::SIGTERM);
+        let (status, log) = daemon.wait();
+        assert_eq!(status, Some(0), "{log}");
+        if self.script {
+            says_what_is_wrong_with_the_script(&log);
+        }
     }
-    let bed = Bed::new(text);
-    for name in ["eth0", "eth1"] {
-        bed.place
-            .ip(&format!("link add {name} type veth peer name {name}p"));
-        bed.place.ip(&format!("link set {name} up"));
+
+    fn mail_address(&self) -> &'static str {
+        self.mail.split(':').next().unwrap()
     }
-    for address in addresses {
-        bed.place.ip(&format!("addr add {address}/32 dev lo"));
+
+    fn subject(&self, (number, change): (usize, &str)) -> String {
+        let (vip, _) = self.vip.split_once('/').unwrap();
+        let address = self.addresses[number];
+        format!(
+            "[LVS_DEVEL] Realserver [{address}]:tcp:80 of virtual server [{vip}]:tcp:80 - {change}"
+        )
     }
-    let first = Nginx::start(&bed, addresses[0]);
-    let _second = Nginx::start(&bed, addresses[1]);
-    let mut daemon = bed.foreground(&[]);
-    wait_until("it runs", || bed.place.xvs(&["status"]).status.success());
-    assert_eq!(bed.real_servers(), pool);
-    let rules = bed.place.done(&["ipvsadm-save", "-n"]);
-    assert_eq!(rules.contains(" -p "), persistence, "{rules}");
-    // Dead before its first success it would leave by its first check.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while bed.status("/checks/runs").as_u64() < Some(2) {
-        assert!(Instant::now() < deadline, "no check in time");
-        std::thread::sleep(Duration::from_millis(100));
+}
+
+/// `[[ -f FILE ]] && ...` is shell, and no program: keepalived leaves the check out.
+fn says_what_is_wrong_with_the_script(log: &str) {
+    for words in ["finds no program `[[`", "it is disabled", "sh -c"] {
+        assert!(log.contains(words), "no {words:?} in\n{log}");
     }
-    drop(first);
-    wait_long(&bed, &pool[1..]);
-    let first = Nginx::start(&bed, addresses[0]);
-    wait_long(&bed, &pool);
-    drop(first);
-    daemon.signal(Signal::SIGTERM);
-    let (status, log) = daemon.wait();
-    assert_eq!(status, Some(0), "{log}");
 }
 
 #[test]
 fn root_the_published_tcp_check_of_a_wrr_pair() {
-    dies_and_comes_back(
-        seed!("dr_wrr_master.conf"),
-        ["192.168.80.102", "192.168.80.103"],
-        ["192.168.80.102:80 3", "192.168.80.103:80 3"],
-        false,
-    );
+    Published {
+        text: seed!("dr_wrr_master.conf"),
+        addresses: ["192.168.80.102", "192.168.80.103"],
+        pool: ["192.168.80.102:80 3", "192.168.80.103:80 3"],
+        mail: "192.168.80.1:25",
+        vip: "192.168.80.200/32",
+        persistent: false,
+        sorry_server: None,
+        script: false,
+    }
+    .does_what_keepalived_does();
 }
 
 #[test]
 fn root_the_published_http_get_with_persistence() {
-    dies_and_comes_back(
-        seed!("lvs_http_get.conf"),
-        ["172.16.100.11", "172.16.100.12"],
-        ["172.16.100.11:80 1", "172.16.100.12:80 1"],
-        true,
-    );
+    Published {
+        text: seed!("lvs_http_get.conf"),
+        addresses: ["172.16.100.11", "172.16.100.12"],
+        pool: ["172.16.100.11:80 1", "172.16.100.12:80 1"],
+        mail: "127.0.0.1:25",
+        vip: "172.16.100.1/16",
+        persistent: true,
+        sorry_server: None,
+        script: true,
+    }
+    .does_what_keepalived_does();
 }
 
 #[test]
-fn root_the_published_tcp_check_with_persistence() {
-    dies_and_comes_back(
-        seed!("lvs_tcp_check.conf"),
-        ["172.16.100.11", "172.16.100.12"],
-        ["172.16.100.11:80 1", "172.16.100.12:80 1"],
-        true,
-    );
+fn root_the_published_tcp_check_with_persistence_and_a_sorry_server() {
+    Published {
+        text: seed!("lvs_tcp_check.conf"),
+        addresses: ["172.16.100.11", "172.16.100.12"],
+        pool: ["172.16.100.11:80 1", "172.16.100.12:80 1"],
+        mail: "127.0.0.1:25",
+        vip: "172.16.100.1/16",
+        persistent: true,
+        sorry_server: Some("127.0.0.1:80 1"),
+        script: true,
+    }
+    .does_what_keepalived_does();
+}
+
+/// A bed with the interfaces that the files name, each with an address of its network.
+fn bed_with_links(text: &str) -> Bed {
+    let bed = Bed::new(text);
+    for (name, address) in [("eth0", "172.16.100.10/16"), ("eth1", "192.168.80.10/24")] {
+        bed.place
+            .ip(&format!("link add {name} type veth peer name {name}p"));
+        bed.place.ip(&format!("link set {name}p up"));
+        bed.place.ip(&format!("link set {name} up"));
+        bed.place.ip(&format!("addr add {address} dev {name}"));
+    }
+    bed
 }
 
 #[test]
@@ -143,12 +225,7 @@ fn root_published_files_without_virtual_servers_start_too() {
         seed!("haproxy_master_backup.conf"),
         seed!("haproxy_two_masters.conf"),
     ] {
-        let bed = Bed::new(text);
-        for name in ["eth0", "eth1"] {
-            bed.place
-                .ip(&format!("link add {name} type veth peer name {name}p"));
-            bed.place.ip(&format!("link set {name} up"));
-        }
+        let bed = bed_with_links(text);
         let mut daemon = bed.foreground(&[]);
         wait_until("it runs", || bed.place.xvs(&["status"]).status.success());
         daemon.signal(Signal::SIGTERM);

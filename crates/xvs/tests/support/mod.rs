@@ -69,7 +69,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new() -> Self {
         let sleeper = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "unshare", "--net", "sleep", "120"])
+            .args(["--pdeathsig", "KILL", "unshare", "--net", "sleep", "600"])
             .spawn()
             .unwrap();
         let place = Self {

@@ -2,7 +2,9 @@
 
 use xvs_wire::tcp::{ACK, RST, SYN};
 
-use super::{CLIENT, CLIENT6, Case, Outcome, REAL, REAL6, Step, VIP, VIP6, to_server, world};
+use super::{
+    CLIENT, CLIENT6, Case, Outcome, REAL, REAL6, Step, VIP, VIP6, mended, to_server, world,
+};
 use crate::{
     abi::{Counter, Method, setting_flag},
     native::{Datagram, Server, Service, World},
@@ -115,7 +117,7 @@ fn altered() -> Vec<Vec<u8>> {
     let mut change = |frame: &[u8], at: usize, value: u8| {
         let mut changed = frame.to_vec();
         changed[at] = value;
-        frames.push(changed);
+        frames.push(mended(changed));
     };
     // a later fragment; what are no options; version 6 in an IPv4 frame
     change(&v4, 21, 0x01);

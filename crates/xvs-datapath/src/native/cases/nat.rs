@@ -98,12 +98,18 @@ pub(super) fn cases() -> Vec<Case> {
             ],
         },
         Case {
-            description: "padding behind the IP packet goes along",
+            description: "padding behind the IP packet is cut off",
             world: nat(Service::udp(VIP), REAL),
-            steps: vec![to_server(
-                padded(&Datagram::udp(CLIENT, VIP).payload(1)),
-                padded(&Datagram::udp(CLIENT, REAL).payload(1).forwarded(0)),
-            )],
+            steps: vec![
+                to_server(
+                    padded(&Datagram::udp(CLIENT, VIP).payload(1)),
+                    Datagram::udp(CLIENT, REAL).payload(1).forwarded(0).bytes(),
+                ),
+                to_server(
+                    padded(&Datagram::udp(CLIENT, VIP).payload(2)),
+                    Datagram::udp(CLIENT, REAL).payload(2).forwarded(0).bytes(),
+                ),
+            ],
         },
         Case {
             description: "a reset from the client goes on to the real server",

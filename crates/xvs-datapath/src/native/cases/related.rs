@@ -10,12 +10,13 @@ use crate::{
 };
 
 /// Type, code and second word of the errors that are related.
-const KINDS4: [(u8, u8, u32); 5] = [(3, 3, 0), (3, 4, 1000), (3, 13, 0), (4, 0, 0), (11, 0, 0)];
-const KINDS6: [(u8, u8, u32); 4] = [(1, 4, 0), (2, 0, 1280), (3, 0, 0), (4, 0, 6)];
+pub(super) const KINDS4: [(u8, u8, u32); 5] =
+    [(3, 3, 0), (3, 4, 1000), (3, 13, 0), (4, 0, 0), (11, 0, 0)];
+pub(super) const KINDS6: [(u8, u8, u32); 4] = [(1, 4, 0), (2, 0, 1280), (3, 0, 0), (4, 0, 6)];
 
 /// A connection as its two ends see it.
 #[derive(Clone, Copy)]
-struct Ends {
+pub(super) struct Ends {
     client: &'static str,
     vip: &'static str,
     real: &'static str,
@@ -23,13 +24,13 @@ struct Ends {
     near: &'static str,
 }
 
-const NAT4: Ends = Ends {
+pub(super) const NAT4: Ends = Ends {
     client: CLIENT,
     vip: VIP,
     real: REAL,
     near: CLIENT,
 };
-const NAT6: Ends = Ends {
+pub(super) const NAT6: Ends = Ends {
     client: CLIENT6,
     vip: VIP6,
     real: REAL6,
@@ -253,7 +254,7 @@ fn odd_quotes() -> Case {
     }
 }
 
-fn nat(ends: Ends) -> World {
+pub(super) fn nat(ends: Ends) -> World {
     let mut world = world();
     world.add(
         Service::udp(ends.vip),
@@ -312,7 +313,7 @@ fn related(
     (error, leave(out))
 }
 
-fn from_client(ends: Ends, kind: (u8, u8, u32), length: usize) -> Step {
+pub(super) fn from_client(ends: Ends, kind: (u8, u8, u32), length: usize) -> Step {
     let (error, out) = to_real(ends, kind, length);
     to_server(error.bytes(), out.bytes())
 }

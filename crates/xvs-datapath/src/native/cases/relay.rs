@@ -2,10 +2,10 @@
 
 use xvs_wire::checksum;
 
-use super::{CLIENT, Case, NEAR, Outcome, Step, VIP, to_client, to_server, world};
+use super::{CLIENT, Case, NEAR, Outcome, Step, VIP, to_client, to_server, too_big, world};
 use crate::{
     abi::{Counter, RealServer},
-    native::{Datagram, IcmpError, Server, Service},
+    native::{Datagram, IcmpError, Server, Service, World},
 };
 
 /// A real server's tunnel: kind and checksum as the kernel numbers them.
@@ -41,7 +41,10 @@ const KINDS: [Kind; 3] = [
 ];
 
 pub(super) fn cases() -> Vec<Case> {
-    KINDS.into_iter().map(relayed).collect()
+    KINDS
+        .into_iter()
+        .flat_map(|kind| [relayed(kind), learned(kind)])
+        .collect()
 }
 
 /// A tunnelled datagram, then errors about it from a router.
@@ -97,6 +100,43 @@ fn relayed(kind: Kind) -> Case {
         description: "an error about a tunnelled packet reaches the client as one about its own",
         world,
         steps,
+    }
+}
+
+/// What a router says of the way's MTU is kept to, until it is ten minutes old.
+fn learned(kind: Kind) -> Case {
+    let mut world = world();
+    world.add(Service::udp(VIP), &[Server::tunnel(NEAR, "10.0.0.1:80")]);
+    let small = Datagram::udp(CLIENT, VIP).payload(1);
+    let large = Datagram::udp(CLIENT, VIP).payload(1100);
+    let outer = |datagram: &Datagram| tunnelled(&datagram.clone().forwarded(0).bytes(), kind);
+    let overhead = 20 + u32::try_from(kind.shim.len()).expect("a short header");
+    let inner = large.clone().forwarded(0).bytes();
+    let quoted = outer(&large);
+    let behind = quoted.len() - inner.len();
+    let error = IcmpError::about(&quoted[14..14 + behind + 64]).from("10.0.0.99");
+    let told = IcmpError {
+        class: 0xc0,
+        ..IcmpError::about(&inner[14..14 + 64])
+    };
+    Case {
+        description: "the MTU of the way behind a router is learned, and forgotten when it is old",
+        world,
+        steps: vec![
+            Step::Edit(0, kind.change),
+            to_server(large.bytes(), quoted),
+            to_client(
+                error.saying(3, 4, 1000).bytes(),
+                leaving(told.saying(3, 4, 1000 - overhead)),
+            ),
+            too_big(&large, 1000 - overhead),
+            to_server(small.bytes(), outer(&small)),
+            Step::Edit(0, |server| {
+                let age = 600 * World::HZ + 1;
+                server.path_mtu_stamp = server.path_mtu_stamp.wrapping_sub(age);
+            }),
+            to_server(large.bytes(), outer(&large)),
+        ],
     }
 }
 

@@ -8,6 +8,7 @@
 mod adopt;
 mod lists;
 mod locals;
+mod own;
 mod totals;
 mod waste;
 mod words;
@@ -20,8 +21,8 @@ use std::{
 };
 
 use xvs_datapath::abi::{
-    Block, LocalAddress, RealServer as RealSlot, ServiceKey, VirtualServer as VirtualSlot, join,
-    low32, real_server_flag, virtual_server_flag,
+    Address, Block, LocalAddress, RealServer as RealSlot, ServiceKey, VirtualServer as VirtualSlot,
+    join, low32, real_server_flag, virtual_server_flag,
 };
 use xvs_types::{Endpoint, OpError, RealServer, Rule, VirtualServerId};
 
@@ -70,6 +71,8 @@ pub(super) struct Servers {
     restarted: Vec<u32>,
     /// What is local to this host; none until it is told.
     prefixes: Option<Vec<Prefix>>,
+    /// The host's own addresses that stand in the map; none until they are known.
+    own: Option<BTreeSet<Address>>,
     hz: u32,
 }
 
@@ -114,6 +117,7 @@ impl Servers {
             reweighted: HashSet::new(),
             restarted: Vec::new(),
             prefixes: None,
+            own: None,
             hz,
         };
         servers.adopt();
@@ -236,6 +240,7 @@ impl Servers {
         anywhere: &HashSet<VirtualServerId>,
     ) {
         self.prefixes = Some(prefixes.to_vec());
+        self.note_own(prefixes);
         let slots: Vec<(VirtualServerId, u32)> = self
             .virtual_index
             .iter()

@@ -213,11 +213,12 @@ impl Servers {
             })
             .collect();
         (new.greatest, new.divisor) = wrr::parameters(servers.iter().map(|server| server.weight));
-        let same_weights = before == members && !self.reweighted.remove(&old.key);
+        // Taken out whether or not the list has changed: what is left behind would count for the next edit.
+        let reweighted = self.reweighted.remove(&old.key);
         if new.scheduler != old.scheduler {
             new.cursor = 0;
             new.weighted = wrr::after_change(0, new.greatest, new.divisor);
-        } else if !same_weights {
+        } else if reweighted || before != members {
             // The kernel begins at the head again on every change of a real server.
             new.weighted = wrr::after_change(old.weighted, new.greatest, new.divisor);
             new.cursor = rr::after_change(&before, members, old.cursor);

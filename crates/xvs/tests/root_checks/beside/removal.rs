@@ -75,16 +75,19 @@ const CASES: [Case; 5] = [
 
 /// How long a removal may take beyond what is due, and a return.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// By how much the median of xvs may be above that of keepalived, from the last success on: what a busy
-/// machine adds to the one or the other.
-const SLACK: Duration = Duration::from_millis(50);
 
 #[test]
 fn root_a_dead_real_server_leaves_no_later_than_with_keepalived() {
     if !can_run() {
         return;
     }
-    let (count, rounds) = if all() { (20, 3) } else { (5, 1) };
+    // By how much the median of xvs may be above that of keepalived, from the last success on: what a busy
+    // machine adds to the one or the other. The sample runs beside other tests.
+    let (count, rounds, slack) = if all() {
+        (20, 3, Duration::from_millis(50))
+    } else {
+        (5, 1, Duration::from_millis(500))
+    };
     let rig = Rig::new();
     let chosen: Vec<&Case> = CASES.iter().filter(|case| all() || case.daily).collect();
     let mut text = String::new();
@@ -116,7 +119,7 @@ fn root_a_dead_real_server_leaves_no_later_than_with_keepalived() {
         let [keepalived, xvs] = &figures;
         let (theirs, ours) = (median(&keepalived.from_success), median(&xvs.from_success));
         assert!(
-            ours <= theirs + SLACK,
+            ours <= theirs + slack,
             "{}: {ours:?} against {theirs:?}",
             case.name
         );
@@ -162,7 +165,7 @@ fn round(
     thread::sleep(case.due);
     for (daemon, figures) in daemons.iter().zip(figures.iter_mut()) {
         for (address, died) in &deaths {
-            let removed = wait_for("removal", || daemon.removed(*address, *died));
+            let removed = wait_for(daemon, "removal", || daemon.removed(*address, *died));
             visits.extend(rig.servers.take_visits());
             figures
                 .from_death
@@ -183,18 +186,27 @@ fn round(
     }
     for daemon in daemons {
         for address in addresses {
-            wait_for("return", || daemon.came_back(*address, back));
+            wait_for(daemon, "return", || daemon.came_back(*address, back));
         }
     }
 }
 
-fn wait_for(what: &str, mut seen: impl FnMut() -> Option<SystemTime>) -> SystemTime {
+fn wait_for(
+    daemon: &Running,
+    what: &str,
+    mut seen: impl FnMut() -> Option<SystemTime>,
+) -> SystemTime {
     let began = Instant::now();
     loop {
         if let Some(at) = seen() {
             return at;
         }
-        assert!(began.elapsed() < PATIENCE, "no {what} in time");
+        assert!(
+            began.elapsed() < PATIENCE,
+            "no {what} by {} in time; it did\n{}",
+            daemon.who().name(),
+            daemon.did()
+        );
         thread::sleep(Duration::from_millis(10));
     }
 }

@@ -177,6 +177,11 @@ impl Running {
         self.when(real_server, since, ["ADDDEST", "add_real_server"])
     }
 
+    /// All that it did.
+    pub(crate) fn did(&self) -> String {
+        fs::read_to_string(&self.ops).unwrap()
+    }
+
     /// Its process and those of its children.
     pub(crate) fn processes(&self) -> Vec<u32> {
         let pid = self.child.id();
@@ -200,7 +205,7 @@ impl Running {
         since: SystemTime,
         verbs: [&str; 2],
     ) -> Option<SystemTime> {
-        let text = fs::read_to_string(&self.ops).unwrap();
+        let text = self.did();
         match self.who {
             Who::Keepalived => {
                 let end = format!("{} {real_server}", verbs[0]);
@@ -208,10 +213,10 @@ impl Running {
                 lines.map(epoch).find(|at| *at > since)
             }
             Who::Xvs => {
-                let (verb, to) = (verbs[1], format!("\"{real_server}:{PORT}\""));
+                let to = format!("{{\"address\":\"{real_server}\",\"port\":{PORT}}}");
                 let lines = text
                     .lines()
-                    .filter(|line| line.contains(verb) && line.contains(&to));
+                    .filter(|line| line.contains(verbs[1]) && line.contains(&to));
                 lines.map(|line| clock(line, since)).find(|at| *at > since)
             }
         }

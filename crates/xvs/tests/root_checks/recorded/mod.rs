@@ -5,7 +5,6 @@
 //! side, and prints which are as recorded, which differ in a known way, and which differ.
 
 mod compare;
-mod mail;
 mod recording;
 mod replay;
 

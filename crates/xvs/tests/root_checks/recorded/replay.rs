@@ -16,12 +16,10 @@ use nix::{
 };
 use xvs_types::Op;
 
-use super::{
-    mail::MailServer,
-    recording::{Recording, Scenario, Seen, words},
-};
+use super::recording::{Recording, Scenario, Seen, words};
 use crate::{
     bed::{Bed, Server},
+    mail::MailServer,
     support::wait_until,
 };
 
@@ -30,7 +28,7 @@ const NOTE: &str =
     "#!/bin/sh\nline=; for word; do line=\"$line [$word]\"; done; echo \"$line\" >>run/notes\n";
 const STATUS: &str = "#!/bin/sh\nexit $(cat run/status)\n";
 /// How long what was recorded may be late.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Does it all again.
 pub(crate) fn replay(scenario: &Scenario, recording: &Recording) -> Seen {
@@ -150,11 +148,8 @@ impl Stage {
                 self.bed.write(&format!("{global}{}", reloaded(number)));
                 self.signal(Signal::SIGHUP);
             }
-            ["eth0", "peer", "down"] => drop(self.bed.place.ip("link set eth0p down")),
-            ["peer", "down"] => {
-                self.bed.place.ip("link set eth0p down");
-                thread::sleep(Duration::from_secs(2));
-                self.bed.place.ip("link set eth0p up");
+            ["eth0", "peer", "down"] | ["peer", "down"] => {
+                drop(self.bed.place.ip("link set eth0p down"));
             }
             ["up"] => drop(self.bed.place.ip("link set eth0p up")),
             ["delete", "VIP", "by", "hand"] => {
