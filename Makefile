@@ -12,6 +12,9 @@ FIXTURES ?=
 # seconds that `make fuzz` gives to each target
 FUZZ_SECONDS ?= 30
 
+# takeovers of each kind and pair of daemons in `make lab-ha`
+HA_ROUNDS ?= 8
+
 # how many connections come and go, how long the daemon stays dead in `make soak`, and how often it is killed
 SOAK_CONNECTIONS ?= 500000
 SOAK_SECONDS ?= 600
@@ -23,7 +26,7 @@ unexport CARGO_TARGET_DIR CARGO_BUILD_TARGET RUSTFLAGS
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo build test lab-all lab-ha soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean conformance bench bench-quick bench-build checks-scale beside-keepalived
+.PHONY: help setup demo build test lab-all lab-ha soak install uninstall fmt fmt-check clippy docs floors budget fuzz fuzz-check oracle scale clean conformance bench bench-quick bench-build checks-scale beside-keepalived oracle-ipvs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,9 +54,12 @@ lab-ha: setup ## what each failure of a director costs, beside keepalived, in on
 		target/release/xvs lab ha $$peer && \
 		target/release/xvs lab ha --v3 --interval 0.1 $$peer || exit 1; \
 	done
-	target/release/xvs lab ha --v3 --interval 0.01
-	cargo build --locked -p xvs-director --example routers
-	cargo test --locked -p xvs-director --test vrrp load -- --nocapture --test-threads=1
+	for pace in "--v3 --interval 0.1" "--v3 --interval 0.01" "--interval 1"; do \
+		target/release/xvs lab ha --rounds $(HA_ROUNDS) $$pace || exit 1; \
+	done
+	cargo build --release --locked -p xvs-director --example routers
+	cargo test --release --locked -p xvs-director --test load -- --nocapture --test-threads=1
+	cargo test --release --locked -p xvs --test root_vrrp busy -- --nocapture
 
 conformance: setup ## what the kernel's IPVS and keepalived were recorded to do, replayed on xvs (root)
 	cargo test --locked -p xvs-datapath scheduler
@@ -119,10 +125,18 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS
 fuzz-check: ## build each fuzz target and give it a sample
 	scripts/fuzz-sample
 
-oracle: ## boot Linux 6.1 and 6.12 in virtual machines, load the programs and run the lab there
+# ALL=1 takes every recording beside the kernel's IPVS, which is a matter of hours
+oracle: ## boot Linux 6.1 and 6.12 in virtual machines: programs, the lab, and xvs beside the kernel's IPVS
 	scripts/setup vm
 	oracle/budget
 	oracle/load-check.sh target/release/xvs lab all
+	cargo build --locked -p xvs -p xvs-conformance
+	oracle/ipvs target/debug
+
+oracle-ipvs: ## only the last of it: the same steps on the kernel's IPVS and on xvs, compared
+	scripts/setup vm
+	cargo build --locked -p xvs -p xvs-conformance
+	oracle/ipvs target/debug
 
 scale: ## 10,000 virtual servers with 10 real servers each: instructions beside those of ipvsadm and IPVS
 	scripts/setup vm

@@ -24,7 +24,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use xvs_datapath::{
-    Env, Packet, Verdict, brought, carry, fast, leave,
+    Env, Packet, Verdict, brought, carry, cut, fast, leave,
     memory::load16,
     open, related, relay,
     table::{V4, V6},
@@ -44,7 +44,10 @@ macro_rules! xdp_program {
                 context: context.ctx,
             };
             let verdict = $run(&mut frame, &Maps);
-            if let Some(stage) = stage(verdict, &frame, $family) {
+            // What most packets are told comes first.
+            if verdict.redirected().is_none()
+                && let Some(stage) = stage(verdict, &frame, $family)
+            {
                 // SAFETY: the array holds programs of this type. Where the call fails, as before the
                 // daemon has filled the array, the packet passes.
                 unsafe {
@@ -66,7 +69,9 @@ macro_rules! tcx_program {
             };
             buffer.pull(PULL);
             let verdict = $run(&mut buffer, &Maps);
-            if let Some(stage) = stage(verdict, &buffer, $family) {
+            if verdict.redirected().is_none()
+                && let Some(stage) = stage(verdict, &buffer, $family)
+            {
                 // SAFETY: as at XDP.
                 unsafe {
                     let _ = maps::STAGES_TCX.tail_call(&context, stage);
@@ -193,6 +198,16 @@ pub fn xvs_tcx_reply(context: TcContext) -> i32 {
     buffer.action(verdict)
 }
 
+/// Cuts packets, at tcx ingress.
+#[classifier]
+pub fn xvs_tcx_cut(context: TcContext) -> i32 {
+    let mut buffer = Buffer {
+        context: context.skb.skb,
+    };
+    let verdict = cut::run(&mut buffer, &Maps);
+    buffer.action(verdict)
+}
+
 /// The fast path for the packets of tcx's link.
 #[inline(always)]
 fn enter(buffer: &mut Buffer, maps: &Maps) -> Verdict {
@@ -219,6 +234,8 @@ impl Stage {
     const RELAY: u32 = 7;
     /// Sends answers to packets that were brought.
     const REPLY: u32 = 8;
+    /// Cuts packets.
+    const CUT: u32 = 9;
 }
 
 /// The program that a verdict asks for. `family` is 4 or 6, or 0 where the frame must say.
@@ -235,6 +252,7 @@ fn stage<P: Packet>(verdict: Verdict, packet: &P, family: u32) -> Option<u32> {
         Verdict::REFUSE => Some(Stage::REFUSE),
         Verdict::RELATED => Some(Stage::RELATED + ipv6),
         Verdict::RELAY => Some(Stage::RELAY),
+        Verdict::CUT => Some(Stage::CUT),
         Verdict::REPLY if brought::is_brought(packet, &Maps) => Some(Stage::REPLY),
         _ => None,
     }

@@ -77,6 +77,11 @@ pub static WALK: PerCpuArray<[u64; WALK_ROOM / 8]> = PerCpuArray::with_max_entri
 /// 512 bytes to sum packet bytes in.
 #[map]
 pub static SUM_SPACE: PerCpuArray<[u8; 512]> = PerCpuArray::with_max_entries(1, 0);
+/// Bytes that are saved of a packet at the most.
+pub const MOST_SAVED: u32 = 8_192;
+/// Bytes of a packet while it is cut, with room behind them for the verifier's sake.
+#[map]
+pub static SAVED: PerCpuArray<[u8; 2 * MOST_SAVED as usize]> = PerCpuArray::with_max_entries(1, 0);
 /// Room for what helpers are asked with: the stack is needed otherwise.
 #[map]
 pub static QUESTION: PerCpuArray<[u32; 16]> = PerCpuArray::with_max_entries(1, 0);

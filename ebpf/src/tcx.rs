@@ -5,8 +5,9 @@ use core::{arch::asm, mem::offset_of};
 use aya_ebpf::{
     bindings::__sk_buff,
     helpers::{
-        bpf_csum_diff, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_skb_adjust_room,
-        bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_vlan_pop,
+        bpf_clone_redirect, bpf_csum_diff, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh,
+        bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_pull_data,
+        bpf_skb_store_bytes, bpf_skb_vlan_pop,
     },
 };
 use xvs_datapath::{
@@ -250,6 +251,43 @@ impl Packet for Buffer {
             }
             bpf_csum_diff(core::ptr::null_mut(), 0, space.cast(), words, 0) as u32
         }
+    }
+
+    #[inline(always)]
+    fn save(&mut self, offset: u32, length: u32) -> bool {
+        let Some(saved) = maps::SAVED.get_ptr_mut(0) else {
+            return false;
+        };
+        let last = opaque_number(length.wrapping_sub(1));
+        if last > maps::MOST_SAVED - 1 {
+            return false;
+        }
+        // SAFETY: the room has twice as many bytes.
+        unsafe {
+            bpf_skb_load_bytes(self.context.cast(), offset, opaque(saved).cast(), last + 1) == 0
+        }
+    }
+
+    #[inline(always)]
+    fn restore(&mut self, offset: u32, from: u32, length: u32) -> bool {
+        let Some(saved) = maps::SAVED.get_ptr_mut(0) else {
+            return false;
+        };
+        let (from, last) = (opaque_number(from), opaque_number(length.wrapping_sub(1)));
+        if from > maps::MOST_SAVED - 1 || last > maps::MOST_SAVED - 1 {
+            return false;
+        }
+        // SAFETY: the room has twice as many bytes as either number can say.
+        unsafe {
+            let bytes = opaque(saved).cast::<u8>().add(from as usize);
+            bpf_skb_store_bytes(self.context, offset, bytes.cast(), last + 1, 0) == 0
+        }
+    }
+
+    #[inline(always)]
+    fn send_copy(&mut self, ifindex: u32) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe { bpf_clone_redirect(self.context, ifindex, 0) == 0 }
     }
 
     #[inline(always)]

@@ -143,6 +143,21 @@ impl Packet for Frame {
     }
 
     #[inline(always)]
+    fn save(&mut self, _offset: u32, _length: u32) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn restore(&mut self, _offset: u32, _from: u32, _length: u32) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn send_copy(&mut self, _ifindex: u32) -> bool {
+        false
+    }
+
+    #[inline(always)]
     fn fib(&mut self, query: &mut Fib) -> FibAnswer {
         fib::lookup(self.context.cast(), self.ingress(), query)
     }

@@ -106,6 +106,16 @@ impl Family {
         self.address(10, 129, 0, 2)
     }
 
+    /// The director's address towards the clients.
+    pub(crate) fn clients_address(self) -> IpAddr {
+        self.address(10, 131, 0, 1)
+    }
+
+    /// The router between the director and the clients.
+    pub(crate) fn clients_gateway(self) -> IpAddr {
+        self.address(10, 131, 0, 2)
+    }
+
     fn address(self, a: u8, b: u8, c: u8, d: u8) -> IpAddr {
         let bytes = [a, b, c, d];
         match self {
@@ -334,10 +344,10 @@ pub(crate) fn make_links() -> anyhow::Result<()> {
     }
     for family in [Family::V4, Family::V6] {
         let (length, gateway) = match family {
-            Family::V4 => (24, family.address(10, 131, 0, 2)),
-            Family::V6 => (120, family.address(10, 131, 0, 2)),
+            Family::V4 => (24, family.clients_gateway()),
+            Family::V6 => (120, family.clients_gateway()),
         };
-        let own = family.address(10, 131, 0, 1);
+        let own = family.clients_address();
         kernel::ip(&format!("addr add {own}/{length} dev {CLIENTS}"))?;
         kernel::ip(&format!(
             "neigh replace {gateway} lladdr 02:00:00:00:00:09 dev {CLIENTS} nud permanent"

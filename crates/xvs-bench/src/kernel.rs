@@ -130,6 +130,22 @@ pub(crate) fn pin_to(cpu: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lets this thread, and what it starts, run on every processor again.
+pub(crate) fn unpin() -> anyhow::Result<()> {
+    // SAFETY: a set of processors is plain bits; the kernel leaves out those that there are not.
+    let done = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        for cpu in 0..1024 {
+            libc::CPU_SET(cpu, &mut set);
+        }
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
+    };
+    if done != 0 {
+        return Err(io::Error::last_os_error()).context("run on every processor");
+    }
+    Ok(())
+}
+
 /// Moves this thread into a network namespace of its own, which ends with it.
 pub(crate) fn own_network() -> anyhow::Result<()> {
     // SAFETY: the call has no precondition; only this thread is moved.
@@ -179,13 +195,18 @@ pub(crate) fn unmount(path: &Path) -> io::Result<()> {
 
 /// Runs `ip` with arguments separated by spaces.
 pub(crate) fn ip(arguments: &str) -> anyhow::Result<()> {
-    let output = Command::new("ip")
+    command("ip", arguments)
+}
+
+/// Runs a program with arguments separated by spaces.
+pub(crate) fn command(program: &str, arguments: &str) -> anyhow::Result<()> {
+    let output = Command::new(program)
         .args(arguments.split(' '))
         .output()
-        .context("run `ip` (package iproute2)")?;
+        .with_context(|| format!("run `{program}` (`make setup` installs it)"))?;
     if !output.status.success() {
         bail!(
-            "`ip {arguments}`: {}",
+            "`{program} {arguments}`: {}",
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }

@@ -22,6 +22,7 @@ mod report;
 mod row;
 mod scale;
 mod table;
+mod tcp;
 mod veth;
 
 use std::{path::PathBuf, process::ExitCode, thread};
@@ -39,13 +40,14 @@ const USAGE: &str = "usage: xvs-bench [--quick | --tiny] [--part NAME]... [--out
 type Measure = fn(&Scale) -> anyhow::Result<Part>;
 
 /// The parts in the order of the report.
-const PARTS: [(&str, Measure); 7] = [
+const PARTS: [(&str, Measure); 8] = [
     ("program", program::measure),
     ("connect", program::measure_new),
     ("table", table::measure),
     ("flood", flood::measure),
     ("control", control::measure),
     ("veth", veth::measure),
+    ("tcp", tcp::measure),
     ("oracle", oracle::measure),
 ];
 

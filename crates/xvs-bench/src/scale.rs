@@ -81,6 +81,15 @@ impl Scale {
         }
     }
 
+    /// Milliseconds of a measurement of TCP.
+    pub(crate) fn milliseconds(&self) -> u64 {
+        match self.kind {
+            Kind::Whole => 2000,
+            Kind::Quick => 400,
+            Kind::Tiny => 80,
+        }
+    }
+
     /// Spoofed SYNs of the flood.
     pub(crate) fn spoofed(&self) -> u32 {
         match self.kind {

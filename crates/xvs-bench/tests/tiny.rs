@@ -71,6 +71,11 @@ fn root_packets_over_links_are_measured() {
 }
 
 #[test]
+fn root_tcp_is_measured() {
+    check("tcp");
+}
+
+#[test]
 fn an_unknown_part_is_named_beside_those_there_are() {
     let output = Command::new(env!("CARGO_BIN_EXE_xvs-bench"))
         .args(["--part", "weather"])

@@ -44,11 +44,9 @@ pub(crate) fn objection(network: &Network, frame: &[u8], outputs: &[Output]) -> 
 /// the address and port at which it got `frame`, as `passed` has them.
 pub(crate) fn before_the_director(frame: &[u8], passed: &[u8], reply: &[u8]) -> Vec<u8> {
     let mut sent = reply.to_vec();
-    let (Some(asked), Some(got), Some(packet)) = (
-        Addresses::of(frame),
-        Addresses::of(passed),
-        Addresses::of(reply),
-    ) else {
+    let (Some(asked), Some(got), Some(packet)) =
+        (Packet::of(frame), Packet::of(passed), Packet::of(reply))
+    else {
         return sent;
     };
     let port = |frame: &[u8], at: usize| frame.get(at..at + 2).map(<[u8]>::to_vec);

@@ -22,6 +22,7 @@ mod network;
 mod offline;
 mod place;
 mod plane;
+mod record;
 mod recording;
 mod replay;
 mod scenario;

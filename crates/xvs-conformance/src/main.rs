@@ -1,11 +1,12 @@
-//! `xvs-conformance [-k TEXT] [--by WAY] [FILE | FOLDER]...`: replays recordings and prints what passed,
+//! `xvs-conformance [-k TEXT]... [--by WAY] [FILE | FOLDER]...`: replays recordings and prints what passed,
 //! what differs, and which differences are known; status 1 when it is not all as known.
 //!
 //! Without files it replays the recordings of the project; then a known difference that is no longer one
 //! is a failure too. A folder stands for all recordings in it: `.jsonl` of frames with the `topology.json`
-//! beside it, `.json` of schedulers' decisions. `-k` takes only those whose name contains the text. A way
-//! is `native`, `programs` (root) or `live` (root, the binary `xvs` beside this one), each at both hooks;
-//! without one, all of them.
+//! beside it, `.json` of schedulers' decisions. `-k` takes only those whose name contains one of the texts.
+//! A way is `native`, `programs` (root) or `live` (root, the binary `xvs` beside this one), each at both
+//! hooks; without one, all of them. `--by kernel` compares live with what the running kernel's IPVS does
+//! in the same steps, instead of with what was recorded (root, the module `ip_vs`, `ipvsadm`).
 
 use std::{
     env,
@@ -37,14 +38,21 @@ fn run() -> Result<bool, String> {
         Suite::load(&options.paths)
     };
     let suite = suite.map_err(|error| error.to_string())?;
-    let suite = suite.only(|name| name.contains(&options.text));
+    let suite = suite.only(|name| {
+        let texts = &options.texts;
+        texts.is_empty() || texts.iter().any(|text| name.contains(text))
+    });
     if suite.iter().next().is_none() {
         return Err("there is no such recording".to_owned());
     }
     let known = Known::project()?;
     let mut good = true;
     for way in ways() {
-        if !way.name().starts_with(&options.way) {
+        let wanted = match &options.way {
+            Some(name) => way.name().starts_with(name.as_str()),
+            None => way.is_by_recording(),
+        };
+        if !wanted {
             continue;
         }
         let tally: Tally = way.replay(&suite, &known)?;
@@ -56,23 +64,23 @@ fn run() -> Result<bool, String> {
 
 struct Options {
     paths: Vec<PathBuf>,
-    text: String,
-    way: String,
+    texts: Vec<String>,
+    way: Option<String>,
 }
 
 impl Options {
     fn of(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             paths: Vec::new(),
-            text: String::new(),
-            way: String::new(),
+            texts: Vec::new(),
+            way: None,
         };
         while let Some(argument) = arguments.next() {
             let value =
                 |next: Option<String>| next.ok_or_else(|| format!("`{argument}` needs a value"));
             match argument.as_str() {
-                "-k" => options.text = value(arguments.next())?,
-                "--by" => options.way = value(arguments.next())?,
+                "-k" => options.texts.push(value(arguments.next())?),
+                "--by" => options.way = Some(value(arguments.next())?),
                 other if other.starts_with('-') => {
                     return Err(format!("there is no option `{other}`"));
                 }

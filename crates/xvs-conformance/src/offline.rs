@@ -1,6 +1,6 @@
 //! A director that is a dataplane without network: frames are handed to the programs.
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use xvs_datapath::native::{Sizes, Tables, World};
 use xvs_dataplane::{
@@ -13,9 +13,11 @@ use xvs_types::{Op, Setting};
 use crate::{
     Answer, Director, Network, Seen, command,
     firewall::Firewall,
+    host,
     namespace::{self, Namespace},
     network::Arrival,
     plane::Plane,
+    wire::Wire,
 };
 
 /// Milliseconds between two frames, as the recorder left them.
@@ -43,7 +45,13 @@ enum Time {
     },
     /// The kernel's; what did not pass is added to the age of every connection. The programs ask the
     /// routing table of the namespace.
-    Kernel(Option<Namespace>),
+    Kernel(Option<Seat>),
+}
+
+/// A namespace with the legs, and their far ends.
+struct Seat {
+    _namespace: Namespace,
+    wires: Vec<Wire>,
 }
 
 impl Offline {
@@ -111,7 +119,12 @@ impl Offline {
             namespace.enter().map_err(failed)?;
             namespace::set();
             namespace::ip(&network.wires(None)).map_err(failed)?;
-            *held = Some(namespace);
+            let wires = network.legs().map(|leg| Wire::open(&format!("far-{leg}")));
+            let wires = wires.collect::<io::Result<_>>();
+            *held = Some(Seat {
+                wires: wires.map_err(|error| format!("cannot listen on the wires: {error}"))?,
+                _namespace: namespace,
+            });
         }
         let links = network.attachments(self.hook);
         self.plane.dataplane.know_links(&links);
@@ -267,6 +280,22 @@ impl Offline {
         }
     }
 
+    /// The frames that left before the last: what the programs of this process sent, or what is on the
+    /// wires of the kernel's.
+    fn copies(&self, told: Vec<Vec<u8>>) -> io::Result<Vec<Vec<u8>>> {
+        let mut frames = told;
+        if let Time::Kernel(Some(seat)) = &self.time {
+            for wire in &seat.wires {
+                while let Some(frame) = wire.receive()? {
+                    if !host::is_noise(&frame) {
+                        frames.push(frame);
+                    }
+                }
+            }
+        }
+        Ok(frames)
+    }
+
     /// Marks a packet that was passed, and brings it back where the daemon's routing rules do.
     fn bring(&mut self, passed: Ran) -> Result<Ran, String> {
         let mark = self.firewall.mark(&passed.frame);
@@ -317,9 +346,12 @@ impl Director for Offline {
         if from == Some(&[0; 6]) || to == frame.get(..6) {
             return Ok(Seen::Waiting);
         }
-        let sent = self.plane.network.depart(ran.frame);
+        let copies = self.copies(ran.copies).map_err(|error| error.to_string())?;
+        let frames = copies.into_iter().chain([ran.frame]);
+        let sent = frames.map(|frame| self.plane.network.depart(frame));
+        let sent: Option<Vec<_>> = sent.collect();
         let sent = sent.ok_or("a frame left with an address that is no leg's")?;
-        Ok(Seen::Frames(vec![sent]))
+        Ok(Seen::Frames(sent))
     }
 
     fn leave(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String> {

@@ -9,7 +9,9 @@ use std::{
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::{Decisions, Director, LocalSocket, Network, Scenario, Topology, replay};
+use crate::{
+    Decisions, Director, LocalSocket, Network, Scenario, Topology, record::record, replay,
+};
 
 /// One recorded scenario.
 #[derive(Clone, Debug)]
@@ -58,6 +60,21 @@ impl Recording {
         match self {
             Self::Decisions(_) => &[],
             Self::Frames(scenario, _) => &scenario.local_sockets,
+        }
+    }
+
+    /// The same steps with what comes of them on `director` now.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be taken through them.
+    pub fn record(&self, director: &mut dyn Director) -> Result<Self, String> {
+        match self {
+            Self::Decisions(decisions) => decisions.record(director).map(Self::Decisions),
+            Self::Frames(scenario, topology) => {
+                let recorded = record(scenario, director)?;
+                Ok(Self::Frames(recorded, Arc::clone(topology)))
+            }
         }
     }
 

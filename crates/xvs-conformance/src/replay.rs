@@ -5,17 +5,11 @@ use std::time::Duration;
 use crate::{
     Director, Network, Output, Scenario, Seen, Step, compare,
     host::{self, Packet},
+    record::{LATE, LISTINGS, MOMENT},
 };
 
-/// The listings of the end, in the order in which they were recorded.
-const LISTINGS: [&str; 3] = ["ipvsadm -Ln", "ipvsadm -Lnc", "ipvsadm -Ln --stats"];
-
-/// How long the recorder listened after the last step, in milliseconds.
-const LATE: u64 = 100;
 /// How long the recorder listened after a frame, in milliseconds.
 const QUIET: u64 = 8;
-/// How long the recorder listened after a command, in milliseconds.
-const MOMENT: u64 = 1;
 
 /// Takes `director` through `scenario` and answers every difference, a line each.
 pub fn replay(scenario: &Scenario, network: &Network, director: &mut dyn Director) -> Vec<String> {

@@ -101,14 +101,53 @@ impl Suite {
         balancer: Balancer,
         directors: usize,
     ) -> Result<Tally, String> {
-        let by = balancer.to_string();
+        self.at_once(known, &balancer.to_string(), directors, || {
+            let mut bench = Bench::new(balancer);
+            move |case| {
+                let director = bench.director(case)?;
+                Ok(case.recording.replay(&case.network, director))
+            }
+        })
+    }
+
+    /// Takes the running kernel's IPVS through the same steps, and then compares real directors with
+    /// what it did, so many at once.
+    ///
+    /// # Errors
+    ///
+    /// When a network is not one, or a director cannot be started.
+    pub fn beside_kernel(
+        &self,
+        known: &Known,
+        hook: Hook,
+        directors: usize,
+    ) -> Result<Tally, String> {
+        self.at_once(known, &format!("kernel live {hook}"), directors, || {
+            let mut kernel = Bench::new(Balancer::Kernel);
+            let mut ours = Bench::new(Balancer::Xvs(hook));
+            move |case| {
+                let recorded = case.recording.record(kernel.director(case)?)?;
+                Ok(recorded.replay(&case.network, ours.director(case)?))
+            }
+        })
+    }
+
+    /// Replays every recording by one of so many workers; `equip` makes what each of them replays by.
+    fn at_once<R>(
+        &self,
+        known: &Known,
+        by: &str,
+        workers: usize,
+        equip: impl Fn() -> R + Sync,
+    ) -> Result<Tally, String>
+    where
+        R: FnMut(&Case<'_>) -> Result<Vec<String>, String>,
+    {
         let tally = Mutex::new(self.tally());
-        let equip = || Bench::new(balancer);
-        crew::each(&self.cases()?, directors, equip, |bench, case| {
-            let director = bench.director(case)?;
-            let differences = case.recording.replay(&case.network, director);
+        crew::each(&self.cases()?, workers, equip, |replay, case| {
+            let differences = replay(case)?;
             let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-            tally.note(known, &by, &case.recording.id(), differences);
+            tally.note(known, by, &case.recording.id(), differences);
             if tally.noted().is_multiple_of(50) {
                 // It takes minutes: whoever waits sees that it goes on.
                 let _unheard = writeln!(io::stderr(), "{by}: {} replayed", tally.noted());

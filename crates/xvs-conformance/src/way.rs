@@ -8,6 +8,10 @@ use crate::{Balancer, Known, Offline, Suite, Tally, place};
 
 /// How many directors a live replay has at once: it mostly waits.
 pub(crate) const DIRECTORS: usize = 4;
+/// How many at once where processors are emulated.
+const BESIDE_KERNEL: usize = 2;
+/// Of so few recordings there, the start of one more daemon takes longer than it saves.
+const SAMPLE: usize = 40;
 
 /// A way to replay: where the director is, and at which hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +25,13 @@ enum Place {
     Native,
     Programs,
     Live,
+    Kernel,
 }
 
-/// Every way: in this process, through the loaded programs, live; at tcx and at XDP.
+/// Every way: in this process, through the loaded programs, live, beside the running kernel's IPVS; at
+/// tcx and at XDP.
 pub fn ways() -> impl Iterator<Item = Way> {
-    let places = [Place::Native, Place::Programs, Place::Live];
+    let places = [Place::Native, Place::Programs, Place::Live, Place::Kernel];
     places
         .into_iter()
         .flat_map(|place| [Hook::Tcx, Hook::Xdp].map(|hook| Way { place, hook }))
@@ -39,8 +45,15 @@ impl Way {
             Place::Native => "native",
             Place::Programs => "programs",
             Place::Live => "live",
+            Place::Kernel => "kernel",
         };
         format!("{place} {}", self.hook)
+    }
+
+    /// Whether it compares with recordings alone, and not with a kernel that must be there.
+    #[must_use]
+    pub fn is_by_recording(self) -> bool {
+        self.place != Place::Kernel
     }
 
     /// Replays a suite.
@@ -55,6 +68,11 @@ impl Way {
                 let pins = Pins::default();
                 let mut programs = Offline::programs(&pins.path())?;
                 suite.programs(known, self.hook, &mut programs)
+            }
+            Place::Kernel => {
+                let many = suite.iter().count() > SAMPLE;
+                let directors = if many { BESIDE_KERNEL } else { 1 };
+                suite.beside_kernel(known, self.hook, directors)
             }
             Place::Live => suite.live(known, Balancer::Xvs(self.hook), DIRECTORS),
         }

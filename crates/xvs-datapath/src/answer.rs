@@ -210,6 +210,12 @@ pub(crate) fn sum_of<F: Family, P: Packet, E: Env>(
     sum::over(packet, env, 14, length)
 }
 
+/// Whether the device will complete the L4 checksum, as far as it can be told.
+#[inline(always)]
+pub(crate) fn is_left_to_device<F: Family, P: Packet>(packet: &P, flow: &Flow) -> bool {
+    partial_checksum::<F, P>(packet, flow).left
+}
+
 /// Whether the L4 checksum was left to the device, and what its field holds.
 struct Partial {
     left: bool,

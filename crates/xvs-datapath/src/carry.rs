@@ -8,10 +8,10 @@ use xvs_wire::{ipv4, tcp};
 use crate::{
     Env, Flow, Packet, Verdict,
     abi::{
-        Counter, Method, NONE, RealServer, Slot, Tag, Tuple, low16, low32, virtual_server_flag,
-        wide,
+        Counter, Method, NONE, RealServer, Slot, Tag, Tuple, low16, low32, setting_flag,
+        virtual_server_flag, wide,
     },
-    answer,
+    admission, answer, cut,
     fast::{direction, exceeds, outer_header, touch},
     fragments,
     memory::{opaque, read_shared},
@@ -154,6 +154,23 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     if settled != Verdict::ONWARD && hop.code != HOP_NONE {
         return settled;
     }
+    // SAFETY: the server is a valid map value.
+    let outer = unsafe { overhead(tag, server) };
+    // SAFETY: entry and server are valid map values.
+    if outer != 0 && unsafe { path_mtu::limit(env, server, now, &mut hop) } {
+        // The fast path knows the first link's alone.
+        // SAFETY: as above.
+        unsafe { *fields.next_hop = 0 };
+    }
+    let large = !hop.is_here() && exceeds::<F, P>(packet, flow, outer, hop.mtu);
+    // SAFETY: as above.
+    let cut =
+        large && unsafe { cut::is_allowed::<F, P, E>(packet, env, flow, server, outer, &hop) };
+    if cut && !P::RESOLVES && !admission::is_alone(packet, env) {
+        // The companion at the other hook cuts.
+        return Verdict::PASS;
+    }
+    hop.is_cut = cut && P::RESOLVES;
     if !Tag(tag).reverse() {
         // The kernel counts what comes from clients before it knows whether it can go on.
         // SAFETY: as above.
@@ -173,15 +190,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         // SAFETY: as above.
         return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, answer::TIME_EXCEEDED) };
     }
-    // SAFETY: the server is a valid map value.
-    let outer = unsafe { overhead(tag, server) };
-    // SAFETY: entry and server are valid map values.
-    if outer != 0 && unsafe { path_mtu::limit(env, server, now, &mut hop) } {
-        // The fast path knows the first link's alone.
-        // SAFETY: as above.
-        unsafe { *fields.next_hop = 0 };
-    }
-    if !hop.is_here() && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
+    if large && !hop.is_cut {
         if Tag(tag).reverse()
             && Tag(tag).method() == Method::NAT
             && (F::V6 || !unusual::may_be_cut(packet))
@@ -224,6 +233,9 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     if let Err(why) = unsafe { transform::<F, P, E>(packet, env, flow, entry, tag, server, &hop) } {
         env.count(why);
         return Verdict::DROP;
+    }
+    if hop.is_cut {
+        return cut::ask(env, &hop);
     }
     next_hop::send(packet, env, &hop)
 }
@@ -327,6 +339,7 @@ pub(crate) unsafe fn pass_on<F: Family, P: Packet, E: Env>(
             destination: &(*server).address,
             ipv6: (*server).family == 6,
             identification: low16(env.random()),
+            may_be_cut: state::is_set(env, setting_flag::NO_PMTU_DISC),
         }
     };
     let inner_sum = if outer.shim.is_summed() {

@@ -7,7 +7,7 @@ use xvs_wire::{ipv4, tcp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Address, AddressFilter, Counter, Method, Tag},
+    abi::{Address, AddressFilter, Counter, Method, Tag, setting_flag},
     brought, extent,
     hash::address_bit,
     memory::{opaque, read_shared},
@@ -23,18 +23,28 @@ use crate::{
 pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     brought::restore(packet, env);
     let (start, end) = packet.bounds();
+    if parse::is_ipv6(start, end) {
+        decide::<V6, P, E>(packet, env, start, end)
+    } else {
+        decide::<V4, P, E>(packet, env, start, end)
+    }
+}
+
+#[inline(always)]
+fn decide<F: Family, P: Packet, E: Env>(
+    packet: &mut P,
+    env: &E,
+    start: usize,
+    end: usize,
+) -> Verdict {
     let mut flow = Flow::default();
-    if !parse::parse(start, end, &mut flow) {
+    if !parse::parse::<F>(start, end, &mut flow) {
         return parse::other(start, end);
     }
-    if !may_be_ours(env, &flow) || !extent::trim(packet, &flow) {
+    if !may_be_ours::<F, E>(env, &flow) || !extent::trim(packet, &flow) {
         return Verdict::PASS;
     }
-    let verdict = if flow.ipv6 {
-        established::<V6, P, E>(packet, env, &flow)
-    } else {
-        established::<V4, P, E>(packet, env, &flow)
-    };
+    let verdict = established::<F, P, E>(packet, env, &flow);
     if verdict == Verdict::CARRY {
         let room = env.flow();
         if !room.is_null() {
@@ -48,25 +58,23 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
 
 /// Whether the destination may be a VIP or a local address, or the source a real server.
 #[inline(always)]
-fn may_be_ours<E: Env>(env: &E, flow: &Flow) -> bool {
+fn may_be_ours<F: Family, E: Env>(env: &E, flow: &Flow) -> bool {
     let filter = env.filter();
     if filter.is_null() {
         return false;
     }
     let filter = opaque(filter.cast_mut()).cast_const();
-    has(filter, &flow.tuple.destination, flow.ipv6, false)
-        || has(filter, &flow.tuple.source, flow.ipv6, true)
+    has::<F>(filter, &flow.tuple.destination, false) || has::<F>(filter, &flow.tuple.source, true)
 }
 
 /// Whether the filter has an address, as that of a real server (`source`) or as one that clients ask.
 #[inline(always)]
-pub(crate) fn has(
+pub(crate) fn has<F: Family>(
     filter: *const AddressFilter,
     address: &Address,
-    ipv6: bool,
     source: bool,
 ) -> bool {
-    let folded = if ipv6 {
+    let folded = if F::V6 {
         address[0] ^ address[1] ^ address[2] ^ address[3]
     } else {
         address[0]
@@ -123,8 +131,14 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
             mtu: (*found).mtu,
             neighbour: [0; 4],
             family: 0,
+            is_cut: false,
         }
     };
+    // SAFETY: the settings are a valid map value.
+    let flags = unsafe { (*opaque(settings)).flags };
+    if tag.method() == Method::TUNNEL && flags & setting_flag::NO_PMTU_DISC != 0 {
+        return Verdict::CARRY;
+    }
     if flow.ttl <= 1 || exceeds::<F, P>(packet, flow, outer_header(tag, F::V6), hop.mtu) {
         return Verdict::CARRY;
     }
@@ -138,6 +152,7 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
                 destination: &recipe.destination,
                 ipv6: F::V6,
                 identification: crate::abi::low16(now),
+                may_be_cut: false,
                 shim: Shim::NONE,
             };
             rewrite::encapsulate::<F, P>(packet, &outer, flow.length, 0, &hop)

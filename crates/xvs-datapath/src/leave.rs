@@ -4,14 +4,12 @@
 //! others have them already. All are counted and step their connection (kernel `ip_vs_out` at
 //! LOCAL_OUT), and go on by the way that the host chose for them.
 
-use xvs_wire::{ethernet, ipv4};
-
 use crate::{
     Env, Flow, Packet, Verdict,
     abi::{Counter, Method, RealServer, Slot, Tag, real_server_flag, wide},
     carry,
     fast::{has, touch},
-    memory::{load16, opaque, read_shared},
+    memory::{opaque, read_shared},
     next_hop::{self, HOP_SERVER_HERE, Hop},
     parse, related, rewrite,
     state::tcp as tcp_state,
@@ -29,52 +27,44 @@ pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
     let (start, end) = packet.bounds();
+    if parse::is_ipv6(start, end) {
+        decide::<V6, P, E>(packet, env, flow)
+    } else {
+        decide::<V4, P, E>(packet, env, flow)
+    }
+}
+
+#[inline(always)]
+fn decide<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &mut Flow) -> Verdict {
+    let (start, end) = packet.bounds();
     let mut quoted = 0;
-    if !parse::parse(start, end, flow) {
+    if !parse::parse::<F>(start, end, flow) {
         if parse::other(start, end) != Verdict::RELATED {
             return Verdict::ONWARD;
         }
-        quoted = error(packet, flow);
+        packet.pull(related::PULL);
+        let (start, end) = packet.bounds();
+        quoted = related::parse::<F>(start, end, flow);
         if quoted == 0 {
             return Verdict::ONWARD;
         }
     }
-    if !may_be_reply(env, flow) {
+    if !may_be_reply::<F, E>(env, flow) {
         return Verdict::ONWARD;
     }
-    if flow.ipv6 {
-        reply::<V6, P, E>(packet, env, flow, quoted)
-    } else {
-        reply::<V4, P, E>(packet, env, flow, quoted)
-    }
-}
-
-/// Reads an ICMP error, as [`related::parse`] does.
-#[inline(always)]
-fn error<P: Packet>(packet: &mut P, flow: &mut Flow) -> u32 {
-    packet.pull(related::PULL);
-    let (start, end) = packet.bounds();
-    if start + ethernet::HEADER + ipv4::HEADER > end {
-        return 0;
-    }
-    // SAFETY: the Ethernet header was compared with the end.
-    if unsafe { load16(start + ethernet::TYPE) } == ethernet::TYPE_IPV6.to_be() {
-        related::parse::<V6>(start, end, flow)
-    } else {
-        related::parse::<V4>(start, end, flow)
-    }
+    reply::<F, P, E>(packet, env, flow, quoted)
 }
 
 /// Whether the source may be a VIP, or a real server.
 #[inline(always)]
-fn may_be_reply<E: Env>(env: &E, flow: &Flow) -> bool {
+fn may_be_reply<F: Family, E: Env>(env: &E, flow: &Flow) -> bool {
     let filter = env.filter();
     if filter.is_null() {
         return false;
     }
     let filter = opaque(filter.cast_mut()).cast_const();
-    has(filter, &flow.tuple.source, flow.ipv6, false)
-        || has(filter, &flow.tuple.source, flow.ipv6, true)
+    let source = &flow.tuple.source;
+    has::<F>(filter, source, false) || has::<F>(filter, source, true)
 }
 
 /// Looks for the connection that the packet is a reply of: that of a reverse entry, or, where servers

@@ -14,6 +14,7 @@ mod admission;
 mod answer;
 pub mod brought;
 pub mod carry;
+pub mod cut;
 mod env;
 mod extent;
 pub mod fast;

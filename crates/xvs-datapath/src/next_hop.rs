@@ -42,6 +42,8 @@ pub(crate) struct Hop {
     pub(crate) neighbour: Address,
     /// 4 or 6: the neighbour's family.
     pub(crate) family: u8,
+    /// Whether the packet will be cut into what it can carry.
+    pub(crate) is_cut: bool,
 }
 
 impl Hop {

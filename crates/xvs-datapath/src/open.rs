@@ -175,15 +175,27 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
 }
 
 /// Opens a connection for packets that an ICMP error quotes, whose tuple is in `flow`, where that is
-/// asked for (`schedule_icmp`; kernel `ip_vs_try_to_schedule`). It ends within seconds when no packet
-/// follows.
+/// asked for (`schedule_icmp`; kernel `ip_vs_try_to_schedule`): [`Verdict::RELATED`] when there is one
+/// now, [`Verdict::ONWARD`] when it is none of ours. It ends within seconds when no packet follows.
 #[inline(always)]
-pub(crate) fn by_message<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> bool {
+pub(crate) fn by_message<F: Family, P: Packet, E: Env>(
+    packet: &P,
+    env: &E,
+    flow: &Flow,
+) -> Verdict {
     if !state::is_set(env, setting_flag::SCHEDULE_ICMP) {
-        return false;
+        return Verdict::ONWARD;
     }
-    let answer = open::<F, P, E>(packet, env, flow);
-    answer >= 0 || answer == OVERFLOWED
+    match open::<F, P, E>(packet, env, flow) {
+        OPEN_PASS => Verdict::ONWARD,
+        // An error is never the cause of another one.
+        OPEN_DROP | OPEN_REFUSE => Verdict::DROP,
+        OPEN_AGAIN => {
+            env.count(Counter::DropRace);
+            Verdict::DROP
+        }
+        _ => Verdict::RELATED,
+    }
 }
 
 /// The real server for the tuple in the scratch (low half) and the template that says so (high half);

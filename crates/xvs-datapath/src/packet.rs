@@ -88,6 +88,15 @@ pub trait Packet {
     /// the last word counts as zero. 0 where there are not as many.
     fn sum(&mut self, offset: u32, length: u32) -> u32;
 
+    /// Saves the `length` bytes at `offset`, 8,192 at the most; false where that cannot be done.
+    fn save(&mut self, offset: u32, length: u32) -> bool;
+
+    /// Writes `length` of the saved bytes, from the one at `from` on, to `offset`.
+    fn restore(&mut self, offset: u32, from: u32, length: u32) -> bool;
+
+    /// Sends a copy of the packet as it is by a link; false where the hook cannot.
+    fn send_copy(&mut self, ifindex: u32) -> bool;
+
     /// Asks the kernel's routing table; the answer's neighbour replaces `query.destination`.
     fn fib(&mut self, query: &mut Fib) -> FibAnswer;
 

@@ -10,32 +10,57 @@ use crate::{
     abi::{Address, Tuple},
     extent,
     memory::{load8, load16, load32},
+    table::Family,
 };
 
 /// Bytes that must be directly readable for the longest header the parser reads: Ethernet, IPv6, TCP.
 pub(crate) const PULL: u32 = 74;
 
-/// Finds the flow of the packet between `start` and `end`; `false` when it is not one of ours.
+/// Whether the packet between `start` and `end` says that it is IPv6.
 #[inline(always)]
-pub(crate) fn parse(start: usize, end: usize, flow: &mut Flow) -> bool {
-    if start + ethernet::HEADER + ipv4::HEADER + udp::HEADER > end {
+pub(crate) fn is_ipv6(start: usize, end: usize) -> bool {
+    // SAFETY: the Ethernet header is compared with the end.
+    start + ethernet::HEADER <= end
+        && unsafe { load16(start + ethernet::TYPE) } == ethernet::TYPE_IPV6.to_be()
+}
+
+/// Finds the flow of the packet of the family between `start` and `end`; `false` when it is not one of
+/// ours.
+///
+/// For one family, because code that reads either keeps what it read on the stack.
+#[inline(always)]
+pub(crate) fn parse<F: Family>(start: usize, end: usize, flow: &mut Flow) -> bool {
+    let ip = start + ethernet::HEADER;
+    if ip + F::IP_HEADER + udp::HEADER > end {
         return false;
     }
-    // SAFETY: 42 bytes were compared with the end above.
-    let kind = u16::from_be(unsafe { load16(start + ethernet::TYPE) });
-    let ip = start + ethernet::HEADER;
-    if kind == ethernet::TYPE_IPV4 {
-        // SAFETY: as above: Ethernet, IPv4 and 8 more bytes are readable.
-        unsafe {
-            if load8(ip) != ipv4::VERSION_IHL_PLAIN
+    // SAFETY: Ethernet, the IP header and 8 more bytes were compared with the end.
+    unsafe {
+        let kind = load16(start + ethernet::TYPE);
+        flow.ipv6 = F::V6;
+        flow.fragment = 0;
+        if F::V6 {
+            if kind != ethernet::TYPE_IPV6.to_be() {
+                return false;
+            }
+            flow.l4 = 40;
+            flow.protocol = load8(ip + ipv6::NEXT_HEADER);
+            flow.ttl = load8(ip + ipv6::HOP_LIMIT);
+            flow.length = u32::from(u16::from_be(load16(ip + ipv6::PAYLOAD_LENGTH))) + 40;
+            flow.tuple = Tuple {
+                source: address(ip + ipv6::SOURCE),
+                destination: address(ip + ipv6::DESTINATION),
+                ports: load32(ip + ipv6::HEADER),
+            };
+        } else {
+            if kind != ethernet::TYPE_IPV4.to_be()
+                || load8(ip) != ipv4::VERSION_IHL_PLAIN
                 || !extent::is_sound_v4(ip)
                 || u16::from_be(load16(ip + ipv4::FRAGMENT)) & ipv4::FRAGMENT_MASK != 0
             {
                 return false;
             }
-            flow.ipv6 = false;
             flow.l4 = 20;
-            flow.fragment = 0;
             flow.protocol = load8(ip + ipv4::PROTOCOL);
             flow.ttl = load8(ip + ipv4::TTL);
             flow.length = u32::from(u16::from_be(load16(ip + ipv4::TOTAL_LENGTH)));
@@ -45,26 +70,8 @@ pub(crate) fn parse(start: usize, end: usize, flow: &mut Flow) -> bool {
                 ports: load32(ip + ipv4::HEADER),
             };
         }
-        return l4(ip + ipv4::HEADER, end, flow);
     }
-    if kind != ethernet::TYPE_IPV6 || ip + ipv6::HEADER + udp::HEADER > end {
-        return false;
-    }
-    // SAFETY: Ethernet, IPv6 and 8 more bytes were compared with the end.
-    unsafe {
-        flow.ipv6 = true;
-        flow.l4 = 40;
-        flow.fragment = 0;
-        flow.protocol = load8(ip + ipv6::NEXT_HEADER);
-        flow.ttl = load8(ip + ipv6::HOP_LIMIT);
-        flow.length = u32::from(u16::from_be(load16(ip + ipv6::PAYLOAD_LENGTH))) + 40;
-        flow.tuple = Tuple {
-            source: address(ip + ipv6::SOURCE),
-            destination: address(ip + ipv6::DESTINATION),
-            ports: load32(ip + ipv6::HEADER),
-        };
-    }
-    l4(ip + ipv6::HEADER, end, flow)
+    l4(ip + F::IP_HEADER, end, flow)
 }
 
 /// TCP and UDP as next headers.

@@ -79,8 +79,11 @@ pub(crate) fn schedule<F: Family, P: Packet, E: Env>(
 ) -> Verdict {
     packet.pull(PULL);
     let (start, end) = packet.bounds();
-    if parse::<F>(start, end, flow) != 0 && open::by_message::<F, P, E>(packet, env, flow) {
-        return Verdict::RELATED;
+    if parse::<F>(start, end, flow) != 0 {
+        let verdict = open::by_message::<F, P, E>(packet, env, flow);
+        if verdict != Verdict::ONWARD {
+            return verdict;
+        }
     }
     if F::V6 || flow.length == 0 {
         Verdict::PASS

@@ -40,8 +40,8 @@ pub(crate) fn parse<F: Family, P: Packet, E: Env>(
 ) -> bool {
     packet.pull(parse::PULL);
     let (start, end) = packet.bounds();
-    if parse::parse(start, end, flow) {
-        return flow.ipv6 == F::V6 && extent::trim(packet, flow);
+    if parse::parse::<F>(start, end, flow) {
+        return extent::trim(packet, flow);
     }
     packet.pull(PULL);
     let headers = if F::V6 {

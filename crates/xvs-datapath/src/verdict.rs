@@ -30,6 +30,8 @@ impl Verdict {
     pub const RELAY: Self = Self(11);
     /// Into this host, as if it came by the loopback link.
     pub const INWARD: Self = Self(12);
+    /// Larger than its link carries, and ready but for that: run [`cut`](crate::cut).
+    pub const CUT: Self = Self(13);
     /// Not decided here: the packet is as it was.
     pub const ONWARD: Self = Self(10);
     const REDIRECT: u64 = 6;

@@ -23,6 +23,8 @@ pub struct Ran {
     pub action: Action,
     /// Its bytes after the programs.
     pub frame: Vec<u8>,
+    /// Frames that left before it. The kernel's are on their links alone.
+    pub copies: Vec<Vec<u8>>,
 }
 
 /// A clock that the test sets, in jiffies.

@@ -30,6 +30,8 @@ pub(crate) struct Xvs {
     runtime: PathBuf,
     /// What the daemon is started with.
     configuration: Option<PathBuf>,
+    /// It carries no packets.
+    simulated: bool,
 }
 
 impl Xvs {
@@ -46,12 +48,19 @@ impl Xvs {
                 .filter(|folder| !folder.is_empty())
                 .map_or_else(|| "/run/xvs".into(), PathBuf::from),
             configuration: None,
+            simulated: false,
         })
     }
 
     /// The same with a configuration for the daemon.
     pub(crate) fn with_configuration(mut self, file: &Path) -> Self {
         self.configuration = Some(file.to_owned());
+        self
+    }
+
+    /// The same with a daemon that carries no packets: virtual routers alone.
+    pub(crate) fn without_datapath(mut self) -> Self {
+        self.simulated = true;
         self
     }
 
@@ -92,7 +101,12 @@ impl Xvs {
     /// The arguments that start the daemon.
     pub(crate) fn run_line(&self, host: &Host, hook: &str) -> String {
         let (instance, netns) = (&self.instance, host.namespace().name());
-        let mut line = format!("run --instance {instance} --netns {netns} --hook {hook}");
+        let mut line = format!("run --instance {instance} --netns {netns}");
+        if self.simulated {
+            line.push_str(" --simulate");
+        } else {
+            line.push_str(&format!(" --hook {hook}"));
+        }
         if let Some(file) = &self.configuration {
             line.push_str(&format!(" -f {}", file.display()));
         }

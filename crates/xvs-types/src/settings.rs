@@ -127,7 +127,7 @@ settings! {
     /// Answer packets of real servers for which there is no connection by ICMP.
     NatIcmpSend = "nat_icmp_send", later("0", "answering what real servers send by themselves");
     /// Tell senders about packets that tunnels cannot carry whole.
-    PmtuDisc = "pmtu_disc", later("1", "cutting packets");
+    PmtuDisc = "pmtu_disc", flag(1);
     /// Work out rates.
     RunEstimation = "run_estimation", never("1", ESTIMATES);
     /// ICMP errors open connections.

@@ -11,17 +11,18 @@ use xvs_types::Scheduler;
 
 use super::{
     FAMILY, guest,
-    wires::{On, Wires, run},
+    wires::{On, Wires},
 };
 use crate::{
     director::{Director, Method, NEIGHBOUR, PORT},
+    kernel,
     program::frame::{ACK, SYN, Segment},
 };
 
 /// Real servers behind the VIP.
 const SERVERS: u32 = 8;
 /// The ruleset of the kernel's NAT: the real servers in turn.
-const RULES: &str = "table ip bench {
+pub(crate) const RULES: &str = "table ip bench {
   chain pre {
     type nat hook prerouting priority -100
     ip daddr 10.200.0.1 tcp dport 80 dnat to 10.128.0.0:8080
@@ -71,7 +72,7 @@ impl Standing {
     pub(super) fn end(self) -> anyhow::Result<()> {
         drop((self.director, self.on));
         for (program, arguments) in self.undo {
-            run(program, &arguments)?;
+            kernel::command(program, &arguments)?;
         }
         Ok(())
     }
@@ -182,7 +183,7 @@ impl Contender {
             }
             Kind::Ipvs(method) => {
                 feed("ipvsadm", &["-R"], &ipvs_rules(method))?;
-                crate::kernel::ip(&format!("addr add {}/32 dev lo", FAMILY.vip()))?;
+                kernel::ip(&format!("addr add {}/32 dev lo", FAMILY.vip()))?;
                 standing.undo = vec![
                     ("ipvsadm", "-C".to_owned()),
                     ("ip", format!("addr del {}/32 dev lo", FAMILY.vip())),
@@ -233,7 +234,7 @@ fn ipvs_rules(method: Method) -> String {
 }
 
 /// Runs a program on an input.
-fn feed(program: &str, arguments: &[&str], input: &str) -> anyhow::Result<()> {
+pub(crate) fn feed(program: &str, arguments: &[&str], input: &str) -> anyhow::Result<()> {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())

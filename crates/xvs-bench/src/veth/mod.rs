@@ -20,6 +20,7 @@ use crate::{
     row::{Gate, Part, Row, Spread},
 };
 use contender::{Contender, Kind};
+pub(crate) use contender::{RULES, feed};
 use wires::Wires;
 
 /// Flows of the established ones.

@@ -1,8 +1,8 @@
 //! The links of the measurement: where frames go in, where they end, and programs on them.
 
-use std::{process::Command, thread, time::Duration};
+use std::{thread, time::Duration};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use aya::programs::{LinkOrder, Program, TcAttachType, XdpMode, tc::TcAttachOptions};
 use xvs_dataplane::Hook;
 
@@ -45,7 +45,7 @@ impl Wires {
             tester,
         };
         // A veth takes redirected frames only where it polls: with GRO, or a program at XDP.
-        run("ethtool", &format!("-K {CLIENTS} gro on"))?;
+        kernel::command("ethtool", &format!("-K {CLIENTS} gro on"))?;
         Ok(wires)
     }
 
@@ -125,18 +125,4 @@ impl Wires {
 pub(super) enum On {
     Tcx(aya::programs::tc::SchedClassifierLink),
     Xdp(aya::programs::xdp::XdpLink),
-}
-
-/// Runs a program with arguments separated by spaces.
-pub(super) fn run(program: &str, arguments: &str) -> anyhow::Result<()> {
-    let output = Command::new(program)
-        .args(arguments.split(' '))
-        .output()
-        .with_context(|| format!("run `{program}`"))?;
-    ensure!(
-        output.status.success(),
-        "`{program} {arguments}`: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    Ok(())
 }

@@ -95,6 +95,18 @@ impl Decisions {
         network::network(&own.into_iter().collect::<Vec<_>>(), &servers?)
     }
 
+    /// The same commands and connections with who gets them on `director` now.
+    pub(crate) fn record(&self, director: &mut dyn Director) -> Result<Self, String> {
+        let mut seen = self.decisions(director)?.into_iter();
+        let mut recorded = self.clone();
+        for step in &mut recorded.sequence {
+            if !step.starts_with('#') {
+                *step = seen.next().unwrap_or_default();
+            }
+        }
+        Ok(recorded)
+    }
+
     /// Takes `director` through it and answers the differences, a line each.
     pub fn replay(&self, director: &mut dyn Director) -> Vec<String> {
         match self.decisions(director) {

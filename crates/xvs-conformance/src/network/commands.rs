@@ -40,9 +40,11 @@ impl Network {
         if far.is_none() {
             commands += &self.far_ends();
             commands += &format!(
-                "link add name {name} index {} address {} type dummy\nlink set {name} up\n",
+                "link add name {name} index {} address {} type veth peer name far-{name} index {}\n\
+                 link set {name} up\n",
                 Self::BROUGHT_BY,
                 Self::BROUGHT_MAC,
+                Self::BROUGHT_BY + 100,
                 name = Self::BROUGHT_NAME,
             );
         }

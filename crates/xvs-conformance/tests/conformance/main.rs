@@ -10,7 +10,7 @@ mod live;
 
 use std::{collections::BTreeSet, env, fs, path::Path};
 
-use xvs_conformance::{Known, Offline, Pins, Recording, Suite, Tally, matches};
+use xvs_conformance::{Known, Offline, Pins, Recording, Step, Suite, Tally, matches};
 use xvs_dataplane::Hook;
 
 const HOOKS: [Hook; 2] = [Hook::Tcx, Hook::Xdp];
@@ -72,6 +72,35 @@ fn other_commands_than_were_recorded_are_other_results() {
         })
         .unwrap();
     assert_eq!(tally.differing.len(), 1);
+}
+
+#[test]
+fn a_real_server_that_comes_back_within_two_minutes_goes_on_counting() {
+    // Recorded when it came back at once; the kernel keeps it for two minutes after its last connection.
+    let later = |milliseconds: u64| {
+        let suite = suite().only(|name| name == "A/life/deleted-nat-u-exp1");
+        let tally = suite.replay(&known(), "native tcx", |recording, network| {
+            let Recording::Frames(mut scenario, topology) = recording.clone() else {
+                return Err("it is no recording of frames".to_owned());
+            };
+            let adds = |step: &Step| matches!(step, Step::Exec { cmd, .. } if cmd.contains(" -a "));
+            let place = scenario.steps.iter().position(adds).unwrap();
+            let wait = Step::Wait {
+                ms: milliseconds,
+                out: Vec::new(),
+            };
+            scenario.steps.insert(place, wait);
+            let mut director = Offline::native(network, Hook::Tcx)?;
+            Ok(Recording::Frames(scenario, topology).replay(network, &mut director))
+        });
+        tally.unwrap()
+    };
+    assert_eq!(later(90_000).differing.len(), 0, "{}", later(90_000));
+    let (_, differences) = later(125_000).differing.pop_first().unwrap();
+    assert!(
+        matches!(differences.as_slice(), [only] if only.contains("--stats")),
+        "{differences:?}"
+    );
 }
 
 fn suite() -> Suite {

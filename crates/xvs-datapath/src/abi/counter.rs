@@ -90,4 +90,6 @@ counters! {
     FragmentFirst = 53, "fragment_first";
     /// Fragments before their first one, left to the kernel.
     FragmentUnknown = 54, "fragment_unknown";
+    /// Packets cut into fragments.
+    Cut = 57, "cut";
 }

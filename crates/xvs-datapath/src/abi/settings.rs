@@ -12,6 +12,8 @@ pub mod setting_flag {
     pub const SECURE_TCP: u32 = 1 << 3;
     /// ICMP errors open connections.
     pub const SCHEDULE_ICMP: u32 = 1 << 4;
+    /// Tunnel packets may be fragmented whatever is inside (`pmtu_disc` 0).
+    pub const NO_PMTU_DISC: u32 = 1 << 5;
 }
 
 /// The secret of the flow table's hash.

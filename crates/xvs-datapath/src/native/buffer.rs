@@ -12,6 +12,8 @@ use crate::{
 
 const HEADROOM: usize = 128;
 const TAILROOM: usize = 320;
+/// Bytes that can be saved of a packet.
+const SAVED: u32 = 8_192;
 
 /// A packet that stands for several: what `gso_size` and `gso_segs` say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct Buffer {
     udp: bool,
     refuses: bool,
     neighbour: Option<(u32, bool, Address)>,
+    saved: Vec<u8>,
+    copies: Vec<(u32, Vec<u8>)>,
     routes: Arc<Routes>,
 }
 
@@ -59,6 +63,8 @@ impl Buffer {
             udp: l4_of(bytes).is_some_and(|(_, udp)| udp),
             refuses: false,
             neighbour: None,
+            saved: Vec::new(),
+            copies: Vec::new(),
             routes: Arc::clone(routes),
         }
     }
@@ -138,6 +144,12 @@ impl Buffer {
     #[must_use]
     pub fn neighbour(&self) -> Option<(u32, bool, Address)> {
         self.neighbour
+    }
+
+    /// The copies that were sent, each with its link.
+    #[must_use]
+    pub fn copies(&self) -> &[(u32, Vec<u8>)] {
+        &self.copies
     }
 
     /// What is left of `gso_size`.
@@ -258,6 +270,36 @@ impl Packet for Buffer {
 
     fn sum(&mut self, offset: u32, length: u32) -> u32 {
         sum(&self.bytes.to_vec(), offset, length)
+    }
+
+    fn save(&mut self, offset: u32, length: u32) -> bool {
+        let bytes = self.bytes.to_vec();
+        let wanted = bytes.get(index(offset)..index(offset + length));
+        let fits = (1..=SAVED).contains(&length);
+        self.saved = wanted
+            .filter(|_| fits)
+            .map(<[u8]>::to_vec)
+            .unwrap_or_default();
+        !self.saved.is_empty()
+    }
+
+    fn restore(&mut self, offset: u32, from: u32, length: u32) -> bool {
+        let wanted = self.saved.get(index(from)..index(from + length));
+        let Some(bytes) = wanted.map(<[u8]>::to_vec) else {
+            return false;
+        };
+        if index(offset + length) > self.bytes.len() {
+            return false;
+        }
+        self.bytes.write(index(offset), &bytes);
+        self.linear = usize::MAX;
+        true
+    }
+
+    fn send_copy(&mut self, ifindex: u32) -> bool {
+        let copy = self.bytes();
+        self.copies.push((ifindex, copy));
+        true
     }
 
     fn fib(&mut self, query: &mut Fib) -> FibAnswer {

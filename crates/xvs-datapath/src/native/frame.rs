@@ -116,6 +116,18 @@ impl Packet for Frame {
         sum(&self.bytes.to_vec(), offset, length)
     }
 
+    fn save(&mut self, _: u32, _: u32) -> bool {
+        false
+    }
+
+    fn restore(&mut self, _: u32, _: u32, _: u32) -> bool {
+        false
+    }
+
+    fn send_copy(&mut self, _: u32) -> bool {
+        false
+    }
+
     fn fib(&mut self, query: &mut Fib) -> FibAnswer {
         self.routes.look_up(query)
     }

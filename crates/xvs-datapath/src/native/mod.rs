@@ -38,7 +38,7 @@ pub use verify::checksums_are_valid;
 pub use world::{Server, Service, World};
 
 use crate::{
-    Packet, Verdict, brought, carry, fast, leave, open, related, relay,
+    Packet, Verdict, brought, carry, cut, fast, leave, open, related, relay,
     table::{V4, V6},
 };
 
@@ -60,6 +60,7 @@ pub fn run<P: Packet>(packet: &mut P, cpu: &Cpu) -> Verdict {
             (Verdict::RELATED, true) => related::run::<V6, P, Cpu>(packet, cpu),
             (Verdict::RELAY, _) => relay::run(packet, cpu),
             (Verdict::REFUSE, _) => open::refuse(packet, cpu),
+            (Verdict::CUT, _) => cut::run(packet, cpu),
             (Verdict::REPLY, _) if brought::is_brought(packet, cpu) => {
                 return brought::reply(packet, cpu);
             }

@@ -23,6 +23,8 @@ pub(crate) struct Outer<'a> {
     pub(crate) ipv6: bool,
     /// Identification of an outer IPv4 header without "don't fragment".
     pub(crate) identification: u16,
+    /// Whether an outer IPv4 packet may be fragmented whatever is inside; else as the one inside.
+    pub(crate) may_be_cut: bool,
     /// What stands behind the outer header.
     pub(crate) shim: Shim,
 }
@@ -66,6 +68,7 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
             )
         }
     };
+    let fragment = if outer.may_be_cut { 0 } else { fragment };
     // Inner CE becomes outer ECT(0): the tunnel's congestion is its own.
     let class = if class & 3 == 3 {
         class & 0xfc | 2
@@ -79,7 +82,14 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
     };
     let shim = outer.shim;
     let protocol = shim.protocol(inner);
-    if !packet.push_outer(overhead(outer.ipv6) + shim.length(), outer.ipv6, protocol) {
+    let added = overhead(outer.ipv6) + shim.length();
+    // What the kernel knows to be a tunnel packet changes its length no more.
+    let made = if hop.is_cut {
+        packet.push_front(added, outer.ipv6)
+    } else {
+        packet.push_outer(added, outer.ipv6, protocol)
+    };
+    if !made {
         return false;
     }
     let (start, end) = packet.bounds();

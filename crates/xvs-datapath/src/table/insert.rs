@@ -3,6 +3,7 @@
 use crate::{
     Env,
     abi::{Counter, FragmentKey, NONE, OverflowKey, Tag, Tuple, low32, wide},
+    cut::Cut,
     memory::opaque,
     table::{
         CONFLICT_NONE, FORWARD, Family, REVERSE, alternate, at,
@@ -67,8 +68,10 @@ pub struct Scratch {
     pub key: OverflowKey,
     /// Key of a look-up among fragmented packets.
     pub fragment: FragmentKey,
+    /// What is to be cut.
+    pub cut: Cut,
     /// Zero.
-    pub padding: [u64; 9],
+    pub padding: [u64; 8],
 }
 
 const _: () = assert!(size_of::<Scratch>() == 512);

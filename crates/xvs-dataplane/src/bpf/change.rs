@@ -82,9 +82,12 @@ impl Bpf {
         self.table6.end(now, reals, &mut doomed);
     }
 
-    /// Lets virtual servers that were added again, while real servers of theirs still had connections,
-    /// count from nought.
+    /// Lets real servers that were added again go on counting without a burst, and virtual servers that
+    /// were, while real servers of theirs still had connections, count from nought.
     fn restart_counters(&mut self) {
+        for (slot, counted) in self.servers.take_returned() {
+            self.estimators.rest(slot, &counted);
+        }
         let restarted = self.servers.take_restarted();
         if restarted.is_empty() {
             return;

@@ -73,9 +73,9 @@ const PINNED: [Shape; 23] = [
     shape::<u32, u32>("STAGES_TCX", 16),
 ];
 
-/// The programs behind the fast path, by their place in the stages; the last one is tcx's alone.
-const STAGES: [&str; 9] = [
-    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay", "reply",
+/// The programs behind the fast path, by their place in the stages; the last two are tcx's alone.
+const STAGES: [&str; 10] = [
+    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay", "reply", "cut",
 ];
 
 /// Sizes of the maps that the loader decides.
@@ -187,7 +187,7 @@ fn load_programs(object: &mut Ebpf) -> Result<(), OpenError> {
         };
         loaded.map_err(|error| OpenError::load(format!("program `{name}`"), &error))?;
     }
-    let of_both = STAGES.len() - 1;
+    let of_both = STAGES.len() - 2;
     for (map, prefix, stages) in [
         (
             "STAGES_XDP",

@@ -424,9 +424,11 @@ impl Dataplane for Bpf {
             self.last_sample = Some(Instant::now());
             self.sample();
         }
+        let now = self.now();
+        self.servers.forget_bygone(now);
         if self.servers.has_waste() {
             wait_for_programs();
-            let recycled = self.servers.recycle();
+            let recycled = self.servers.recycle(now);
             self.note_bygone(&recycled);
         }
     }

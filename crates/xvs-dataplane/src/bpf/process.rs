@@ -194,9 +194,11 @@ impl Machine for Process {
         self.ran += 1;
         // One for each packet, so that what it counted is in the tables when it is gone.
         let cpu = Cpu::new(&self.tables, self.clock.now(), self.ran);
+        let mut copies = Vec::new();
         let (verdict, frame) = if hook == Hook::Tcx {
             let mut buffer = Buffer::new(frame, ifindex, &self.routes).marked(mark);
             let verdict = native::run(&mut buffer, &cpu);
+            copies.extend(buffer.copies().iter().map(|(_, copy)| copy.clone()));
             (verdict, buffer.bytes())
         } else {
             let mut packet = Frame::new(frame, ifindex, &self.routes);
@@ -208,7 +210,11 @@ impl Machine for Process {
             Verdict::DROP => Action::Drop,
             _ => Action::Send,
         };
-        Ok(Ran { action, frame })
+        Ok(Ran {
+            action,
+            frame,
+            copies,
+        })
     }
 
     fn leave(&mut self, ifindex: u32, frame: &[u8]) -> Result<Ran, OpenError> {
@@ -222,6 +228,7 @@ impl Machine for Process {
         Ok(Ran {
             action,
             frame: buffer.bytes(),
+            copies: Vec::new(),
         })
     }
 }

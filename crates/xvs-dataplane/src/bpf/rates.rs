@@ -42,15 +42,14 @@ impl Estimators {
         hz: u32,
         kept: Option<Rate>,
     ) {
+        let Some(kept) = kept else {
+            self.rest(slot, counters);
+            return;
+        };
         let Some(rate) = self.at(slot) else {
             return;
         };
         let counters = counts(counters);
-        let Some(kept) = kept else {
-            // It rested: its totals are no burst.
-            rate.last = counters;
-            return;
-        };
         *rate = kept;
         let silent = now.wrapping_sub(low32(kept.stamp));
         let missed = u64::from(silent) / (u64::from(hz.max(1)) * PERIOD);
@@ -64,6 +63,16 @@ impl Estimators {
             step(rate, next);
         }
         rate.last = counters;
+    }
+
+    /// Begins anew for the server in `slot`, which has counted so much before: that is no burst.
+    pub(super) fn rest(&mut self, slot: u32, counters: &Counters) {
+        if let Some(rate) = self.at(slot) {
+            *rate = Rate {
+                last: counts(counters),
+                ..Rate::default()
+            };
+        }
     }
 
     /// The rates of the server in `slot`, as listed.

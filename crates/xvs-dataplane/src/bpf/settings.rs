@@ -36,6 +36,10 @@ impl Bpf {
                 setting_flag::SCHEDULE_ICMP,
             )
             | flag(
+                !settings.is_on(Setting::PmtuDisc),
+                setting_flag::NO_PMTU_DISC,
+            )
+            | flag(
                 self.acts(Setting::SecureTcp, short.is_some()),
                 setting_flag::SECURE_TCP,
             );

@@ -50,7 +50,11 @@ pub(super) fn run(
         (Hook::Xdp | Hook::XdpGeneric, code) if XDP.1.contains(&code) => Action::Send,
         _ => Action::Drop,
     };
-    Ok(Ran { action, frame })
+    Ok(Ran {
+        action,
+        frame,
+        copies: Vec::new(),
+    })
 }
 
 /// Runs the program for what the host sends on a frame that leaves by a link.
@@ -62,7 +66,11 @@ pub(super) fn leave(object: &mut Ebpf, ifindex: u32, frame: &[u8]) -> Result<Ran
     } else {
         Action::Drop
     };
-    Ok(Ran { action, frame })
+    Ok(Ran {
+        action,
+        frame,
+        copies: Vec::new(),
+    })
 }
 
 /// Runs a classifier on a packet with a mark: the link that it came in by and the one it is on are what

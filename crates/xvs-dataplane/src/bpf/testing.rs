@@ -76,6 +76,7 @@ impl Bpf {
         }
         self.kill(&ConnectionFilter::default());
         self.housekeep();
+        self.servers.forget_all_bygone();
         self.machine.forget_localities();
     }
 }

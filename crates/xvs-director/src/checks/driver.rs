@@ -20,6 +20,7 @@ use xvs_types::Op;
 
 use super::{
     Message, Planned, addresses,
+    alarm::Alarm,
     effects::{Effect, Effects},
     fit::keep_moved,
     limits::Limits,
@@ -54,6 +55,7 @@ pub(crate) struct Driver {
     answers: mpsc::UnboundedReceiver<(CheckerId, Report)>,
     /// Followed while a virtual server suspends its checks.
     addresses: Option<watch::Receiver<BTreeSet<IpAddr>>>,
+    alarm: Alarm,
     chance: Chance,
 }
 
@@ -88,6 +90,7 @@ impl Driver {
             results,
             answers,
             addresses: None,
+            alarm: Alarm::new(),
             chance: Chance::new(),
         }
     }
@@ -119,7 +122,7 @@ impl Driver {
                         self.result(checker, report);
                     }
                 }
-                () = until(due) => self.timeout(),
+                () = self.alarm.at(due) => self.timeout(),
                 changed = changed(&mut self.addresses) => {
                     let chance = &mut self.chance;
                     let mut spread = |warmup| chance.part_of(warmup);
@@ -298,14 +301,6 @@ fn checkers(machine: &Machine) -> BTreeSet<CheckerId> {
         .flat_map(|one| &one.checkers)
         .map(|one| one.id)
         .collect()
-}
-
-/// Sleeps until then; without a time for ever.
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// The next change of the addresses; never when nobody follows them.

@@ -17,6 +17,7 @@
 //! ```
 
 mod addresses;
+mod alarm;
 mod driver;
 mod effects;
 mod fit;

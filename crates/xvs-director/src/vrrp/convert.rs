@@ -350,3 +350,6 @@ fn note_what_is_left_out(config: &conf::Config, instance: &VrrpInstance, notes: 
         note("advertisements go to the group of the RFC, not to the one that is configured");
     }
 }
+
+#[cfg(test)]
+mod tests;

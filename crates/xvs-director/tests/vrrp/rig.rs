@@ -420,6 +420,11 @@ impl Keepalived {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    #[allow(dead_code, reason = "the tests of load ask for it")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A stop in good order.
     pub(crate) fn stop(&mut self) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());

@@ -24,6 +24,8 @@ pub(super) struct Director {
     pub(super) place: Place,
     pub(super) host: Host,
     keepalived: bool,
+    /// xvs runs virtual routers and no datapath, as keepalived does here.
+    vrrp_alone: bool,
     configuration: PathBuf,
     running: Option<Running>,
 }
@@ -42,14 +44,16 @@ impl Director {
             place: place.clone(),
             host,
             keepalived,
+            vrrp_alone: false,
             configuration: path,
             running: None,
         })
     }
 
-    /// Another daemon from the next start on; the present one is stopped.
+    /// From the next start on another daemon with virtual routers alone; the present one is stopped.
     pub(super) fn change(&mut self, keepalived: bool) -> Result<(), LabError> {
         self.stop()?;
+        self.vrrp_alone = true;
         self.keepalived = keepalived;
         Ok(())
     }
@@ -62,13 +66,24 @@ impl Director {
             command
                 .args(["-n", "-l", "-P", "-f"])
                 .arg(&self.configuration);
-            command.arg("-p").arg(folder.join("keepalived.pid"));
-            command.arg("-r").arg(folder.join("vrrp.pid"));
+            for (option, name) in [("-p", "keepalived.pid"), ("-r", "vrrp.pid")] {
+                let path = folder.join(name);
+                // keepalived takes a killed child that nobody has waited for for a running daemon.
+                if path.exists() {
+                    std::fs::remove_file(&path).map_err(LabError::file("remove", &path))?;
+                }
+                command.arg(option).arg(path);
+            }
             self.host.spawn(&mut command, "keepalived.log")?
         } else {
-            Xvs::new(&format!("{LAB}-{}", self.place.name))?
-                .with_configuration(&self.configuration)
-                .start(topology, &self.host, hook)?
+            let xvs = Xvs::new(&format!("{LAB}-{}", self.place.name))?;
+            let xvs = xvs.with_configuration(&self.configuration);
+            let xvs = if self.vrrp_alone {
+                xvs.without_datapath()
+            } else {
+                xvs
+            };
+            xvs.start(topology, &self.host, hook)?
         };
         self.running = Some(running);
         Ok(())

@@ -245,3 +245,12 @@ pub(crate) fn tampered(datagram: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Ve
 pub(crate) fn name(text: &str) -> Name {
     text.into()
 }
+
+/// What was notified, in order.
+pub(crate) fn kinds(bench: &Bench) -> Vec<NotifyKind> {
+    bench
+        .notifications()
+        .into_iter()
+        .map(|(_, kind)| kind)
+        .collect()
+}

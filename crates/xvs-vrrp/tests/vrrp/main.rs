@@ -6,6 +6,8 @@ mod acceptance;
 mod bench;
 mod election;
 mod groups;
+mod operator;
 mod reload;
 mod simulation;
+mod tracking;
 mod wire;

@@ -8,6 +8,9 @@
 //! - addresses are held exactly while master, and a sync group is never apart;
 //! - notifications are exactly the transitions, in their order.
 
+mod disturbances;
+mod rules;
+
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap},
@@ -16,13 +19,13 @@ use std::{
 };
 
 use xvs_vrrp::{
-    Action, AdverInterval, AuthenticationConfig, Config, Event, GroupConfig, Ingress, Link, Name,
-    NotifyKind, Peer, Preempt, Priority, Received, Resume, RouterConfig, State, Subject, Track,
-    TrackWeight, TrackerStatus, Transmit, Transport, Version, VirtualAddresses, Vrid, Vrrp, key,
+    Action, Event, Ingress, Link, Name, NotifyKind, Received, State, Subject, TrackerStatus,
+    Transmit, Vrrp,
 };
 use xvs_wire::vrrp::GROUP_V4;
 
 use crate::bench::{INTERFACE, ms};
+use rules::{Dice, Rules};
 
 /// How many seeds each test runs.
 const RUNS: u64 = 1_000;
@@ -30,146 +33,6 @@ const RUNS: u64 = 1_000;
 const DISTURBANCES: usize = 25;
 /// The longest way over the link.
 const DELAY: Duration = Duration::from_millis(4);
-
-/// A small generator (splitmix64): the same runs on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ (value >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.roll() % end
-    }
-
-    fn index(&mut self, length: usize) -> usize {
-        usize::try_from(self.below(u64::try_from(length).unwrap())).unwrap()
-    }
-
-    fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
-}
-
-/// What all directors of a run have in common.
-#[derive(Clone, Debug)]
-struct Rules {
-    version: Version,
-    authentication: AuthenticationConfig,
-    unicast: bool,
-    grouped: bool,
-    directors: usize,
-    /// What a director's own interval may be, in centiseconds.
-    intervals: Vec<u16>,
-}
-
-impl Rules {
-    fn draw(dice: &mut Dice) -> Self {
-        let version_2 = dice.one_in(2);
-        let authentication = match (version_2, dice.below(3)) {
-            (true, 0) => AuthenticationConfig::Header(key("secret")),
-            (true, 1) => AuthenticationConfig::Password(key("secret")),
-            _ => AuthenticationConfig::None,
-        };
-        Self {
-            version: if version_2 { Version::V2 } else { Version::V3 },
-            authentication,
-            unicast: dice.one_in(3),
-            grouped: dice.one_in(3),
-            directors: 2 + dice.index(4),
-            intervals: match (version_2, dice.below(3)) {
-                (true, _) => vec![100],
-                (false, 0) => vec![10],
-                (false, 1) => vec![2],
-                (false, _) => vec![10, 50],
-            },
-        }
-    }
-
-    fn greatest_interval(&self) -> Duration {
-        Duration::from_millis(u64::from(*self.intervals.iter().max().unwrap()) * 10)
-    }
-
-    /// No director waits longer than this.
-    fn greatest_down_interval(&self) -> Duration {
-        let centiseconds = *self.intervals.iter().max().unwrap();
-        AdverInterval::from_centiseconds(centiseconds)
-            .unwrap()
-            .master_down(self.version, Priority::new(1).unwrap(), 3)
-    }
-
-    fn config(&self, who: usize, dice: &mut Dice) -> Config {
-        let vrids: &[u8] = if self.grouped { &[51, 52] } else { &[51] };
-        let value = u8::try_from(1 + dice.below(254)).unwrap();
-        let interval = self.intervals[dice.index(self.intervals.len())];
-        let preempt = match dice.below(4) {
-            0 => Preempt::Never,
-            1 => Preempt::After(self.greatest_interval() * 5),
-            _ => Preempt::AtOnce,
-        };
-        let peers = (0..self.directors)
-            .filter(|peer| *peer != who)
-            .map(|peer| Peer::new(address(peer).into()));
-        let peers: Vec<Peer> = peers.collect();
-        let extra = dice.one_in(4);
-        let routers: Vec<RouterConfig> = vrids
-            .iter()
-            .map(|vrid| {
-                let mut addresses = vec![Ipv4Addr::new(10, 0, *vrid, 100)];
-                if extra {
-                    addresses.push(Ipv4Addr::new(10, 0, *vrid, 101));
-                }
-                let mut config = RouterConfig::new(
-                    format!("VI_{vrid}").into(),
-                    INTERFACE.into(),
-                    Vrid::new(*vrid).unwrap(),
-                    VirtualAddresses::v4(addresses),
-                );
-                config.version = self.version;
-                config.authentication = self.authentication;
-                config.interval = AdverInterval::from_centiseconds(interval).unwrap();
-                config.priority = Priority::new(value).unwrap();
-                config.preempt = preempt;
-                config.tracks = vec![Track {
-                    tracker: "fatal".into(),
-                    weight: TrackWeight::FAULT,
-                    reverse: false,
-                }];
-                if !self.grouped {
-                    config.tracks.push(Track {
-                        tracker: "weighted".into(),
-                        weight: TrackWeight::new(-100).unwrap(),
-                        reverse: false,
-                    });
-                }
-                if self.unicast {
-                    config.transport = Transport::Unicast {
-                        peers: peers.clone(),
-                        ttl: 255,
-                        check_source: true,
-                    };
-                }
-                config
-            })
-            .collect();
-        let groups = if self.grouped {
-            vec![GroupConfig {
-                name: "SG".into(),
-                members: routers.iter().map(|router| router.name.clone()).collect(),
-                tracks: vec![],
-                tracking_weight: false,
-            }]
-        } else {
-            vec![]
-        };
-        Config::new(routers, groups).unwrap()
-    }
-}
 
 fn address(who: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 99, 0, u8::try_from(who + 1).unwrap())
@@ -517,116 +380,6 @@ impl Simulation {
                 }
             }
         }
-    }
-
-    /// Something happens.
-    fn disturb(&mut self) {
-        self.disturbed();
-        let who = self.dice.index(self.directors.len());
-        if !self.directors[who].alive {
-            self.restart(who, &[]);
-            return;
-        }
-        match self.dice.below(12) {
-            0 => {
-                for director in 0..self.directors.len() {
-                    self.directors[director].side = self.dice.below(2);
-                }
-            }
-            1 => self.loss = Some(1 + self.dice.below(10)),
-            2 => self.heal(),
-            3 => self.crash(who),
-            4 => {
-                self.directors[who].vrrp.stop(false);
-                self.collect(who);
-                self.directors[who].alive = false;
-                self.directors[who].stalled_until = None;
-                self.directors[who].socket.clear();
-            }
-            5 => {
-                self.directors[who].link_up ^= true;
-                self.report_unless_stalled(who);
-            }
-            6 => {
-                self.directors[who].fatal_up ^= true;
-                self.report_unless_stalled(who);
-            }
-            7 => {
-                let stall = self.rules.greatest_down_interval() * 2;
-                let length = self.dice.below(u64::try_from(stall.as_micros()).unwrap());
-                let until = self.now + Duration::from_micros(length);
-                self.directors[who].stalled_until.get_or_insert(until);
-            }
-            8 => self.command(who, |vrrp, now, _| {
-                let _ = vrrp.failover(now, "VI_51"); // a backup refuses, and nothing happens
-            }),
-            9 if !self.rules.grouped => self.command(who, |vrrp, now, dice| {
-                let value = u8::try_from(1 + dice.below(254)).unwrap();
-                vrrp.set_priority(now, "VI_51", Priority::new(value))
-                    .unwrap();
-            }),
-            10 => self.command(who, |vrrp, now, dice| {
-                let status = if dice.one_in(2) {
-                    TrackerStatus::Up
-                } else {
-                    TrackerStatus::Down
-                };
-                vrrp.handle_tracker(now, "weighted", status);
-            }),
-            _ => {
-                let config = self.rules.config(who, &mut self.dice);
-                self.command(who, |vrrp, now, _| vrrp.reload(now, &config));
-            }
-        }
-    }
-
-    fn command(&mut self, who: usize, act: impl FnOnce(&mut Vrrp, Instant, &mut Dice)) {
-        if self.directors[who].stalled_until.is_none() {
-            act(&mut self.directors[who].vrrp, self.now, &mut self.dice);
-            self.collect(who);
-        }
-    }
-
-    fn report_unless_stalled(&mut self, who: usize) {
-        // A stalled process hears of its link when it runs again.
-        self.directors[who].stalled_until = None;
-        self.report(who);
-    }
-
-    /// The process dies and says nothing. Half of the time its successor comes soon, and knows of it.
-    fn crash(&mut self, who: usize) {
-        self.directors[who].alive = false;
-        self.directors[who].socket.clear();
-        self.directors[who].stalled_until = None;
-        if self.dice.one_in(2) {
-            let tenths = u32::try_from(self.dice.below(40)).unwrap();
-            let age = self.rules.greatest_interval() * tenths / 10;
-            self.run_until(self.now + age);
-            let resume: Vec<_> = self.directors[who]
-                .vrrp
-                .snapshot()
-                .map(|resume| (resume, age))
-                .collect();
-            self.resumed += u64::from(self.restart(who, &resume));
-        }
-    }
-
-    /// A new process on the same host, told what was noted `age` ago; whether it went on as master.
-    fn restart(&mut self, who: usize, resume: &[(Resume, Duration)]) -> bool {
-        let fresh = self.boot(who);
-        let old = &self.directors[who];
-        self.directors[who] = Director {
-            side: old.side,
-            link_up: old.link_up,
-            fatal_up: old.fatal_up,
-            // What the predecessor left on the host is still there.
-            holds: old.holds.clone(),
-            ..fresh
-        };
-        self.directors[who].vrrp.resume_master(self.now, resume);
-        self.disturbed();
-        self.report(who);
-        self.directors[who].masters().count() > 0
     }
 
     /// The link is whole again, and everybody runs.

@@ -134,6 +134,32 @@ fn root_a_real_server_lives_with_its_session_to_another_xvs() {
 }
 
 #[test]
+fn root_a_virtual_router_is_in_fault_while_its_session_is_down() {
+    if !can_run() {
+        return;
+    }
+    let (ours, theirs) = hosts();
+    let router = "vrrp_instance VI {\n interface to\n virtual_router_id 51\n version 3\n advert_int 0.1\n \
+                  priority 150\n track_bfd {\n peer\n }\n virtual_ipaddress {\n 10.77.0.100/24\n }\n}\n";
+    ours.write(&format!("{OURS}{router}"));
+    let state = || {
+        let text = ours.place.done(&["vrrp", "status", "--json"]);
+        let status: serde_json::Value = serde_json::from_str(&text).unwrap();
+        status["routers"][0]["state"].clone()
+    };
+    let daemon = ours.daemon();
+    wait_until("the fault", || state() == "FAULT");
+    let peer = theirs.daemon();
+    wait_until("a master", || state() == "MASTER");
+    peer.kill();
+    wait_until("the fault again", || state() == "FAULT");
+    assert!(!ours.place.ip("-o addr show").contains("10.77.0.100"));
+    let (status, log) = daemon.terminate();
+    assert_eq!(status, Some(0), "{log}");
+    assert!(log.contains("BFD session `peer` is down"), "{log}");
+}
+
+#[test]
 fn root_a_real_server_lives_with_its_session_to_keepalived() {
     if !can_run() || !has("keepalived") {
         return;

@@ -17,5 +17,6 @@ mod local;
 mod methods;
 mod mtu;
 mod net;
+mod published;
 mod servers;
 mod untouched;

@@ -74,7 +74,10 @@ impl Place {
             .unwrap();
         let place = Self {
             sleeper,
-            runtime: tempfile::tempdir().unwrap(),
+            // In memory, as that of a host: changes of the rules are flushed to it.
+            runtime: tempfile::tempdir_in("/dev/shm")
+                .or_else(|_none| tempfile::tempdir())
+                .unwrap(),
         };
         let own = fs::read_link("/proc/self/ns/net").unwrap();
         let theirs = format!("/proc/{}/ns/net", place.sleeper.id());

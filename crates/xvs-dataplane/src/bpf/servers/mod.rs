@@ -9,6 +9,7 @@ mod adopt;
 mod lists;
 mod locals;
 mod own;
+mod remembered;
 mod totals;
 mod waste;
 mod words;
@@ -24,11 +25,12 @@ use xvs_datapath::abi::{
     Address, Block, LocalAddress, RealServer as RealSlot, ServiceKey, VirtualServer as VirtualSlot,
     join, low32, real_server_flag, virtual_server_flag,
 };
-use xvs_types::{Endpoint, OpError, RealServer, Rule, VirtualServerId};
+use xvs_types::{Counters, Endpoint, OpError, RealServer, Rule, VirtualServerId};
 
 use self::{
     lists::Lists,
     locals::Locals,
+    remembered::Remembered,
     waste::Left,
     words::{abi_endpoint, full, system},
 };
@@ -69,6 +71,10 @@ pub(super) struct Servers {
     reweighted: HashSet<ServiceKey>,
     /// Virtual servers that lingered and were added again.
     restarted: Vec<u32>,
+    /// What real servers counted that are gone.
+    remembered: Remembered,
+    /// Real servers that were added again and go on counting.
+    returned: Vec<(u32, Counters)>,
     /// What is local to this host; none until it is told.
     prefixes: Option<Vec<Prefix>>,
     /// The host's own addresses that stand in the map; none until they are known.
@@ -116,6 +122,8 @@ impl Servers {
             left: Left::default(),
             reweighted: HashSet::new(),
             restarted: Vec::new(),
+            remembered: Remembered::default(),
+            returned: Vec::new(),
             prefixes: None,
             own: None,
             hz,
@@ -386,16 +394,15 @@ impl Servers {
             .ok_or_else(|| full("real server", self.real_slots.limit()))?;
         let (_, endpoint) = key;
         let address = to_abi(endpoint.address);
-        self.real_servers.write(
-            slot,
-            RealSlot {
-                address,
-                port: endpoint.port.to_be(),
-                family: family_number(endpoint.family()),
-                virtual_server: virtual_slot,
-                ..RealSlot::default()
-            },
-        );
+        let mut fresh = RealSlot {
+            address,
+            port: endpoint.port.to_be(),
+            family: family_number(endpoint.family()),
+            virtual_server: virtual_slot,
+            ..RealSlot::default()
+        };
+        self.go_on_counting(slot, &mut fresh, &(*id, endpoint));
+        self.real_servers.write(slot, fresh);
         self.set_real_flags(slot, real_server_flag::IN_USE);
         self.left.real_servers.insert(slot);
         self.index(key, slot);

@@ -38,13 +38,13 @@ impl Servers {
     }
 
     /// Gives back what programs no longer read: to be called after they were waited for.
-    pub(in crate::bpf) fn recycle(&mut self) -> Recycled {
+    pub(in crate::bpf) fn recycle(&mut self, now: u32) -> Recycled {
         self.lists.recycle();
         self.locals.recycle();
         let ended: Vec<u32> = self.ended().collect();
         let real_servers = ended
             .into_iter()
-            .filter_map(|slot| Some((slot, self.give_real_back(slot)?)))
+            .filter_map(|slot| Some((slot, self.give_real_back(slot, now)?)))
             .collect();
         let virtual_servers: Vec<u32> = self.empty().collect();
         for slot in &virtual_servers {
@@ -84,8 +84,9 @@ impl Servers {
             }
     }
 
-    fn give_real_back(&mut self, slot: u32) -> Option<RealSlot> {
+    fn give_real_back(&mut self, slot: u32, now: u32) -> Option<RealSlot> {
         let found = self.real_servers.read(slot)?;
+        self.remember(&found, now);
         self.bits.remove(&found.address, true);
         self.set_real_flags(slot, 0);
         self.real_servers.write(slot, RealSlot::default());

@@ -110,10 +110,11 @@ fn root_a_dead_real_server_leaves_no_later_than_with_keepalived() {
     let daemons = Who::BOTH.map(|who| rig.start(who, &text));
     // The first result is final without a retry; deaths come after it.
     thread::sleep(Duration::from_secs(3) + first_delay(&chosen));
+    let mut visits = Vec::new();
     for (case, addresses) in chosen.iter().zip(&groups) {
         let mut figures = [Figures::default(), Figures::default()];
         for _ in 0..rounds {
-            round(&rig, &daemons, case, addresses, &mut figures);
+            round(&rig, &daemons, case, addresses, &mut visits, &mut figures);
         }
         println_case(case, &mut figures);
         let [keepalived, xvs] = &figures;
@@ -149,9 +150,9 @@ fn round(
     daemons: &[Running; 2],
     case: &Case,
     addresses: &[Ipv4Addr],
+    visits: &mut Vec<Visit>,
     figures: &mut [Figures; 2],
 ) {
-    let mut visits = rig.servers.take_visits();
     let mut deaths = Vec::new();
     for address in addresses {
         deaths.push((*address, SystemTime::now()));
@@ -170,7 +171,7 @@ fn round(
             figures
                 .from_death
                 .push(removed.duration_since(*died).unwrap());
-            let success = last_success(&visits, daemon.who(), *address, *died);
+            let success = last_success(visits, daemon.who(), *address, *died);
             figures
                 .from_success
                 .push(removed.duration_since(success).unwrap());
