@@ -24,7 +24,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use xvs_datapath::{
-    Env, Packet, Verdict, brought, carry, cut, fast, fragments,
+    Env, Packet, Verdict, brought, carry, cut, fast, fragments, leave,
     memory::load16,
     open, related, relay,
     table::{V4, V6},
@@ -168,6 +168,37 @@ pub fn xvs_tcx_release(context: TcContext) -> i32 {
     };
     let verdict = fragments::release(&mut buffer, &Maps);
     buffer.action(verdict)
+}
+
+tcx_program!(
+    /// The fast path for what this host sends to itself, at tcx ingress of the loopback link.
+    xvs_loopback, enter_loopback, 0
+);
+
+/// What this host sends, at tcx egress.
+#[classifier]
+pub fn xvs_leave(context: TcContext) -> i32 {
+    let mut buffer = Buffer {
+        context: context.skb.skb,
+    };
+    if !buffer.is_hosts_own() {
+        return buffer.action(Verdict::PASS);
+    }
+    buffer.pull(PULL);
+    let verdict = leave::run(&mut buffer, &Maps);
+    buffer.action(verdict)
+}
+
+/// The fast path for packets of the loopback link, where both directions of a connection come by.
+#[inline(always)]
+fn enter_loopback(buffer: &mut Buffer, maps: &Maps) -> Verdict {
+    if buffer.is_done() {
+        return Verdict::PASS;
+    }
+    match leave::run(buffer, maps) {
+        Verdict::ONWARD => fast::run(buffer, maps),
+        decided => decided,
+    }
 }
 
 /// Sends answers to packets that were brought, at tcx ingress.

@@ -18,7 +18,7 @@ use xvs_datapath::{
 
 use xvs_wire::ipv4;
 
-use crate::{fib, maps};
+use crate::{fib, maps, xdp::LOOPBACK};
 
 /// `BPF_ADJ_ROOM_MAC`.
 const ROOM_MAC: u32 = 1;
@@ -36,7 +36,10 @@ const PSEUDO_HEADER: u64 = 1 << 4;
 const KEEP_ZERO: u64 = 1 << 5;
 
 /// `BPF_F_INGRESS`.
-const F_INGRESS: u64 = 1;
+const INGRESS: u64 = 1;
+/// Mark of a packet that was sent inward, which only these programs know.
+const DONE: u32 = 0x7876;
+
 /// `TC_ACT_UNSPEC`, `TCX_NEXT`: the next program, then the stack.
 const NEXT: i32 = -1;
 /// `TC_ACT_SHOT`.
@@ -79,10 +82,44 @@ impl Buffer {
         }
         match verdict {
             Verdict::DROP | Verdict::HELD => SHOT,
+            Verdict::INWARD => self.go_inward(),
+            Verdict::REPLY if self.ingress() == LOOPBACK => self.go_inward(),
             // SAFETY: the helper has no precondition.
             Verdict::REPLY => unsafe { bpf_redirect(self.ingress(), 0) as i32 },
             Verdict::NEIGHBOUR => REDIRECT,
             _ => NEXT,
+        }
+    }
+}
+
+impl Buffer {
+    /// Whether this host's own stack sends it: no link received it.
+    #[inline(always)]
+    pub fn is_hosts_own(&self) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe { (*self.context).ingress_ifindex == 0 && (*self.context).vlan_present == 0 }
+    }
+
+    /// Whether it is as the host shall have it, sent inward by one of these programs. It says so once.
+    #[inline(always)]
+    pub fn is_done(&mut self) -> bool {
+        // SAFETY: the context is the program's.
+        unsafe {
+            let done = (*self.context).tc_index == DONE;
+            if done {
+                (*self.context).tc_index = 0;
+            }
+            done
+        }
+    }
+
+    /// Into this host by the loopback link, at whose entry it passes.
+    #[inline(always)]
+    fn go_inward(&self) -> i32 {
+        // SAFETY: the context is the program's.
+        unsafe {
+            (*self.context).tc_index = DONE;
+            bpf_redirect(LOOPBACK, INGRESS) as i32
         }
     }
 }
@@ -225,7 +262,7 @@ impl Packet for Buffer {
     #[inline(always)]
     fn again(&mut self) -> bool {
         // SAFETY: the context is the program's.
-        unsafe { bpf_clone_redirect(self.context, self.ingress(), F_INGRESS) == 0 }
+        unsafe { bpf_clone_redirect(self.context, self.ingress(), INGRESS) == 0 }
     }
 
     #[inline(always)]

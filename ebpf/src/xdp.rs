@@ -15,6 +15,9 @@ use xvs_datapath::{
 
 use crate::{fib, maps};
 
+/// The loopback link's index in every network namespace (kernel `LOOPBACK_IFINDEX`).
+pub const LOOPBACK: u32 = 1;
+
 /// The packet of an XDP program.
 pub struct Frame {
     /// Its context.
@@ -36,6 +39,8 @@ impl Frame {
             // does not wake its far end unless a program runs there.
             // SAFETY: the helper has no precondition.
             Verdict::REPLY => unsafe { bpf_redirect(self.ingress(), 0) as u32 },
+            // SAFETY: the helper has no precondition.
+            Verdict::INWARD => unsafe { bpf_redirect(LOOPBACK, 0) as u32 },
             _ => xdp_action::XDP_PASS,
         }
     }

@@ -162,6 +162,7 @@ impl Director {
             name: name.to_owned(),
             macs: vec![Mac(mac)],
             hook,
+            answers: false,
         };
         let wanted = [
             attachment(CLIENTS, director.clients),

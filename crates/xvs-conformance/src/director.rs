@@ -29,6 +29,13 @@ pub trait Director {
         None
     }
 
+    /// What leaves by a leg when the host's own stack, which is not here, sends a frame by it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be said.
+    fn leave(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String>;
+
     /// Lets milliseconds pass.
     fn wait(&mut self, milliseconds: u64) -> Seen;
 }
@@ -73,8 +80,8 @@ impl Answer {
 pub enum Seen {
     /// Every frame that left: leg and bytes.
     Frames(Vec<(String, Vec<u8>)>),
-    /// It was left to the director's own stack.
-    Passed,
+    /// It was left, as it is now, to the director's own stack.
+    Passed(Vec<u8>),
     /// It leaves when its neighbour is resolved; until then the host asks for it.
     Waiting,
 }

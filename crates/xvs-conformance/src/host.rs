@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use xvs_datapath::native::checksums_are_valid;
-use xvs_wire::ipv4;
+use xvs_wire::{checksum, ipv4};
 
 use crate::{Network, Output, receiver::is_fragment};
 
@@ -38,6 +38,45 @@ pub(crate) fn objection(network: &Network, frame: &[u8], outputs: &[Output]) -> 
             )
         })
     })
+}
+
+/// What the host's stack has sent when `reply` left, had the director nothing changed: it answers from
+/// the address and port at which it got `frame`, as `passed` has them.
+pub(crate) fn before_the_director(frame: &[u8], passed: &[u8], reply: &[u8]) -> Vec<u8> {
+    let mut sent = reply.to_vec();
+    let (Some(asked), Some(got), Some(packet)) =
+        (Packet::of(frame), Packet::of(passed), Packet::of(reply))
+    else {
+        return sent;
+    };
+    let port = |frame: &[u8], at: usize| frame.get(at..at + 2).map(<[u8]>::to_vec);
+    let (asked_port, got_port) = (port(frame, asked.l4 + 2), port(passed, got.l4 + 2));
+    let has_ports = [ipv4::PROTOCOL_TCP, ipv4::PROTOCOL_UDP].contains(&packet.protocol);
+    if !has_ports || (asked.destination, &asked_port) == (got.destination, &got_port) {
+        return sent;
+    }
+    let mut replace = |at: usize, new: &[u8], sums: &[usize]| {
+        for (word, pair) in new.chunks_exact(2).enumerate() {
+            let at = at + 2 * word;
+            let old = [sent[at], sent[at + 1]];
+            sent[at..at + 2].copy_from_slice(pair);
+            let delta = u32::from(!u16::from_ne_bytes(old))
+                + u32::from(u16::from_ne_bytes([pair[0], pair[1]]));
+            for sum in sums {
+                let value = u16::from_ne_bytes([sent[*sum], sent[sum + 1]]);
+                let value = checksum::update(value, delta);
+                sent[*sum..sum + 2].copy_from_slice(&value.to_ne_bytes());
+            }
+        }
+    };
+    let is_tcp = packet.protocol == ipv4::PROTOCOL_TCP;
+    let l4_sum = packet.l4 + if is_tcp { 16 } else { 6 };
+    match got.destination {
+        IpAddr::V4(address) => replace(26, &address.octets(), &[24, l4_sum]),
+        IpAddr::V6(address) => replace(22, &address.octets(), &[l4_sum]),
+    }
+    replace(packet.l4, &got_port.unwrap_or_default(), &[l4_sum]);
+    sent
 }
 
 /// Whether a frame asks who has an address, or says that nobody answered.

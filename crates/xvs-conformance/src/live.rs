@@ -223,6 +223,10 @@ impl Director for Live {
         Some(self.begun.elapsed())
     }
 
+    fn leave(&mut self, _leg: &str, _frame: &[u8]) -> Result<Seen, String> {
+        Err("the host's own stack is here and sends for itself".to_owned())
+    }
+
     fn wait(&mut self, milliseconds: u64) -> Seen {
         let end = Instant::now() + Duration::from_millis(milliseconds);
         let mut seen = Vec::new();

@@ -131,12 +131,14 @@ impl Network {
                 name: link.name.clone(),
                 macs: vec![link.mac],
                 hook,
+                answers: false,
             });
         let brought = Attachment {
             ifindex: Self::BROUGHT_BY,
             name: Self::BROUGHT_NAME.to_owned(),
             macs: vec![Self::BROUGHT_MAC],
             hook: Hook::Tcx,
+            answers: false,
         };
         legs.chain([brought]).collect()
     }

@@ -244,7 +244,7 @@ impl Offline {
         };
         self.again.extend(ran.again);
         if ran.action == Action::Pass {
-            return Ok(Seen::Passed);
+            return Ok(Seen::Passed(ran.frame));
         }
         if ran.action == Action::Drop {
             return Ok(Seen::nothing());
@@ -396,7 +396,7 @@ impl Director for Offline {
         self.pass_time(QUIET);
         if self.plane.dataplane.rules().is_empty() {
             // The daemon attaches nothing while there is no virtual server.
-            return Ok(Seen::Passed);
+            return Ok(Seen::Passed(frame.to_vec()));
         }
         let mut frames = Vec::new();
         let seen = self.put(leg, frame, &mut frames)?;
@@ -410,8 +410,19 @@ impl Director for Offline {
             }
         }
         Ok(match seen {
-            Seen::Passed | Seen::Waiting if frames.is_empty() => seen,
+            Seen::Passed(_) | Seen::Waiting if frames.is_empty() => seen,
             _ => Seen::Frames(frames),
+        })
+    }
+
+    fn leave(&mut self, leg: &str, frame: &[u8]) -> Result<Seen, String> {
+        let ifindex = self.plane.network.ifindex(leg);
+        let ifindex = ifindex.ok_or_else(|| format!("there is no leg `{leg}`"))?;
+        let ran = self.plane.dataplane.leave(ifindex, frame);
+        let ran = ran.map_err(|error| error.to_string())?;
+        Ok(match ran.action {
+            Action::Pass => Seen::Frames(vec![(leg.to_owned(), ran.frame)]),
+            Action::Drop | Action::Send => Seen::nothing(),
         })
     }
 

@@ -118,9 +118,10 @@ impl Replay<'_> {
                     self.differs(format!("{place}: {error}"));
                     Seen::nothing()
                 }) {
-                    Seen::Passed => {
-                        self.differ(&place, host::objection(self.network, frame, out));
-                    }
+                    Seen::Passed(passed) => match host::objection(self.network, frame, out) {
+                        Some(objection) => self.differs(format!("{place}: {objection}")),
+                        None => self.host_sends(&place, frame, &passed, out),
+                    },
                     Seen::Waiting => {
                         // The host asks for the first one; the others wait in silence.
                         if out.is_empty() && !self.waiting {
@@ -136,6 +137,18 @@ impl Replay<'_> {
                 self.passed += ms;
                 let seen = self.director.wait(*ms);
                 self.meanwhile(&format!("step {number} (wait)"), out, &seen);
+            }
+        }
+    }
+
+    /// Has the host send what was recorded to leave, when `frame` was passed to it as `passed`.
+    fn host_sends(&mut self, place: &str, frame: &[u8], passed: &[u8], expected: &[Output]) {
+        for output in expected {
+            let sent = host::before_the_director(frame, passed, &output.frame);
+            match self.director.leave(&output.leg, &sent) {
+                Ok(Seen::Frames(left)) => self.frames(place, std::slice::from_ref(output), &left),
+                Ok(_other) => self.differs(format!("{place}: nothing left")),
+                Err(error) => self.differs(format!("{place}: {error}")),
             }
         }
     }

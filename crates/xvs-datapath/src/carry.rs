@@ -15,7 +15,7 @@ use crate::{
     fast::{direction, exceeds, outer_header, touch},
     fragments,
     memory::{opaque, read_shared},
-    next_hop::{self, HOP_LOCAL, HOP_NONE, Hop},
+    next_hop::{self, HOP_NONE, Hop},
     path_mtu, persistence, reuse,
     rewrite::{self, Outer, Place, Shim},
     state::{self, sctp, tcp as tcp_state, udp as udp_state},
@@ -133,7 +133,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     // A state comes of TCP's flags, that of UDP of any packet.
     if flow.fragment != unusual::LATER && !(is_tcp && flow.fragment == unusual::CUT) {
         // SAFETY: the caller vouches for the entry.
-        unsafe { advance::<F, E>(env, entry, tag, flow, place) };
+        unsafe { advance::<F, E>(env, entry, tag, direction(Tag(tag)), flow, place) };
     }
     if flow.fragment == unusual::FIRST {
         fragments::note(env, flow, false);
@@ -162,7 +162,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         // SAFETY: as above.
         unsafe { *fields.next_hop = 0 };
     }
-    let large = hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu);
+    let large = !hop.is_here() && exceeds::<F, P>(packet, flow, outer, hop.mtu);
     // SAFETY: as above.
     let cut =
         large && unsafe { cut::is_allowed::<F, P, E>(packet, env, flow, server, outer, &hop) };
@@ -185,7 +185,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
             tell::<F, P, E>(packet, env, flow, tag, server, answer::HOST_UNREACHABLE)
         };
     }
-    if flow.ttl <= 1 {
+    if flow.ttl <= 1 && !hop.is_here() {
         env.count(Counter::DropTtl);
         // SAFETY: as above.
         return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, answer::TIME_EXCEEDED) };
@@ -273,7 +273,7 @@ unsafe fn tell<F: Family, P: Packet, E: Env>(
 /// # Safety
 /// `entry` and `server` must be valid map values.
 #[inline(always)]
-unsafe fn transform<F: Family, P: Packet, E: Env>(
+pub(crate) unsafe fn transform<F: Family, P: Packet, E: Env>(
     packet: &mut P,
     env: &E,
     flow: &Flow,
@@ -304,6 +304,7 @@ unsafe fn transform<F: Family, P: Packet, E: Env>(
                 // SCTP's checksum does not cover addresses, and its ports stay.
                 is_there: flow.fragment != unusual::LATER && flow.protocol != ipv4::PROTOCOL_SCTP,
                 is_plain: false,
+                ages: !hop.is_here(),
             };
             rewrite::translate::<F, P>(packet, &recipe, deltas, place, hop)
         }
@@ -372,7 +373,7 @@ pub(crate) unsafe fn overhead(tag: u64, server: *const RealServer) -> u32 {
 }
 
 /// Steps the state of a connection by a packet, and moves it between the real server's active and
-/// inactive connections.
+/// inactive connections. `row` is the row of the TCP table for the packet.
 ///
 /// The truth is in the forward entry; who wins its compare-exchange adjusts the counts. The reverse
 /// entry has a copy, so that the fast path need not look at the other.
@@ -380,10 +381,11 @@ pub(crate) unsafe fn overhead(tag: u64, server: *const RealServer) -> u32 {
 /// # Safety
 /// `entry` must be a valid map value.
 #[inline(always)]
-unsafe fn advance<F: Family, E: Env>(
+pub(crate) unsafe fn advance<F: Family, E: Env>(
     env: &E,
     entry: *mut F::Entry,
     tag: u64,
+    row: u32,
     flow: &Flow,
     place: i64,
 ) {
@@ -413,12 +415,13 @@ unsafe fn advance<F: Family, E: Env>(
         return;
     }
     let old = Tag(master_tag).state();
+    let reply = row == tcp_state::OUTPUT;
     // SAFETY: as above.
-    let first = !Tag(tag).reverse() && unsafe { *master_fields.packets } == 0;
+    let first = !reply && unsafe { *master_fields.packets } == 0;
     let new = match flow.protocol {
-        ipv4::PROTOCOL_TCP => state::next_tcp(env, direction(Tag(tag)), flow.flags, old),
-        ipv4::PROTOCOL_SCTP => sctp::step(direction(Tag(tag)), flow.flags, first, old),
-        _ => udp_state::next(Tag(tag).reverse(), first, old),
+        ipv4::PROTOCOL_TCP => state::next_tcp(env, row, flow.flags, old),
+        ipv4::PROTOCOL_SCTP => sctp::step(row, flow.flags, first, old),
+        _ => udp_state::next(reply, first, old),
     };
     if new != old {
         let stepped = Tag(master_tag).with_state(new);

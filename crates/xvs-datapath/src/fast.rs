@@ -68,8 +68,13 @@ pub(crate) fn may_be_ours<F: Family, E: Env>(env: &E, flow: &Flow) -> bool {
     has::<F>(filter, &flow.tuple.destination, false) || has::<F>(filter, &flow.tuple.source, true)
 }
 
+/// Whether the filter has an address, as that of a real server (`source`) or as one that clients ask.
 #[inline(always)]
-fn has<F: Family>(filter: *const AddressFilter, address: &Address, source: bool) -> bool {
+pub(crate) fn has<F: Family>(
+    filter: *const AddressFilter,
+    address: &Address,
+    source: bool,
+) -> bool {
     let folded = if F::V6 {
         address[0] ^ address[1] ^ address[2] ^ address[3]
     } else {
@@ -178,16 +183,28 @@ fn unsettled(tag: Tag, flow: &Flow, is_tcp: bool) -> bool {
         || tcp_state::next(direction(tag), flow.flags, tag.state()) != tag.state()
 }
 
-/// The row of the state table for packets of an entry.
+/// The row of the state table for packets of an entry: replies are seen where packets of both directions
+/// pass, and of a real server that is this host.
 #[inline(always)]
-pub(crate) fn direction(tag: Tag) -> u32 {
-    if tag.reverse() {
-        tcp_state::OUTPUT
-    } else if Method::two_way(tag.method()) {
-        tcp_state::INPUT
-    } else {
-        tcp_state::INPUT_ONLY
-    }
+pub(crate) const fn direction(tag: Tag) -> u32 {
+    // Two bits a method, those of the reverse direction in the upper half. Without a branch, for each one
+    // doubles what the verifier walks after it.
+    const ROWS: u32 = {
+        let mut rows = 0;
+        let mut method = 0;
+        while method < 8 {
+            let seen = Method::two_way(method) || method == Method::LOCAL;
+            let row = if seen {
+                tcp_state::INPUT
+            } else {
+                tcp_state::INPUT_ONLY
+            };
+            rows |= row << (2 * method) | tcp_state::OUTPUT << (16 + 2 * method);
+            method += 1;
+        }
+        rows
+    };
+    ROWS >> tag.rows() & 3
 }
 
 /// Bytes that a tunnel adds to packets of an entry.

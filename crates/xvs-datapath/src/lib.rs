@@ -21,6 +21,7 @@ pub mod fast;
 mod flow;
 pub mod fragments;
 mod hash;
+pub mod leave;
 mod martian;
 pub mod memory;
 #[cfg(any(test, feature = "native"))]

@@ -2,15 +2,18 @@
 //! before IPVS sees them (`ip_route_input_slow`, `ip6_rcv_core`).
 
 use crate::{
-    Env, Flow,
+    Env, Flow, Packet,
     abi::{NONE, ServiceKey},
     table::Family,
 };
 
+/// The loopback link's index in every network namespace (kernel `LOOPBACK_IFINDEX`).
+const LOOPBACK: u32 = 1;
+
 /// Whether the source is "this network", a loopback address, a group or reserved; of IPv4 also whether
-/// it is an address of this host.
+/// it is an address of this host, unless the packet is this host's own.
 #[inline(always)]
-pub(crate) fn is_martian<F: Family, E: Env>(env: &E, flow: &Flow) -> bool {
+pub(crate) fn is_martian<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> bool {
     let source = &flow.tuple.source;
     let [first, ..] = source[0].to_ne_bytes();
     if F::V6 {
@@ -20,5 +23,6 @@ pub(crate) fn is_martian<F: Family, E: Env>(env: &E, flow: &Flow) -> bool {
     first == 0
         || first == 127
         || first >= 224
-        || env.virtual_server_index(&ServiceKey::host(*source)) != NONE
+        || packet.ingress() != LOOPBACK
+            && env.virtual_server_index(&ServiceKey::host(*source)) != NONE
 }

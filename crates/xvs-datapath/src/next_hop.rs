@@ -8,7 +8,10 @@ use xvs_wire::ethernet;
 
 use crate::{
     Env, Fib, Packet, Verdict,
-    abi::{Address, Counter, HopKey, HopKind, Method, NextHop, RealServer, Settings, Tag, Tuple},
+    abi::{
+        Address, Counter, HopKey, HopKind, Method, NextHop, RealServer, Settings, Tag, Tuple,
+        real_server_flag,
+    },
     admission,
     memory::{load32, load64, opaque},
     packet::FibAnswer,
@@ -19,10 +22,12 @@ use crate::{
 pub(crate) const HOP_KNOWN: u32 = 0;
 /// Route known, neighbour not.
 pub(crate) const HOP_NEIGHBOUR: u32 = 1;
-/// The destination is this host.
-pub(crate) const HOP_LOCAL: u32 = 2;
+/// The client is this host.
+pub(crate) const HOP_CLIENT_HERE: u32 = 2;
 /// No way; counted.
 pub(crate) const HOP_NONE: u32 = 3;
+/// The real server is this host.
+pub(crate) const HOP_SERVER_HERE: u32 = 4;
 
 /// A next hop, copied.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +44,14 @@ pub(crate) struct Hop {
     pub(crate) family: u8,
     /// Whether the packet will be cut into what it can carry.
     pub(crate) is_cut: bool,
+}
+
+impl Hop {
+    /// Whether the packet stays on this host, where nothing is too large and nobody counts hops.
+    #[inline(always)]
+    pub(crate) const fn is_here(&self) -> bool {
+        self.code == HOP_CLIENT_HERE || self.code == HOP_SERVER_HERE
+    }
 }
 
 /// Whether the daemon gave a sign of life of late: only then what user space wrote is believed.
@@ -84,6 +97,11 @@ pub(crate) unsafe fn resolve<F: Family, P: Packet, E: Env>(
     now: u32,
     hop: &mut Hop,
 ) {
+    // SAFETY: the caller vouches for the server.
+    if !Tag(tag).reverse() && unsafe { (*server).flags } & real_server_flag::HERE != 0 {
+        hop.code = HOP_SERVER_HERE;
+        return;
+    }
     let fresh = trusted(opaque_settings(env), now);
     // SAFETY: the caller vouches for both.
     let (fields, recipe) = unsafe { (F::fields(entry), F::recipe(entry)) };
@@ -189,7 +207,7 @@ pub(crate) fn towards_client<P: Packet, E: Env>(
 }
 
 /// Asks the kernel, which says the same of an address of this host and of one without a route. Clients
-/// may be here; a real server that is this host has a method of its own.
+/// may be here; of a real server that is this host user space knows.
 #[inline(always)]
 fn look_up<P: Packet, E: Env>(
     packet: &mut P,
@@ -211,9 +229,7 @@ fn look_up<P: Packet, E: Env>(
     hop.code = match answer.code {
         FibAnswer::KNOWN => HOP_KNOWN,
         FibAnswer::NO_NEIGHBOUR => HOP_NEIGHBOUR,
-        // The kernel says the same where it has no route. A real server that is this host has its own
-        // method; clients may be here.
-        FibAnswer::LOCAL if to_client => HOP_LOCAL,
+        FibAnswer::LOCAL if to_client => HOP_CLIENT_HERE,
         _ => {
             env.count(Counter::DropNoRoute);
             HOP_NONE
@@ -233,18 +249,26 @@ pub(crate) fn settle<P: Packet, E: Env>(packet: &P, env: &E, hop: &mut Hop) -> V
         // The companion at the other hook lets the kernel resolve it.
         return Verdict::PASS;
     }
-    if hop.code == HOP_LOCAL {
-        keep_addresses(packet, hop);
+    if hop.is_here() {
+        if !P::RESOLVES && !admission::is_alone(packet, env) {
+            // Changed here the companion at the other hook would not know it again.
+            return Verdict::PASS;
+        }
+        if hop.code == HOP_CLIENT_HERE {
+            // What the loopback link's frames are addressed to.
+            (hop.mac0, hop.mac1) = (0, 0);
+        } else {
+            keep_addresses(packet, hop);
+        }
     } else if hop.code != HOP_KNOWN && hop.code != HOP_NEIGHBOUR {
         return Verdict::DROP;
     }
     Verdict::ONWARD
 }
 
-/// Makes the frame's addresses those of the hop: after XDP the kernel takes only frames that are
-/// addressed to it.
+/// Makes the hop's addresses those of the frame: the kernel takes only frames that are addressed to it.
 #[inline(always)]
-fn keep_addresses<P: Packet>(packet: &P, hop: &mut Hop) {
+pub(crate) fn keep_addresses<P: Packet>(packet: &P, hop: &mut Hop) {
     let (start, end) = packet.bounds();
     if start + ethernet::HEADER <= end {
         // SAFETY: the Ethernet header was compared with the end.
@@ -267,6 +291,8 @@ pub(crate) fn send<P: Packet, E: Env>(packet: &mut P, env: &E, hop: &Hop) -> Ver
             }
             verdict
         }
+        // Its source address is one of this host: the kernel takes it by the loopback link alone.
+        HOP_CLIENT_HERE => Verdict::INWARD,
         _ => Verdict::PASS,
     }
 }

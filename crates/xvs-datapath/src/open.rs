@@ -61,7 +61,7 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
         return Verdict::CARRY;
     }
     // The host drops both, and says so where it is asked to.
-    if flow.fragment == unusual::CUT || is_martian::<F, E>(env, flow) {
+    if flow.fragment == unusual::CUT || is_martian::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
     let opened = open::<F, P, E>(packet, env, flow);
@@ -301,7 +301,8 @@ fn first_state<E: Env>(env: &E, flow: &Flow, server: *const RealServer) -> u8 {
         return udp::ONE_WAY;
     }
     // SAFETY: the server is a valid map value.
-    let direction = if Method::two_way(unsafe { (*server).method }) {
+    let method = unsafe { (*server).method };
+    let direction = if Method::two_way(method) || method == Method::LOCAL {
         state::tcp::INPUT
     } else {
         state::tcp::INPUT_ONLY

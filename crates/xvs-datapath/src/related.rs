@@ -14,7 +14,7 @@ use crate::{
     carry, extent,
     fast::exceeds,
     memory::{load8, load16, load32, opaque, read_shared},
-    next_hop::{self, HOP_LOCAL, Hop},
+    next_hop::{self, Hop},
     open, rewrite, state, sum,
     table::{self, Family},
     unusual,
@@ -22,7 +22,7 @@ use crate::{
 
 /// Bytes that must be directly readable: Ethernet, IP header, the error's header, the quoted IP header
 /// with options, ports.
-const PULL: u32 = 14 + 40 + 8 + 60 + 4;
+pub(crate) const PULL: u32 = 14 + 40 + 8 + 60 + 4;
 
 /// Decides an ICMP message of the family.
 #[inline(always)]
@@ -173,7 +173,7 @@ unsafe fn relate<F: Family, P: Packet, E: Env>(
     }
     // SAFETY: the server is a valid map value.
     let outer = unsafe { carry::overhead(tag, server) };
-    if hop.code != HOP_LOCAL && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
+    if !hop.is_here() && exceeds::<F, P>(packet, flow, outer, hop.mtu) {
         env.count(Counter::DropTooBig);
         return Verdict::DROP;
     }
@@ -210,7 +210,7 @@ unsafe fn relate<F: Family, P: Packet, E: Env>(
 /// connection: no error, addressed to another than the quoted packet's sender, or cut before the
 /// quoted ports.
 #[inline(always)]
-fn parse<F: Family>(start: usize, end: usize, flow: &mut Flow) -> u32 {
+pub(crate) fn parse<F: Family>(start: usize, end: usize, flow: &mut Flow) -> u32 {
     let ip = start + ethernet::HEADER;
     let error = ip + F::IP_HEADER;
     let inner = error + icmp::HEADER;

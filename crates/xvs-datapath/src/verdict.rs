@@ -36,8 +36,10 @@ impl Verdict {
     pub const HELD: Self = Self(14);
     /// The first fragment of a packet of which others wait: run [`release`](crate::fragments::release).
     pub const RELEASE: Self = Self(15);
-    /// Not decided yet: the packet may go on.
-    pub(crate) const ONWARD: Self = Self(10);
+    /// Into this host, as if it came by the loopback link.
+    pub const INWARD: Self = Self(16);
+    /// Not decided here: the packet is as it was.
+    pub const ONWARD: Self = Self(10);
     const REDIRECT: u64 = 6;
 
     /// Out by link `ifindex`.

@@ -48,8 +48,10 @@ pub struct Attachment {
     pub name: String,
     /// The link's own address and those of the VMACs on it: only frames to these open connections.
     pub macs: Vec<Mac>,
-    /// Where to attach.
+    /// Where to attach; the loopback link knows tcx alone.
     pub hook: Hook,
+    /// Whether this host's own real servers may answer by this link: what leaves is looked at too.
+    pub answers: bool,
 }
 
 /// An address prefix of the kernel's `local` table.

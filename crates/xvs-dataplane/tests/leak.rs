@@ -5,11 +5,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod support;
+
 use std::{env, fs, net::IpAddr, sync::Arc};
 
 use xvs_datapath::native::{Datagram, Routes, Sizes, Tables, World};
 use xvs_dataplane::{
-    Atomicity, Attachment, Bpf, ConnectionFilter, Dataplane, Hook, Mac, Prefix, Route,
+    Atomicity, Bpf, ConnectionFilter, Dataplane, Hook,
     testing::{Action, Clock},
 };
 use xvs_types::{
@@ -76,36 +78,7 @@ impl Director {
             });
         }
         self.apply(&ops);
-        let links = [
-            (World::CLIENTS, World::CLIENTS_MAC),
-            (World::SERVERS, World::SERVERS_MAC),
-        ];
-        let links = links.map(|(ifindex, mac)| Attachment {
-            ifindex,
-            name: format!("link{ifindex}"),
-            macs: vec![Mac(mac)],
-            hook: Hook::Tcx,
-        });
-        self.bpf.know_links(&links);
-        let vip = Prefix {
-            address: VIP.parse().unwrap(),
-            length: 32,
-        };
-        self.bpf.set_local_prefixes(&[vip]);
-        for destination in self.bpf.destinations() {
-            let route = Route {
-                ifindex: World::SERVERS,
-                gateway: None,
-                source: None,
-                mtu: 1500,
-                local: false,
-            };
-            self.bpf.set_route(destination, Some(route));
-        }
-        for neighbour in self.bpf.neighbours() {
-            let macs = (Mac(World::SERVERS_MAC), Mac(World::server_mac(0)));
-            self.bpf.set_neighbour(neighbour, Some(macs));
-        }
+        support::tell(&mut self.bpf, VIP);
     }
 
     fn apply(&mut self, ops: &[Op]) {

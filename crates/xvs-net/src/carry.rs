@@ -27,6 +27,8 @@ pub struct Surroundings<'a> {
     pub vips: &'a [IpAddr],
     /// The addresses of the real servers.
     pub real_servers: &'a [IpAddr],
+    /// Whether a VIP is an address of this host, whose own connections to it go by the loopback device.
+    pub vip_is_here: bool,
 }
 
 /// Who says which links carry the datapath.
@@ -65,7 +67,9 @@ pub enum CarryReason {
     DefaultRoute,
     /// It does not: the administrator switched it off.
     Down,
-    /// It does not: it is the loopback device.
+    /// It carries: the host's own connections to its VIPs go by it, whatever the operator named.
+    LocalClients,
+    /// It does not: it is the loopback device, and no VIP is here.
     Loopback,
     /// It does not: it is a macvlan, whose frames are seen on the link under it.
     Macvlan {
@@ -102,6 +106,7 @@ impl CarryReason {
         match self {
             Self::Address(_)
             | Self::DefaultRoute
+            | Self::LocalClients
             | Self::Named
             | Self::RealServer(_)
             | Self::Route(_)
@@ -124,6 +129,7 @@ impl fmt::Display for CarryReason {
             Self::Address(prefix) => write!(f, "it has the address {prefix}"),
             Self::DefaultRoute => f.write_str("the default route leads there"),
             Self::Down => f.write_str("it is down"),
+            Self::LocalClients => f.write_str("connections of this host to its VIPs go there"),
             Self::Loopback => f.write_str("it is the loopback device"),
             Self::Macvlan { lower } => {
                 write!(f, "it is a macvlan; its frames are seen on `{lower}`")
@@ -154,8 +160,9 @@ pub fn links_to_carry(around: &Surroundings<'_>, wanted: Wanted<'_>) -> Vec<Carr
         .links
         .iter()
         .map(|link| {
-            let reason = cannot(around.links, link)
+            let reason = cannot(around, link)
                 .or_else(|| (!around.virtual_servers).then_some(CarryReason::NoVirtualServer))
+                .or_else(|| link.loopback.then_some(CarryReason::LocalClients))
                 .unwrap_or_else(|| match wanted {
                     Wanted::Named(names) if names.contains(&link.name) => CarryReason::Named,
                     Wanted::Named(_) => CarryReason::NotNamed,
@@ -173,13 +180,13 @@ pub fn links_to_carry(around: &Surroundings<'_>, wanted: Wanted<'_>) -> Vec<Carr
 }
 
 /// Why a link can carry nothing, whoever wants it.
-fn cannot(links: &[LinkInfo], link: &LinkInfo) -> Option<CarryReason> {
+fn cannot(around: &Surroundings<'_>, link: &LinkInfo) -> Option<CarryReason> {
     let name = |index: u32| {
-        let found = links.iter().find(|link| link.index == index);
+        let found = around.links.iter().find(|link| link.index == index);
         found.map_or_else(|| format!("link {index}"), |link| link.name.clone())
     };
     if link.loopback {
-        return Some(CarryReason::Loopback);
+        return (!around.vip_is_here).then_some(CarryReason::Loopback);
     }
     if let Some(master) = link.master {
         return Some(CarryReason::Port {
@@ -243,6 +250,10 @@ fn macs(links: &[LinkInfo], link: &LinkInfo) -> Vec<Mac> {
         .iter()
         .filter(|other| is_macvlan(other) && other.lower == Some(link.index));
     let mut macs: Vec<_> = link.mac.into_iter().collect();
+    if link.loopback {
+        // Its frames have no addresses.
+        macs = vec![Mac::default()];
+    }
     macs.extend(over.filter_map(|other| other.mac));
     macs
 }

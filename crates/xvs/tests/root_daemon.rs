@@ -237,6 +237,7 @@ fn root_links_follow_rules_and_settings() {
         let mut names: Vec<String> = links
             .iter()
             .map(|link| format!("{}:{}", link["name"], link["hook"]).replace('"', ""))
+            .filter(|link| link != "lo:tcx")
             .collect();
         names.sort();
         names

@@ -117,7 +117,7 @@ impl<'d> Connection<'d> {
                     _ => Err(format!("{count} frames left")),
                 }
             }
-            Seen::Passed => Err("it was passed to the host".to_owned()),
+            Seen::Passed(_) => Err("it was passed to the host".to_owned()),
             Seen::Waiting => Err("it waits for a neighbour".to_owned()),
         }
     }

@@ -140,6 +140,13 @@ impl Tag {
         low8(self.0 >> Self::METHOD_SHIFT) & 7
     }
 
+    /// Where in a word of two bits for each method and direction its own are.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn rows(self) -> u32 {
+        low32(self.0 >> 1 & 0x1e)
+    }
+
     /// Whether the entry is of the direction to the client.
     #[inline(always)]
     #[must_use]

@@ -25,6 +25,8 @@ pub mod real_server_flag {
     pub const IN_USE: u32 = 1;
     /// It is in the rules; without this flag its connections are dropped.
     pub const AVAILABLE: u32 = 1 << 1;
+    /// It is this host.
+    pub const HERE: u32 = 1 << 2;
 }
 
 /// A virtual server.

@@ -38,7 +38,7 @@ pub use verify::checksums_are_valid;
 pub use world::{Server, Service, World};
 
 use crate::{
-    Packet, Verdict, brought, carry, cut, fast, fragments, open, related, relay,
+    Packet, Verdict, brought, carry, cut, fast, fragments, leave, open, related, relay,
     table::{V4, V6},
 };
 
@@ -69,6 +69,20 @@ pub fn run<P: Packet>(packet: &mut P, cpu: &Cpu) -> Verdict {
             }
             (done, _) => return done,
         };
+    }
+}
+
+/// Decides a packet that the host sends, as the loaded programs do.
+pub fn leave<P: Packet>(packet: &mut P, cpu: &Cpu) -> Verdict {
+    packet.pull(PULL);
+    leave::run(packet, cpu)
+}
+
+/// Decides a packet of the loopback link, as the loaded programs do.
+pub fn loopback<P: Packet>(packet: &mut P, cpu: &Cpu) -> Verdict {
+    match leave(packet, cpu) {
+        Verdict::ONWARD => run(packet, cpu),
+        decided => decided,
     }
 }
 

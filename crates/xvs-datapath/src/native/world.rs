@@ -122,6 +122,8 @@ pub struct Server {
     pub tunnel_source: Option<IpAddr>,
     /// Upper and lower threshold.
     pub thresholds: (u32, u32),
+    /// Whether it is this host.
+    pub here: bool,
 }
 
 impl Server {
@@ -135,6 +137,7 @@ impl Server {
             mtu: Some(1500),
             tunnel_source: None,
             thresholds: (0, 0),
+            here: false,
         }
     }
 
@@ -166,6 +169,16 @@ impl Server {
     #[must_use]
     pub fn unknown_next_hop(self) -> Self {
         Self { mtu: None, ..self }
+    }
+
+    /// On this host, without a next hop.
+    #[must_use]
+    pub fn here(self) -> Self {
+        Self {
+            mtu: None,
+            here: true,
+            ..self
+        }
     }
 
     /// With an upper and a lower threshold.
@@ -345,9 +358,14 @@ impl World {
             })
         });
         self.mark(server.address.ip(), true);
+        let here = if server.here {
+            real_server_flag::HERE
+        } else {
+            0
+        };
         self.real_servers.push(RealServer {
             weight: server.weight,
-            flags: real_server_flag::IN_USE | real_server_flag::AVAILABLE,
+            flags: real_server_flag::IN_USE | real_server_flag::AVAILABLE | here,
             upper: server.thresholds.0,
             lower: server.thresholds.1,
             address: address(server.address.ip()),

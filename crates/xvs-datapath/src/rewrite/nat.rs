@@ -22,6 +22,8 @@ pub(crate) struct Place {
     pub(crate) is_there: bool,
     /// Known where the code is written to be there, right behind an IP header alone.
     pub(crate) is_plain: bool,
+    /// Whether the packet leaves this host or came to it from another: then it grows one hop older.
+    pub(crate) ages: bool,
 }
 
 impl Place {
@@ -33,6 +35,7 @@ impl Place {
             is_tcp,
             is_there: true,
             is_plain: true,
+            ages: true,
         }
     }
 
@@ -78,7 +81,7 @@ pub(crate) fn translate<F: Family, P: Packet>(
     let l4 = place.l4::<F>(ip);
     if !place.is_there {
         // SAFETY: the IP header was compared with the end: only plain places always have L4 headers.
-        unsafe { readdress::<F>(start, ip, recipe, deltas.0, hop) };
+        unsafe { readdress::<F>(start, ip, recipe, deltas.0, place.ages, hop) };
         return true;
     }
     // Compared once for both and once more for TCP, where its checksum is read: the verifier does not
@@ -88,7 +91,7 @@ pub(crate) fn translate<F: Family, P: Packet>(
     }
     // SAFETY: the headers that are written were compared with the end.
     unsafe {
-        readdress::<F>(start, ip, recipe, deltas.0, hop);
+        readdress::<F>(start, ip, recipe, deltas.0, place.ages, hop);
         store32(l4, recipe.ports);
         if P::DIRECT {
             if is_tcp {
@@ -176,11 +179,20 @@ const fn is_nothing(delta: u16) -> bool {
 /// # Safety
 /// An Ethernet header at `start` and the IP header at `ip` must be writable.
 #[inline(always)]
-unsafe fn readdress<F: Family>(start: usize, ip: usize, recipe: &Tuple, delta: u16, hop: &Hop) {
+unsafe fn readdress<F: Family>(
+    start: usize,
+    ip: usize,
+    recipe: &Tuple,
+    delta: u16,
+    ages: bool,
+    hop: &Hop,
+) {
     // SAFETY: the caller vouches for both headers.
     unsafe {
         if F::V6 {
-            direct::decrement::<F>(ip);
+            if ages {
+                direct::decrement::<F>(ip);
+            }
             store64(ip + ipv6::SOURCE, join(recipe.source[0], recipe.source[1]));
             store64(
                 ip + ipv6::SOURCE + 8,
@@ -195,10 +207,13 @@ unsafe fn readdress<F: Family>(start: usize, ip: usize, recipe: &Tuple, delta: u
                 join(recipe.destination[2], recipe.destination[3]),
             );
         } else {
-            let ttl = load8(ip + ipv4::TTL);
-            store8(ip + ipv4::TTL, ttl.wrapping_sub(1));
+            let mut delta = u32::from(delta);
+            if ages {
+                let ttl = load8(ip + ipv4::TTL);
+                store8(ip + ipv4::TTL, ttl.wrapping_sub(1));
+                delta += direct::TTL_DELTA;
+            }
             let sum = load16(ip + ipv4::CHECKSUM);
-            let delta = u32::from(delta) + direct::TTL_DELTA;
             store16(ip + ipv4::CHECKSUM, checksum::update(sum, delta));
             store64(
                 ip + ipv4::SOURCE,

@@ -68,7 +68,9 @@ pub(crate) fn relate<F: Family, P: Packet>(
         }
         let sum = load16(error + icmp::CHECKSUM);
         store16(error + icmp::CHECKSUM, checksum::update(sum, changed));
-        direct::decrement::<F>(ip);
+        if !hop.is_here() {
+            direct::decrement::<F>(ip);
+        }
         address(start, hop);
     }
     true

@@ -36,7 +36,7 @@ pub const TIMEOUTS: [u32; 16] = [
 pub const INPUT: u32 = 0;
 /// From the server.
 pub const OUTPUT: u32 = 1;
-/// From the client, replies never seen (DR, TUN, local).
+/// From the client, replies never seen (DR, TUN).
 pub const INPUT_ONLY: u32 = 2;
 /// Added to a direction: by the table of `secure_tcp` (kernel `tcp_states_dos`).
 pub const SECURE: u32 = 4;

@@ -9,7 +9,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use xvs_datapath::abi::{Method, RealServer, real_server_flag};
+use xvs_datapath::abi::{RealServer, real_server_flag};
 use xvs_types::VirtualServerId;
 
 use super::{
@@ -85,7 +85,7 @@ impl Servers {
                 let way = Way {
                     hop: found.next_hop,
                     source: found.tunnel_source,
-                    local: found.method == Method::LOCAL,
+                    local: found.flags & real_server_flag::HERE != 0,
                 };
                 (address, way)
             })

@@ -27,8 +27,13 @@ use super::{
 use crate::{Attachment, AttachmentStatus, Hook};
 
 const TCX: &str = "tcx";
+const EGRESS: &str = "egress";
 const XDP: &str = "xdp";
 const XDP_GENERIC: &str = "xdpgeneric";
+/// The loopback link's index in every network namespace (kernel `LOOPBACK_IFINDEX`).
+const LOOPBACK: u32 = 1;
+/// The entry for what leaves.
+const LEAVE: &str = "xvs_leave";
 /// Priority and handle of our clsact filter: ours to replace, unlikely to be anybody else's.
 const FILTER: (u16, u32) = (0x7876, 0x7873);
 
@@ -157,7 +162,13 @@ impl Links {
             Hook::XdpGeneric => (Some((XDP_GENERIC, XdpMode::Skb)), vec![XDP]),
         };
         // First what takes over whatever XDP leaves: while XDP changes, that is everything.
-        self.attach_tcx(object, pins, new)?;
+        let entry = entry_of(new.ifindex);
+        self.attach_entry(object, pins, new, (entry, TcAttachType::Ingress, TCX))?;
+        if new.answers {
+            self.attach_entry(object, pins, new, (LEAVE, TcAttachType::Egress, EGRESS))?;
+        } else {
+            self.detach_entry(pins, new, (LEAVE, TcAttachType::Egress, EGRESS));
+        }
         for kind in other_kind {
             release(pins, new.ifindex, kind);
         }
@@ -186,13 +197,15 @@ impl Links {
         }
     }
 
-    fn attach_tcx(
+    /// Attaches an entry, by its name, at one side of tcx, under the kind of its pin.
+    fn attach_entry(
         &self,
         object: &mut Ebpf,
         pins: &Pins,
         new: &Attachment,
+        (entry, side, kind): (&str, TcAttachType, &str),
     ) -> Result<(), AttachError> {
-        let program = classifier(object, "xvs_tcx")?;
+        let program = classifier(object, entry)?;
         if !self.tcx {
             if let Err(error) = qdisc_add_clsact(&new.name) {
                 // There may be one already; then attaching works all the same.
@@ -201,7 +214,7 @@ impl Links {
             let (priority, handle) = FILTER;
             let id = program.attach_with_options(
                 &new.name,
-                TcAttachType::Ingress,
+                side,
                 TcAttachOptions::Netlink(NlOptions {
                     priority,
                     handle: handle.into(),
@@ -212,26 +225,39 @@ impl Links {
             std::mem::forget(program.take_link(id)?);
             return Ok(());
         }
-        if pins.link(new.ifindex, TCX).exists() {
+        if pins.link(new.ifindex, kind).exists() {
             return Ok(());
         }
         let id = program.attach_with_options(
             &new.name,
-            TcAttachType::Ingress,
+            side,
             TcAttachOptions::TcxOrder(LinkOrder::first()),
         )?;
         let link: FdLink = program.take_link(id)?.try_into()?;
-        link.pin(pins.link(new.ifindex, TCX))?;
+        link.pin(pins.link(new.ifindex, kind))?;
         Ok(())
     }
 
+    /// Detaches what [`Links::attach_entry`] attached, if it did.
+    fn detach_entry(
+        &self,
+        pins: &Pins,
+        old: &Attachment,
+        (entry, side, kind): (&str, TcAttachType, &str),
+    ) {
+        release(pins, old.ifindex, kind);
+        if !self.tcx {
+            remove_filter(&old.name, side, entry);
+        }
+    }
+
     fn detach(&mut self, pins: &Pins, old: &Attachment) {
-        for kind in [XDP, XDP_GENERIC, TCX] {
+        for kind in [XDP, XDP_GENERIC] {
             release(pins, old.ifindex, kind);
         }
-        if !self.tcx {
-            remove_filter(&old.name);
-        }
+        let entry = entry_of(old.ifindex);
+        self.detach_entry(pins, old, (entry, TcAttachType::Ingress, TCX));
+        self.detach_entry(pins, old, (LEAVE, TcAttachType::Egress, EGRESS));
         self.remove_macs(old.ifindex, &[]);
         self.attached.remove(&old.ifindex);
     }
@@ -310,12 +336,26 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The entry for what comes in by a link.
+const fn entry_of(ifindex: u32) -> &'static str {
+    if ifindex == LOOPBACK {
+        "xvs_loopback"
+    } else {
+        "xvs_tcx"
+    }
+}
+
 fn swap(object: &mut Ebpf, pins: &Pins, ifindex: u32, kind: &str) -> Result<(), AttachError> {
     let path = pins.link(ifindex, kind);
     let pinned = PinnedLink::from_pin(&path)?;
     let link = FdLink::from(pinned);
-    if kind == TCX {
-        let program = classifier(object, "xvs_tcx")?;
+    if kind == TCX || kind == EGRESS {
+        let entry = if kind == TCX {
+            entry_of(ifindex)
+        } else {
+            LEAVE
+        };
+        let program = classifier(object, entry)?;
         let id = program.attach_to_link(link.try_into()?)?;
         // The pin holds the kernel's link; ours may close.
         drop(program.take_link(id)?);
@@ -344,11 +384,9 @@ fn release(pins: &Pins, ifindex: u32, kind: &str) {
     }
 }
 
-fn remove_filter(name: &str) {
+fn remove_filter(name: &str, side: TcAttachType, entry: &str) {
     // By the name of our entry: whatever else is there stays.
-    if let Err(error) =
-        aya::programs::tc::qdisc_detach_program(name, TcAttachType::Ingress, "xvs_tcx")
-    {
+    if let Err(error) = aya::programs::tc::qdisc_detach_program(name, side, entry) {
         tracing::debug!(link = name, %error, "no filter of ours");
     }
 }

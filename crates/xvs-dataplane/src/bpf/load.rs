@@ -92,11 +92,14 @@ pub(super) struct Sizes {
 
 impl Sizes {
     /// Room for `connections` of NAT over IPv4, which have two entries each, and for a quarter of
-    /// that over IPv6, whose entries are twice as large.
+    /// that over IPv6, whose entries are twice as large. They fill three quarters of the table at the
+    /// most: then one entry in 25 finds both of its sets full, and the overflow hash has room for twice
+    /// as many.
     pub(super) fn for_connections(connections: u32) -> Self {
-        let sets4 = (connections.max(1024) / 2)
-            .checked_next_power_of_two()
-            .unwrap_or(1 << 31);
+        let entries = u64::from(connections.max(1024)) * 2;
+        let slots = entries.div_ceil(3) * 4;
+        let sets = slots.div_ceil(4).next_power_of_two();
+        let sets4 = u32::try_from(sets).unwrap_or(1 << 31);
         Self {
             sets4,
             sets6: (sets4 / 4).max(256),
@@ -112,7 +115,7 @@ impl Sizes {
     }
 }
 
-/// The default number of connections: 1/32 of memory at 256 bytes each, 64 K to 4 M.
+/// The default number of connections: 1/32 of memory at 512 bytes each, 64 K to 4 M.
 pub(super) fn default_connections() -> u32 {
     const LEAST: u64 = 1 << 16;
     const MOST: u64 = 1 << 22;
@@ -123,7 +126,7 @@ pub(super) fn default_connections() -> u32 {
             line.split_whitespace().nth(1)?.parse::<u64>().ok()
         })
         .map_or(0, |kibibytes| kibibytes * 1024);
-    u32::try_from((memory / 32 / 256).clamp(LEAST, MOST)).unwrap_or(1 << 16)
+    u32::try_from((memory / 32 / 512).clamp(LEAST, MOST)).unwrap_or(1 << 16)
 }
 
 /// What was loaded.
@@ -412,10 +415,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_have_two_entries_for_each_connection() {
-        let sizes = Sizes::for_connections(65_536);
-        assert_eq!(sizes.sets4 * 4, 131_072);
-        assert_eq!(sizes.sets6 * 4, 32_768);
+    fn two_entries_for_each_connection_leave_a_quarter_of_the_table_free() {
+        for connections in [1, 1024, 6144, 6145, 65_536, 1_000_000, 1 << 22] {
+            let sizes = Sizes::for_connections(connections);
+            let slots = u64::from(sizes.sets4) * 4;
+            let entries = u64::from(connections.max(1024)) * 2;
+            assert!(entries * 4 <= slots * 3, "{connections}: {slots} slots");
+            assert!(
+                entries * 8 > slots * 3,
+                "{connections}: {slots} slots, twice as many as needed"
+            );
+            assert_eq!(sizes.sets6 * 4, sizes.sets4.max(1024), "{connections}");
+        }
+        assert_eq!(Sizes::for_connections(u32::MAX).sets4, 1 << 31);
     }
 
     #[test]

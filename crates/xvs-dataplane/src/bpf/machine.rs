@@ -51,6 +51,10 @@ pub(super) trait Machine: Send {
         mark: u32,
         frame: &[u8],
     ) -> Result<crate::testing::Ran, OpenError>;
+
+    /// Runs the program for what the host sends on a frame that leaves by a link.
+    #[cfg(feature = "testing")]
+    fn leave(&mut self, ifindex: u32, frame: &[u8]) -> Result<crate::testing::Ran, OpenError>;
 }
 
 /// The kernel.
@@ -139,5 +143,10 @@ impl Machine for Kernel {
         frame: &[u8],
     ) -> Result<crate::testing::Ran, OpenError> {
         super::test_run::run(&mut self.object, hook, ifindex, mark, frame)
+    }
+
+    #[cfg(feature = "testing")]
+    fn leave(&mut self, ifindex: u32, frame: &[u8]) -> Result<crate::testing::Ran, OpenError> {
+        super::test_run::leave(&mut self.object, ifindex, frame)
     }
 }

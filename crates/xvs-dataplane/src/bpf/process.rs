@@ -223,6 +223,22 @@ impl Machine for Process {
             copies,
         })
     }
+
+    fn leave(&mut self, ifindex: u32, frame: &[u8]) -> Result<Ran, OpenError> {
+        self.ran += 1;
+        let cpu = Cpu::new(&self.tables, self.clock.now(), self.ran);
+        let mut buffer = Buffer::new(frame, ifindex, &self.routes);
+        let action = match native::leave(&mut buffer, &cpu) {
+            Verdict::DROP => Action::Drop,
+            _ => Action::Pass,
+        };
+        Ok(Ran {
+            action,
+            frame: buffer.bytes(),
+            again: Vec::new(),
+            copies: Vec::new(),
+        })
+    }
 }
 
 impl Clock {

@@ -3,7 +3,7 @@
 use aya::{
     Ebpf,
     maps::HashMap,
-    programs::{TestRun, TestRunOptions},
+    programs::{ProgramError, TestRun, TestRunOptions, TestRunResult},
 };
 
 use xvs_datapath::abi::{Early, Fragment, FragmentKey, Locality, LocalityKey};
@@ -33,39 +33,79 @@ pub(super) fn run(
     mark: u32,
     frame: &[u8],
 ) -> Result<Ran, OpenError> {
-    let mut out = vec![0; LARGEST];
     let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
     // The members of `struct xdp_md` and of `struct __sk_buff` up to the link.
-    let context: Vec<u32> = match hook {
-        Hook::Tcx => vec![0, 0, mark, 0, 0, 0, 0, 0, 0, ifindex, ifindex],
-        Hook::Xdp | Hook::XdpGeneric => vec![0, length, 0, ifindex, 0, 0],
+    let (code, frame) = match hook {
+        Hook::Tcx => on_skb(object, "xvs_tcx", mark, [ifindex, ifindex], frame)?,
+        Hook::Xdp | Hook::XdpGeneric => {
+            let program = xdp(object)?;
+            let context = [0, length, 0, ifindex, 0, 0];
+            test_run(|options| program.test_run(options), &context, frame)?
+        }
     };
-    let context: Vec<u8> = context.into_iter().flat_map(u32::to_ne_bytes).collect();
-    let options = TestRunOptions {
-        data_in: Some(frame),
-        data_out: Some(&mut out),
-        ctx_in: Some(&context),
-        ..TestRunOptions::new()
-    };
-    let result = match hook {
-        Hook::Tcx => classifier(object, "xvs_tcx")?.test_run(options),
-        Hook::Xdp | Hook::XdpGeneric => xdp(object)?.test_run(options),
-    };
-    let result = result.map_err(|error| OpenError::load("test run", &error))?;
-    let action = match (hook, result.return_value) {
+    let action = match (hook, code) {
         (Hook::Tcx, code) if TCX.0.contains(&code) => Action::Pass,
         (Hook::Tcx, code) if code == TCX.1 => Action::Send,
         (Hook::Xdp | Hook::XdpGeneric, code) if code == XDP.0 => Action::Pass,
         (Hook::Xdp | Hook::XdpGeneric, code) if XDP.1.contains(&code) => Action::Send,
         _ => Action::Drop,
     };
-    out.truncate(usize::try_from(result.data_size_out).unwrap_or(0));
     Ok(Ran {
         action,
-        frame: out,
+        frame,
         again: Vec::new(),
         copies: Vec::new(),
     })
+}
+
+/// Runs the program for what the host sends on a frame that leaves by a link.
+pub(super) fn leave(object: &mut Ebpf, ifindex: u32, frame: &[u8]) -> Result<Ran, OpenError> {
+    // It came in by no link.
+    let (code, frame) = on_skb(object, "xvs_leave", 0, [0, ifindex], frame)?;
+    let action = if TCX.0.contains(&code) {
+        Action::Pass
+    } else {
+        Action::Drop
+    };
+    Ok(Ran {
+        action,
+        frame,
+        again: Vec::new(),
+        copies: Vec::new(),
+    })
+}
+
+/// Runs a classifier on a packet with a mark: the link that it came in by and the one it is on are what
+/// `struct __sk_buff` has.
+fn on_skb(
+    object: &mut Ebpf,
+    name: &'static str,
+    mark: u32,
+    [from, link]: [u32; 2],
+    frame: &[u8],
+) -> Result<(u32, Vec<u8>), OpenError> {
+    let program = classifier(object, name)?;
+    let context = [0, 0, mark, 0, 0, 0, 0, 0, 0, from, link];
+    test_run(|options| program.test_run(options), &context, frame)
+}
+
+/// Runs a program with a context of these words; answers its code and the frame's bytes after it.
+fn test_run(
+    run: impl FnOnce(TestRunOptions<'_>) -> Result<TestRunResult, ProgramError>,
+    context: &[u32],
+    frame: &[u8],
+) -> Result<(u32, Vec<u8>), OpenError> {
+    let mut out = vec![0; LARGEST];
+    let context: Vec<u8> = context.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        data_out: Some(&mut out),
+        ctx_in: Some(&context),
+        ..TestRunOptions::new()
+    };
+    let result = run(options).map_err(|error| OpenError::load("test run", &error))?;
+    out.truncate(usize::try_from(result.data_size_out).unwrap_or(0));
+    Ok((result.return_value, out))
 }
 
 /// Empties the maps of what is remembered for a while: of destinations by lblc and lblcr, of fragments.

@@ -25,6 +25,15 @@ impl Bpf {
         self.machine.run(Hook::Tcx, ifindex, mark, frame)
     }
 
+    /// Runs the program for what the host sends on a frame that leaves by a link.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot.
+    pub fn leave(&mut self, ifindex: u32, frame: &[u8]) -> Result<Ran, OpenError> {
+        self.machine.leave(ifindex, frame)
+    }
+
     /// Makes known whose frames the links take, without attaching to them.
     pub fn know_links(&mut self, links: &[Attachment]) {
         self.machine.know_links(links);

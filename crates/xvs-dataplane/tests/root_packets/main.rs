@@ -59,7 +59,11 @@ fn check(case: &Case, hook: Hook, programs: &mut Programs) -> Result<(), String>
     for (number, step) in case.steps.iter().enumerate() {
         match step {
             Step::Edit(server, change) => programs.edit_server(*server, *change),
-            Step::Packet(frame, outcome) => {
+            Step::Packet(frame, outcome) | Step::Leaves(frame, outcome) => {
+                let hook = match step {
+                    Step::Leaves(..) => Hook::Egress,
+                    _ => hook,
+                };
                 // The kernel runs no program on less than the IP header that a frame announces.
                 if frame.len() < if frame[12] == 0x86 { 54 } else { 34 } {
                     continue;
@@ -92,12 +96,17 @@ fn judge(
         Outcome::Answer(reason, frame) => (hook.redirect(), Some(&frame[..]), Some(*reason)),
         Outcome::Drop(reason) => (hook.drop(), None, Some(*reason)),
         Outcome::Forward(_, frame) => (hook.redirect(), Some(&frame[..]), None),
-        Outcome::Host(frame) => (hook.pass(), Some(&frame[..]), None),
-        Outcome::Neighbour(frame) if hook == Hook::Tcx => (hook.redirect(), Some(&frame[..]), None),
         Outcome::Held if hook == Hook::Tcx => (hook.drop(), Some(before), None),
-        Outcome::Held | Outcome::Neighbour(_) | Outcome::Pass | Outcome::PassCounting(_) => {
-            (hook.pass(), Some(before), None)
+        Outcome::Host(frame) if hook != Hook::Xdp => (hook.pass(), Some(&frame[..]), None),
+        Outcome::Inward(frame) | Outcome::Neighbour(frame) if hook == Hook::Tcx => {
+            (hook.redirect(), Some(&frame[..]), None)
         }
+        Outcome::Held
+        | Outcome::Host(_)
+        | Outcome::Inward(_)
+        | Outcome::Neighbour(_)
+        | Outcome::Pass
+        | Outcome::PassCounting(_) => (hook.pass(), Some(before), None),
     };
     if answer.code != code {
         let (is, wants) = (answer.code.cast_signed(), code.cast_signed());

@@ -25,13 +25,15 @@ const STAGES_OF_XDP: usize = 8;
 /// More than any frame of the tables becomes.
 const LARGEST: usize = 4096;
 
-/// Where programs run.
+/// Where programs run; the tables run at the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hook {
     /// XDP.
     Xdp,
     /// tcx ingress.
     Tcx,
+    /// tcx egress.
+    Egress,
 }
 
 impl Hook {
@@ -53,7 +55,7 @@ impl Hook {
     fn either(self, xdp: u32, tcx: u32) -> u32 {
         match self {
             Self::Xdp => xdp,
-            Self::Tcx => tcx,
+            Self::Tcx | Self::Egress => tcx,
         }
     }
 }
@@ -207,6 +209,8 @@ impl Programs {
         let context: Vec<u32> = match hook {
             Hook::Xdp => vec![0, length, 0, World::CLIENTS, 0, 0],
             Hook::Tcx => vec![0, 0, 0, 0, 0, 0, 0, 0, 0, World::CLIENTS, World::CLIENTS],
+            // What no link received.
+            Hook::Egress => vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 0, World::CLIENTS],
         };
         let context: Vec<u8> = context.into_iter().flat_map(u32::to_ne_bytes).collect();
         let options = TestRunOptions {
@@ -215,9 +219,11 @@ impl Programs {
             ctx_in: Some(&context),
             ..TestRunOptions::new()
         };
+        let object = &mut self.object;
         let result = match hook {
-            Hook::Xdp => program::<Xdp>(&mut self.object, "xvs_xdp").test_run(options),
-            Hook::Tcx => program::<SchedClassifier>(&mut self.object, "xvs_tcx").test_run(options),
+            Hook::Xdp => program::<Xdp>(object, "xvs_xdp").test_run(options),
+            Hook::Tcx => program::<SchedClassifier>(object, "xvs_tcx").test_run(options),
+            Hook::Egress => program::<SchedClassifier>(object, "xvs_leave").test_run(options),
         };
         let result = result.unwrap_or_else(|error| panic!("run {frame:02x?}: {error}"));
         let length = usize::try_from(result.data_size_out).expect("a frame");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tracing::info;
 use xvs_control::wire::{Code, HookChoice, Problem};
 use xvs_dataplane::{Attachment, Hook};
-use xvs_net::Changes;
+use xvs_net::{Changes, Sysctl};
 
 use super::{
     Placed, Placement,
@@ -72,6 +72,7 @@ impl Feed {
         if placed == self.placed && settled {
             return Ok(());
         }
+        self.accept_replies_to_this_host(&placed).await?;
         let mut failures = self.try_to_attach(&placed).await?;
         if !failures.is_empty() && self.placement.hook == HookChoice::Auto {
             // The choice was ours, so it may be another one: what tcx cannot do, nothing can.
@@ -89,6 +90,31 @@ impl Feed {
         self.placed = placed;
         self.note_all("links", failures);
         Ok(())
+    }
+
+    /// Lets the kernel take replies to connections of this host: they come from a VIP, which is here too,
+    /// and it takes such packets by no link without being told. The datapath hands them in by the
+    /// loopback link, on which nobody else can send.
+    async fn accept_replies_to_this_host(&mut self, placed: &[Placed]) -> Result<(), Ended> {
+        let links = placed.iter().map(|one| &one.attachment);
+        let carries = |name: &str| links.clone().any(|link| link.name == name);
+        let Some(loopback) = self.view.links.iter().find(|link| link.loopback) else {
+            return Ok(());
+        };
+        if !carries(&loopback.name) {
+            return Ok(());
+        }
+        match Sysctl::ipv4_link(&loopback.name, "accept_local") {
+            Some(sysctl) => {
+                self.change_setting(
+                    sysctl,
+                    1,
+                    "connections of this host to IPv4 VIPs get no replies",
+                )
+                .await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Logs where the datapath comes and where it goes.

@@ -71,6 +71,7 @@ impl Feed {
                 name: BROUGHT_BY.to_owned(),
                 macs: vec![mac(BROUGHT_MAC)],
                 hook: Hook::Tcx,
+                answers: false,
             },
             reason: "it brings what the firewall has marked".to_owned(),
         })

@@ -16,6 +16,7 @@ mod addresses;
 mod detection;
 mod feed;
 mod footprint;
+mod host_settings;
 mod kept_ports;
 mod links;
 mod local_addresses;

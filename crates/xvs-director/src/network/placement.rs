@@ -1,6 +1,6 @@
 //! Which links carry the datapath and by which hook, with the reasons that status shows.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use xvs_control::wire::{Code, HookChoice, Problem};
 use xvs_dataplane::{Attachment, Hook};
@@ -58,6 +58,11 @@ fn place_with(
 ) -> Vec<Placed> {
     let vips = footprint.vips();
     let real_servers = footprint.real_servers();
+    let is_here = |address: &IpAddr| {
+        let mut local = view.local_prefixes.iter();
+        local.any(|prefix| prefix.contains(*address))
+    };
+    let answers = real_servers.iter().any(is_here);
     let routes: Vec<RouteEntry> = view.routes.iter().copied().collect();
     let around = Surroundings {
         links: &view.links,
@@ -66,6 +71,7 @@ fn place_with(
         virtual_servers,
         vips: &vips,
         real_servers: &real_servers,
+        vip_is_here: vips.iter().any(is_here),
     };
     links_to_carry(&around, wanted(placement))
         .into_iter()
@@ -73,6 +79,7 @@ fn place_with(
         .filter_map(|choice| {
             let link = view.link(choice.ifindex)?;
             let (hook, why) = match placement.hook {
+                _ if link.loopback => (Hook::Tcx, "tcx, as always there".to_owned()),
                 HookChoice::Auto => {
                     let driver = drivers.get(&link.name).cloned().flatten();
                     let auto = choose_hook(link, driver.as_deref());
@@ -94,6 +101,7 @@ fn place_with(
                     name: choice.name,
                     macs: choice.macs.into_iter().map(mac).collect(),
                     hook,
+                    answers: answers && !link.loopback,
                 },
                 reason: format!("{}; {why}", choice.reason),
             })
@@ -119,6 +127,7 @@ pub(super) fn check(view: &View, placement: &Placement) -> Result<(), Problem> {
         virtual_servers: true,
         vips: &[],
         real_servers: &[],
+        vip_is_here: false,
     };
     for choice in links_to_carry(&around, wanted(placement)) {
         let named = placement
@@ -149,7 +158,7 @@ fn wanted(placement: &Placement) -> Wanted<'_> {
 #[cfg(test)]
 mod tests {
     use xvs_net::{LinkAddress, LinkInfo};
-    use xvs_types::{VirtualServer, VirtualServerId};
+    use xvs_types::{RealServer, VirtualServer, VirtualServerId};
 
     use super::*;
     use crate::changes::RuleChanges;
@@ -217,6 +226,35 @@ mod tests {
             placed[0].reason,
             "it has the VIP 192.0.2.1; xdp, for its driver `ice` runs XDP natively"
         );
+    }
+
+    #[test]
+    fn a_vip_and_a_real_server_of_this_host_need_the_loopback_link_and_what_leaves() {
+        let mut view = view();
+        let local = |address: &str| xvs_net::Prefix::host(address.parse().unwrap());
+        view.local_prefixes.insert(local("192.0.2.1"));
+        let placement = Placement {
+            hook: HookChoice::XdpGeneric,
+            interfaces: None,
+        };
+        let placed = place(&view, &rules(), &placement, &drivers());
+        let found: Vec<_> = placed.iter().map(|one| &one.attachment).collect();
+        assert_eq!(
+            (found[0].name.as_str(), found[0].hook, found[0].answers),
+            ("lo", Hook::Tcx, false)
+        );
+        assert_eq!(
+            (found[1].name.as_str(), found[1].hook, found[1].answers),
+            ("eth0", Hook::XdpGeneric, false)
+        );
+        let server = RealServer::new("192.0.2.1:8080".parse().unwrap());
+        let mut footprint = Footprint::default();
+        footprint.take(RuleChanges::All(vec![(
+            VirtualServer::new(VirtualServerId::tcp("192.0.2.1:80".parse().unwrap())),
+            vec![server],
+        )]));
+        let placed = place(&view, &footprint, &placement, &drivers());
+        assert!(!placed[0].attachment.answers && placed[1].attachment.answers);
     }
 
     #[test]

@@ -57,6 +57,7 @@ fn reasons(
         virtual_servers: true,
         vips: &["192.0.2.10".parse().unwrap()],
         real_servers: &["10.2.0.5".parse().unwrap()],
+        vip_is_here: false,
     };
     links_to_carry(&around, wanted)
         .into_iter()
@@ -191,6 +192,7 @@ fn the_link_under_a_macvlan_carries_for_its_mac() {
         virtual_servers: true,
         vips: &["192.0.2.10".parse().unwrap()],
         real_servers: &[],
+        vip_is_here: false,
     };
     let choices = links_to_carry(&around, Wanted::Auto);
     assert!(choices[0].carries);
@@ -207,6 +209,28 @@ fn the_link_under_a_macvlan_carries_for_its_mac() {
 }
 
 #[test]
+fn the_loopback_link_carries_for_a_vip_of_this_host_whatever_is_named() {
+    let links = [link(1, "lo", None), link(2, "eth0", None)];
+    let names = ["eth0".to_owned()];
+    for wanted in [Wanted::Auto, Wanted::Named(&names)] {
+        for vip_is_here in [false, true] {
+            let around = Surroundings {
+                links: &links,
+                addresses: &[address(2, "192.0.2.10/32")],
+                routes: &[],
+                virtual_servers: true,
+                vips: &["192.0.2.10".parse().unwrap()],
+                real_servers: &[],
+                vip_is_here,
+            };
+            let choices = links_to_carry(&around, wanted);
+            assert_eq!(choices[0].carries, vip_is_here, "{}", choices[0].reason);
+            assert_eq!(choices[0].macs, [Mac([0; 6])]);
+        }
+    }
+}
+
+#[test]
 fn nothing_carries_while_there_is_no_virtual_server() {
     let links = [link(2, "eth0", None)];
     let around = Surroundings {
@@ -216,6 +240,7 @@ fn nothing_carries_while_there_is_no_virtual_server() {
         virtual_servers: false,
         vips: &[],
         real_servers: &[],
+        vip_is_here: false,
     };
     let names = ["eth0".to_owned()];
     for wanted in [Wanted::Auto, Wanted::Named(&names)] {

@@ -13,6 +13,7 @@ mod clients;
 mod drops;
 mod firewall;
 mod full_nat;
+mod local;
 mod marks;
 mod methods;
 mod mtu;

@@ -239,8 +239,19 @@ impl Net {
         found.into_iter().flatten().next().unwrap()
     }
 
-    /// The links that carry the datapath, as `NAME:HOOK`, in order.
+    /// The links that carry the datapath but for the loopback link, as `NAME:HOOK`, in order.
     pub(crate) fn links(&self) -> Vec<String> {
+        let mut links = self.all_links();
+        links.retain(|link| !link.starts_with("lo:"));
+        links
+    }
+
+    /// Whether the loopback link carries it, for clients on the director.
+    pub(crate) fn carries_loopback(&self) -> bool {
+        self.all_links().contains(&"lo:tcx".to_owned())
+    }
+
+    fn all_links(&self) -> Vec<String> {
         let status = self.status();
         let links = status["links"].as_array().unwrap().iter();
         let mut links: Vec<String> = links
@@ -250,7 +261,8 @@ impl Net {
         links
     }
 
-    /// What is pinned of links, as `NAME-KIND`, in order: what really is attached.
+    /// What is pinned of links but for the loopback link, as `NAME-KIND`, in order: what really is
+    /// attached.
     pub(crate) fn pinned_links(&self) -> Vec<String> {
         let pins = self.runtime().join("default/bpf");
         let layouts = fs::read_dir(pins).unwrap().map(Result::unwrap);
@@ -262,6 +274,7 @@ impl Net {
                 found.push(format!("{}-{kind}", self.director_link(index)));
             }
         }
+        found.retain(|link| !link.starts_with("lo-"));
         found.sort();
         found
     }

@@ -123,22 +123,6 @@ pub(super) fn cases() -> Vec<Case> {
             )],
         },
         Case {
-            description: "what is translated for a client that is this host keeps its frame's addresses",
-            world: with(Service::udp(VIP), &Server::new(Method::NAT, REAL)).having("10.0.6.6"),
-            steps: {
-                let up = Datagram::udp("10.0.6.6:40000", VIP).payload(3);
-                let down = Datagram::udp(REAL, "10.0.6.6:40000").payload(3);
-                let reply = || {
-                    Step::Packet(
-                        down.bytes(),
-                        Outcome::Host(down.clone().from(VIP).ttl(63).bytes()),
-                    )
-                };
-                let request = to_server(up.bytes(), up.clone().to(REAL).forwarded(0).bytes());
-                vec![request, reply(), reply()]
-            },
-        },
-        Case {
             description: "without a route the sender is told that nobody is there",
             world: with(
                 Service::tcp(VIP),

@@ -8,6 +8,7 @@ mod broken;
 mod direct;
 mod foreign;
 mod full_nat;
+mod local;
 mod nat;
 mod persistence;
 mod quoted;
@@ -41,6 +42,8 @@ pub struct Case {
 pub enum Step {
     /// The daemon edits the real server with this index.
     Edit(u32, fn(&mut RealServer)),
+    /// This host's own stack sends a frame out by [`World::CLIENTS`].
+    Leaves(Vec<u8>, Outcome),
     /// A frame comes in by [`World::CLIENTS`].
     Packet(Vec<u8>, Outcome),
 }
@@ -56,8 +59,12 @@ pub enum Outcome {
     Forward(u32, Vec<u8>),
     /// At tcx held until the first fragment of its packet comes. At XDP left as it was to the other hook.
     Held,
-    /// Left to the kernel of this host as this frame.
+    /// At tcx left to the kernel, as this frame, to be received by this host. At XDP left as it was to
+    /// the other hook.
     Host(Vec<u8>),
+    /// At tcx handed as this frame to this host by its loopback link. At XDP left as it was to the other
+    /// hook.
+    Inward(Vec<u8>),
     /// At tcx rewritten to this frame and given to the kernel to resolve the neighbour. At XDP left
     /// as it was to the other hook.
     Neighbour(Vec<u8>),
@@ -80,6 +87,7 @@ pub fn all() -> Vec<Case> {
         related::cases(),
         relay::cases(),
         unusual::cases(),
+        local::cases(),
         broken::cases(),
         quoted::cases(),
         foreign::cases(),

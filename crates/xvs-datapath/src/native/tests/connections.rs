@@ -4,8 +4,9 @@ use xvs_wire::tcp::{ACK, FIN, RST, SYN};
 
 use super::director::Director;
 use crate::{
+    Verdict,
     abi::{Counter, Method},
-    native::{Datagram, Server, Service, World},
+    native::{Datagram, Server, Service, World, leave},
     state::{tcp, udp},
 };
 
@@ -77,20 +78,56 @@ fn a_new_syn_opens_a_closed_connection_again() {
 
 #[test]
 fn without_replies_a_fin_of_the_client_ends_the_activity() {
-    for method in [Method::DIRECT, Method::LOCAL] {
-        let director = director(Service::tcp(VIP), method);
-        for (flags, state, counts) in [
-            (SYN, tcp::SYN_RECV, (1, 0)),
-            (ACK, tcp::ESTABLISHED, (1, 0)),
-            (FIN | ACK, tcp::FIN_WAIT, (0, 1)),
-            (ACK, tcp::FIN_WAIT, (0, 1)),
-        ] {
-            let _ = director.send(&up(flags));
-            assert_eq!(director.states(), (vec![state], vec![]), "method {method}");
-            assert_eq!(director.counts(0), counts, "method {method}");
-        }
-        director.audit();
+    let director = director(Service::tcp(VIP), Method::DIRECT);
+    for (flags, state, counts) in [
+        (SYN, tcp::SYN_RECV, (1, 0)),
+        (ACK, tcp::ESTABLISHED, (1, 0)),
+        (FIN | ACK, tcp::FIN_WAIT, (0, 1)),
+        (ACK, tcp::FIN_WAIT, (0, 1)),
+    ] {
+        let _ = director.send(&up(flags));
+        assert_eq!(director.states(), (vec![state], vec![]));
+        assert_eq!(director.counts(0), counts);
     }
+    director.audit();
+}
+
+#[test]
+fn replies_of_a_server_of_this_host_step_its_connections_and_are_counted() {
+    let mut world = World::new();
+    let server = Server::new(Method::LOCAL, "10.0.0.1:80").here();
+    world.add(Service::tcp(VIP), &[server]);
+    let director = Director::new(&world);
+    let reply = |flags| Datagram::tcp(VIP, CLIENT, flags);
+    for (replies, flags, state) in [
+        (false, SYN, tcp::SYN_RECV),
+        (true, SYN | ACK, tcp::SYN_RECV),
+        (false, ACK, tcp::ESTABLISHED),
+        (false, FIN | ACK, tcp::CLOSE_WAIT),
+        (true, FIN | ACK, tcp::TIME_WAIT),
+    ] {
+        let verdict = if replies {
+            leave(&mut director.buffer(&reply(flags)), &director.cpu)
+        } else {
+            director.send(&up(flags))
+        };
+        assert_eq!(verdict, Verdict::PASS);
+        assert_eq!(director.states(), (vec![state], vec![]), "{flags:x}");
+    }
+    let server = director.server(0);
+    assert_eq!((server.packets_out, server.bytes_out), (2, 80));
+    // What the host sends otherwise is not touched, and not taken for a reply.
+    for other in [
+        Datagram::tcp(VIP, "198.51.100.7:40001", ACK),
+        Datagram::tcp(CLIENT, VIP, ACK),
+        Datagram::tcp("10.0.0.254:22", CLIENT, ACK),
+    ] {
+        let mut buffer = director.buffer(&other);
+        assert_eq!(leave(&mut buffer, &director.cpu), Verdict::ONWARD);
+        assert_eq!(buffer.bytes(), other.bytes());
+    }
+    assert_eq!(director.server(0).packets_out, 2);
+    director.audit();
 }
 
 #[test]

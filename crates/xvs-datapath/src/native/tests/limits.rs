@@ -95,6 +95,35 @@ fn a_syn_with_data_goes_on_without_toa() {
     );
     let expected = syn.from("10.0.0.100:5000").to("10.0.0.1:80").forwarded(0);
     assert_eq!(frame.bytes(), expected.bytes());
+    assert_eq!(director.counted(Counter::ToaAbsent), 1);
+}
+
+#[test]
+fn a_header_without_room_for_toa_is_counted_and_one_with_room_too() {
+    for (vip, client, local, real, room) in [
+        (VIP, CLIENT, "10.0.0.100", "10.0.0.1:80", 32),
+        (
+            "[2001:db8::1]:80",
+            "[2001:db8:c::7]:40000",
+            "2001:db8:5::100",
+            "[2001:db8:5::1]:80",
+            20,
+        ),
+    ] {
+        for (options, absent) in [(room, 0), (room + 4, 1), (40, 1)] {
+            let mut world = World::new();
+            let service = Service::tcp(vip).local(local, 5000, 5000);
+            world.add(service, &[Server::new(Method::FULLNAT, real)]);
+            let director = Director::new(&world);
+            director.forward(&Datagram::tcp(client, vip, SYN).options(&vec![1; options]));
+            let counted = [Counter::ToaAbsent, Counter::ToaAdded].map(|one| director.counted(one));
+            assert_eq!(
+                counted,
+                [absent, 1 - absent],
+                "{vip}: {options} bytes of options"
+            );
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::{
     native::{
         Buffer, Cpu, Frame, World,
         cases::{self, Case, Outcome, Step},
-        checksums_are_valid, run,
+        checksums_are_valid, leave, run,
     },
 };
 
@@ -76,12 +76,17 @@ fn check<P: Bytes>(case: &Case, packet: impl Fn(&[u8], &World) -> Option<P>) {
     for (number, step) in case.steps.iter().enumerate() {
         match step {
             Step::Edit(server, change) => cpu.tables().real_servers.edit(*server, change),
-            Step::Packet(bytes, outcome) => {
+            Step::Packet(bytes, outcome) | Step::Leaves(bytes, outcome) => {
+                let leaves = matches!(step, Step::Leaves(..));
                 let Some(mut packet) = packet(bytes, &case.world) else {
                     continue;
                 };
                 let before = counters(&cpu);
-                let verdict = run(&mut packet, &cpu);
+                let verdict = if leaves {
+                    decided(leave(&mut packet, &cpu))
+                } else {
+                    run(&mut packet, &cpu)
+                };
                 let reasons: Vec<_> = counters(&cpu)
                     .iter()
                     .zip(&before)
@@ -89,9 +94,19 @@ fn check<P: Bytes>(case: &Case, packet: impl Fn(&[u8], &World) -> Option<P>) {
                     .map(|(now, _)| now.0)
                     .collect();
                 let place = format!("{}, step {number}", case.description);
-                judge::<P>(&place, bytes, outcome, verdict, &packet.bytes(), &reasons);
+                let resolves = P::RESOLVES || leaves;
+                let after = (verdict, packet.bytes());
+                judge(&place, bytes, outcome, after, &reasons, resolves);
             }
         }
+    }
+}
+
+/// What is no reply goes on as one that is.
+fn decided(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::ONWARD => Verdict::PASS,
+        decided => decided,
     }
 }
 
@@ -103,24 +118,27 @@ fn counters(cpu: &Cpu) -> Vec<(Counter, u64)> {
         .collect()
 }
 
-fn judge<P: Packet>(
+fn judge(
     place: &str,
     before: &[u8],
     outcome: &Outcome,
-    verdict: Verdict,
-    after: &[u8],
+    (verdict, after): (Verdict, Vec<u8>),
     counted: &[Counter],
+    resolves: bool,
 ) {
     let (expected, frame, reason) = match outcome {
         Outcome::Answer(reason, frame) => (Verdict::REPLY, Some(&frame[..]), Some(*reason)),
         Outcome::Drop(reason) => (Verdict::DROP, None, Some(*reason)),
         Outcome::Forward(link, frame) => (Verdict::redirect(*link), Some(&frame[..]), None),
-        Outcome::Host(frame) => (Verdict::PASS, Some(&frame[..]), None),
-        Outcome::Neighbour(frame) if P::RESOLVES => (Verdict::NEIGHBOUR, Some(&frame[..]), None),
-        Outcome::Held if P::RESOLVES => (Verdict::HELD, Some(before), None),
-        Outcome::Held | Outcome::Neighbour(_) | Outcome::Pass => {
-            (Verdict::PASS, Some(before), None)
-        }
+        Outcome::Host(frame) if resolves => (Verdict::PASS, Some(&frame[..]), None),
+        Outcome::Inward(frame) if resolves => (Verdict::INWARD, Some(&frame[..]), None),
+        Outcome::Neighbour(frame) if resolves => (Verdict::NEIGHBOUR, Some(&frame[..]), None),
+        Outcome::Held if resolves => (Verdict::HELD, Some(before), None),
+        Outcome::Held
+        | Outcome::Host(_)
+        | Outcome::Inward(_)
+        | Outcome::Neighbour(_)
+        | Outcome::Pass => (Verdict::PASS, Some(before), None),
         Outcome::PassCounting(event) => {
             assert!(counted.contains(event), "{place}: {counted:?}");
             (Verdict::PASS, Some(before), None)
@@ -134,7 +152,7 @@ fn judge<P: Packet>(
         .collect();
     assert_eq!(drops, Vec::from_iter(reason), "{place}");
     if let Some(frame) = frame {
-        let mut after = after.to_vec();
+        let mut after = after;
         cases::forget_outer_identification(&mut after);
         if let Outcome::Answer(..) = outcome
             && frame.len() < before.len() + if before[12] == 0x86 { 48 } else { 28 }

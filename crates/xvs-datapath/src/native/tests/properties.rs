@@ -1,12 +1,15 @@
 //! What holds for any segments and any weights.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use xvs_wire::tcp::{ACK, FIN, RST, SYN};
 
 use super::director::Director;
 use crate::{
-    abi::{Method, Tag},
-    native::{Datagram, Server, Service, World},
+    Verdict,
+    abi::{Counter, Method, Tag},
+    native::{Datagram, Server, Service, World, leave, run},
     scheduler::number,
     state::{self, tcp, udp},
 };
@@ -38,15 +41,26 @@ fn client(number: u32) -> String {
 
 /// How many of `picks` datagrams, each of a client of its own, went to each of the servers.
 fn shares(scheduler: u32, weights: &[u32], picks: u32) -> Vec<u64> {
+    let service = Service::udp(VIP).scheduler(scheduler);
+    shares_of(service, Datagram::udp, weights, picks)
+}
+
+/// As [`shares`], of another virtual server and other packets.
+fn shares_of(
+    service: Service,
+    packet: fn(&str, &str) -> Datagram,
+    weights: &[u32],
+    picks: u32,
+) -> Vec<u64> {
     let servers: Vec<Server> = (1..)
         .zip(weights)
         .map(|(last, weight)| {
             Server::new(Method::DIRECT, &format!("10.0.0.{last}:0")).weight(*weight)
         })
         .collect();
-    let director = director(Service::udp(VIP).scheduler(scheduler), &servers);
+    let director = director(service, &servers);
     for number in 0..picks {
-        director.forward(&Datagram::udp(&client(number), VIP));
+        director.forward(&packet(&client(number), VIP));
     }
     director.audit();
     (0..)
@@ -71,17 +85,24 @@ proptest! {
     #[test]
     fn a_tcp_connection_counts_as_what_its_state_says_after_any_segments(
         segments in prop::collection::vec((any::<bool>(), flags()), 1..40),
-        method in prop::sample::select(vec![Method::NAT, Method::DIRECT]),
+        (method, here) in prop::sample::select(vec![
+            (Method::NAT, false), (Method::NAT, true), (Method::DIRECT, false), (Method::LOCAL, true),
+        ]),
     ) {
-        let director = director(Service::tcp(VIP), &[Server::new(method, REAL)]);
-        director.forward(&Datagram::tcp(CLIENT, VIP, SYN));
+        let server = Server::new(method, REAL);
+        let server = if here { server.here() } else { server };
+        let director = director(Service::tcp(VIP), &[server]);
+        // What is for this host is left to tcx by XDP.
+        let enter = |segment: &Datagram| run(&mut director.buffer(segment), &director.cpu);
+        let _ = enter(&Datagram::tcp(CLIENT, VIP, SYN));
         for (replies, flags) in segments {
-            let segment = if replies && method == Method::NAT {
-                Datagram::tcp(REAL, CLIENT, flags)
-            } else {
-                Datagram::tcp(CLIENT, VIP, flags)
+            let source = if method == Method::LOCAL { VIP } else { REAL };
+            let reply = Datagram::tcp(source, CLIENT, flags);
+            let _ = match (replies && method != Method::DIRECT, here) {
+                (true, true) => leave(&mut director.buffer(&reply), &director.cpu),
+                (true, false) => enter(&reply),
+                (false, _) => enter(&Datagram::tcp(CLIENT, VIP, flags)),
             };
-            let _ = director.send(&segment);
             let (forward, reverse) = director.states();
             // None where SYN and RST together came for a closed one, as in the kernel.
             let there = u32::try_from(forward.len()).unwrap();
@@ -164,6 +185,70 @@ proptest! {
             let slack = total * u64::try_from(weights.len()).unwrap();
             prop_assert!((share * total).abs_diff(due) <= slack, "{:?} {:?}", shares, weights);
         }
+    }
+
+    #[test]
+    fn sed_gives_a_connection_to_the_server_whose_delay_is_least(
+        weights in prop::collection::vec(1_u32..20, 1..7),
+        picks in 1_u32..300,
+    ) {
+        // Only active connections delay.
+        let shares = shares_of(Service::tcp(VIP).scheduler(number::SED), Datagram::syn, &weights, picks);
+        prop_assert_eq!(shares.iter().sum::<u64>(), u64::from(picks));
+        let servers = || shares.iter().zip(&weights).map(|(share, weight)| (*share, u64::from(*weight)));
+        for (share, weight) in servers() {
+            // When it got its last one, nobody would have had less delay; since then theirs only grew.
+            prop_assert!(
+                servers().all(|(others, theirs)| share * theirs <= (others + 1) * weight),
+                "{:?} {:?}", shares, weights
+            );
+        }
+    }
+
+    #[test]
+    fn lc_keeps_connections_even_whatever_the_weights(
+        weights in prop::collection::vec(1_u32..100, 1..8),
+        picks in 1_u32..200,
+    ) {
+        let shares = shares(number::LC, &weights, picks);
+        let (least, most) = (shares.iter().min(), shares.iter().max());
+        prop_assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 1), "{:?}", shares);
+    }
+
+    #[test]
+    fn local_ports_are_nobody_elses_and_those_who_get_none_are_counted(
+        ports in 1_u16..20,
+        clients in prop::collection::btree_set(1_u8..60, 1..40),
+    ) {
+        let mut world = World::new();
+        for last in &clients {
+            world = world.reaching(&format!("198.51.100.{last}"), World::ROUTER_MAC);
+        }
+        let service = Service::udp(VIP).local("10.0.0.100", 5000, 4999 + ports);
+        world.add(service, &[Server::new(Method::FULLNAT, REAL)]);
+        let director = Director::new(&world);
+        let mut mapped = BTreeMap::new();
+        for last in &clients {
+            let client = format!("198.51.100.{last}:40000");
+            let mut buffer = director.buffer(&Datagram::udp(&client, VIP));
+            if run(&mut buffer, &director.cpu) == Verdict::redirect(World::SERVERS) {
+                let bytes = buffer.bytes();
+                let port = u16::from_be_bytes([bytes[34], bytes[35]]);
+                prop_assert!((5000..5000 + ports).contains(&port));
+                prop_assert_eq!(mapped.insert(port, client), None, "port {}", port);
+            }
+        }
+        let refused = clients.len() - mapped.len();
+        prop_assert_eq!(mapped.len(), clients.len().min(usize::from(ports)));
+        prop_assert_eq!(director.counted(Counter::DropNoLocalPort), u64::try_from(refused).unwrap());
+        for (port, client) in &mapped {
+            let reply = Datagram::udp(REAL, &format!("10.0.0.100:{port}"));
+            let mut buffer = director.buffer(&reply);
+            prop_assert_eq!(run(&mut buffer, &director.cpu), Verdict::redirect(World::CLIENTS));
+            let expected = Datagram::udp(VIP, client).returned();
+            prop_assert_eq!(buffer.bytes(), expected.bytes());
+        }
+        director.audit();
     }
 
     #[test]

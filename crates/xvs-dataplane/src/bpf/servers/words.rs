@@ -67,6 +67,17 @@ pub(super) fn method_of(method: &ForwardingMethod) -> (u8, u8, u8, u16) {
     }
 }
 
+/// What becomes of a method (its number) where the real server is this host. Packets go to its own stack:
+/// as they are, or with another address and port. Replies leave by this host anyway, so that FULLNAT
+/// needs no local address.
+pub(super) const fn method_here(method: u8) -> u8 {
+    if Method::two_way(method) {
+        Method::NAT
+    } else {
+        Method::LOCAL
+    }
+}
+
 /// Which bits of a client's address count.
 pub(super) fn mask_of(mask: PersistenceMask) -> [u32; 4] {
     match mask {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use xvs_datapath::{
-    abi::{Method, NONE, VirtualServer as VirtualSlot, real_server_flag, virtual_server_flag},
+    abi::{NONE, VirtualServer as VirtualSlot, real_server_flag, virtual_server_flag},
     scheduler::{rr, table, wrr},
 };
 use xvs_types::{OpError, RealServer, VirtualServer, VirtualServerId};
@@ -15,7 +15,7 @@ use super::{
         ways::{Way, Ways},
     },
     MOST_MEMBERS, Servers,
-    words::{full, mask_of, method_of, scheduler_number},
+    words::{full, mask_of, method_here, method_of, scheduler_number},
 };
 
 impl Servers {
@@ -50,14 +50,18 @@ impl Servers {
             (*pointer).tunnel_port = port.to_be();
             // Until the way is told, as after a daemon has taken up these maps, what the daemon before
             // knew of it goes on.
-            let local = way.map_or((*pointer).method == Method::LOCAL, |way| way.local);
-            (&raw mut (*pointer).method).write_volatile(if local { Method::LOCAL } else { method });
+            let here = way.map_or((*pointer).flags & real_server_flag::HERE != 0, |way| {
+                way.local
+            });
+            let method = if here { method_here(method) } else { method };
+            (&raw mut (*pointer).method).write_volatile(method);
             if let Some(way) = way {
                 (*pointer).tunnel_source = way.source;
                 (&raw mut (*pointer).next_hop).write_volatile(way.hop);
             }
+            let here = if here { real_server_flag::HERE } else { 0 };
             (&raw mut (*pointer).flags)
-                .write_volatile(real_server_flag::IN_USE | real_server_flag::AVAILABLE);
+                .write_volatile(real_server_flag::IN_USE | real_server_flag::AVAILABLE | here);
         }
         self.left.real_servers.remove(&slot);
     }
@@ -75,7 +79,7 @@ impl Servers {
             unsafe {
                 (*pointer).tunnel_source = way.source;
                 (&raw mut (*pointer).next_hop).write_volatile(way.hop);
-                if ((*pointer).method == Method::LOCAL) != way.local {
+                if ((*pointer).flags & real_server_flag::HERE != 0) != way.local {
                     turned.extend(self.id_of((*pointer).virtual_server));
                 }
             }

@@ -58,28 +58,32 @@ where
         doomed: &mut dyn FnMut(&Record) -> bool,
     ) -> u64 {
         let mut marked = Vec::new();
+        // The other directions of connections that end, where they are in the overflow hash.
+        let mut halves = Vec::new();
         for index in 0..self.capacity() {
             let entry = self.entry(index);
             // SAFETY: the entry is mapped.
             let record = unsafe { self.record(entry, now) };
             if record.is_some_and(|record| doomed(&record)) {
+                // SAFETY: as above.
+                halves.extend(unsafe { self.half(entry, Tag(tag_of::<F>(entry))) });
                 self.mark(index, &mut marked);
             }
         }
         let mut ended = self.free_anyway(marked, real_servers);
-        let keys: Vec<OverflowKey> = self
-            .overflow
-            .entries()
-            .into_iter()
-            .filter_map(|(key, mut entry)| {
-                // SAFETY: the entry is a copy.
-                let record = unsafe { self.record(&raw mut entry, now) };
-                record.is_some_and(|record| doomed(&record)).then_some(key)
-            })
-            .collect();
-        for key in keys {
+        for (key, mut entry) in self.overflow.entries() {
+            // SAFETY: the entry is a copy.
+            let record = unsafe { self.record(&raw mut entry, now) };
+            if record.is_some_and(|record| doomed(&record)) {
+                // SAFETY: as above.
+                halves
+                    .extend(unsafe { self.half(&raw mut entry, Tag(tag_of::<F>(&raw mut entry))) });
+                self.end_overflow(&key, real_servers);
+                ended += 1;
+            }
+        }
+        for (key, _stamp) in halves {
             self.end_overflow(&key, real_servers);
-            ended += 1;
         }
         ended
     }

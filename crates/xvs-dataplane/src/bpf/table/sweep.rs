@@ -185,7 +185,7 @@ where
     ///
     /// # Safety
     /// `entry` must be valid.
-    unsafe fn half(&self, entry: *mut F::Entry, tag: Tag) -> Option<(OverflowKey, u32)> {
+    pub(super) unsafe fn half(&self, entry: *mut F::Entry, tag: Tag) -> Option<(OverflowKey, u32)> {
         if tag.reverse() || tag.template() || !Method::two_way(tag.method()) {
             return None;
         }
