@@ -2,7 +2,7 @@
 
 use xvs_wire::tcp::{ACK, FIN, RST, SYN};
 
-use crate::abi::index;
+use crate::{abi::index, memory::opaque_number};
 
 /// No segment seen.
 pub const NONE: u8 = 0;
@@ -163,7 +163,9 @@ pub fn next(direction: u32, flags: u8, state: u8) -> u8 {
     } else {
         return CLOSE;
     };
-    TRANSITIONS[index((direction * 4 + event) & 31)][usize::from(state & 15)]
+    // The mask must stay: Linux 6.1 forgets on the way what the compiler knows of a direction.
+    let row = opaque_number(direction * 4 + event) & 31;
+    TRANSITIONS[index(row)][usize::from(state & 15)]
 }
 
 /// Whether the state counts as active.
