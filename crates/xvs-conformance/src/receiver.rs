@@ -268,7 +268,7 @@ mod tests {
         );
         for order in [[&a, &b, &c], [&c, &a, &b]] {
             let frames: Vec<Output> = order.into_iter().cloned().collect();
-            assert_eq!(delivered(&frames), [whole.clone()]);
+            assert_eq!(delivered(&frames), std::slice::from_ref(&whole));
         }
         assert_eq!(delivered(&[a.clone(), a, b, c]), [whole]);
     }
