@@ -507,16 +507,15 @@ unsafe extern "C" fn step<V: Visitor>(round: u32, context: *mut c_void) -> i64 {
         if position >= high {
             break;
         }
-        if position < low {
-            continue;
-        }
         let Some(server) = maps::REAL.get_ptr(member) else {
             ended = 1;
             break;
         };
         // SAFETY: the server is a valid map value.
         let server = unsafe { &*opaque(server.cast_mut()) };
-        if visitor.visit(position, member, server) {
+        // No `continue` before: the compiler then lays the loop out so that an instruction which is no
+        // jump leads back to its head, which Linux 6.1 refuses as a back-edge.
+        if position >= low && visitor.visit(position, member, server) {
             ended = 1;
             break;
         }

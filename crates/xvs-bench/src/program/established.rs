@@ -85,7 +85,7 @@ fn of_size(
     for method in Method::ALL {
         let (flow, repeat) = (packets(&director, family, flows), scale.repeat);
         director.serve(family, method, Scheduler::Rr, SERVERS)?;
-        open(tester, &mut director, &flow, flows)?;
+        open(tester, &mut director, method, &flow, flows)?;
         let mut subjects = Floors::subjects(tester, flow.established)?;
         let floors = subjects.len();
         let opened = director.count("opened");
@@ -184,13 +184,20 @@ fn packets(director: &Director, family: Family, flows: u32) -> Packets {
 fn open(
     tester: &mut Tester,
     director: &mut Director,
+    method: Method,
     packets: &Packets,
     flows: u32,
 ) -> anyhow::Result<()> {
     /// As many as are opened well within the patience of the programs.
     const AT_ONCE: u32 = 1 << 17;
-    // At tcx, where a run begins at once: at XDP each waits for every processor of the host.
-    let target = director.program("xvs_tcx")?;
+    // At tcx, where a run begins at once: at XDP each waits for every processor of the host. But there a
+    // packet can be put into a tunnel once, and the run has only one.
+    let (hook, program) = if method == Method::Tun {
+        (Hook::Xdp, "xvs_xdp")
+    } else {
+        (Hook::Tcx, "xvs_tcx")
+    };
+    let target = director.program(program)?;
     let (ifindex, _) = director.clients();
     let before = director.count("opened");
     for mut plan in [packets.syn, packets.ack] {
@@ -198,14 +205,14 @@ fn open(
         while left > 0 {
             director.keep_alive();
             let now = left.min(AT_ONCE);
-            tester.run(Hook::Tcx, &target, &mut plan, ifindex, now)?;
+            tester.run(hook, &target, &mut plan, ifindex, now)?;
             left -= now;
         }
     }
     let opened = director.count("opened") - before;
     ensure!(
         opened == u64::from(flows),
-        "{opened} of {flows} connections were opened"
+        "{opened} of {flows} connections were opened",
     );
     Ok(())
 }
