@@ -77,7 +77,7 @@ fn the_director_is_a_client(method: &str) {
             }
         }
     }
-    for hook in ["tcx", "xdp", "xdp-generic"] {
+    for hook in ["tcx", "xdp"] {
         net.line(&format!("hook set {hook}"));
         for (vip, local) in [VIP, VIP6].into_iter().zip(LOCAL) {
             let what = format!("{method} on {hook} to {vip}");
@@ -219,7 +219,7 @@ fn root_the_director_is_a_real_server() {
             }
         }
     }
-    for hook in ["tcx", "xdp", "xdp-generic"] {
+    for hook in ["tcx", "xdp"] {
         net.line(&format!("hook set {hook}"));
         for vip in [VIP, VIP6] {
             for host in [&net.client, &net.director] {

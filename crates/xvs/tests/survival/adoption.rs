@@ -48,7 +48,7 @@ fn root_what_cannot_be_adopted_is_refused_and_goes_on_forwarding() {
     // All the while nothing was touched; the right daemon takes it up, with its sizes.
     assert_forwards(&bed);
     let _daemon = bed.daemon(&["--connections", "4096"]);
-    assert_eq!(bed.status()["table_v4"]["capacity"], 2048);
+    assert_eq!(bed.status()["table_v4"]["capacity"], 4096);
     assert_forwards(&bed);
     let lived = steady.finish();
     assert_eq!(lived.lost, 0, "packets were lost: {lived:?}");
@@ -73,7 +73,7 @@ fn root_a_first_start_that_was_killed_is_begun_anew() {
     let _daemon = bed.daemon(&["--connections", "4096"]);
     configure(&bed);
     assert_forwards(&bed);
-    assert_eq!(bed.status()["table_v4"]["capacity"], 8192);
+    assert_eq!(bed.status()["table_v4"]["capacity"], 16384);
 }
 
 #[test]
