@@ -1,6 +1,6 @@
 //! How labs begin and end: refused, asked to end, killed, taken down.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use xvs_lab::Host;
 
@@ -11,7 +11,7 @@ fn root_a_killed_lab_is_cleaned_by_down() {
     let Some(xvs) = Xvs::find() else {
         return;
     };
-    kill_a_lab(&xvs);
+    kill(start(&xvs));
     xvs.down();
     nothing_is_left();
 }
@@ -21,7 +21,7 @@ fn root_a_killed_lab_is_cleaned_by_the_next() {
     let Some(xvs) = Xvs::find() else {
         return;
     };
-    kill_a_lab(&xvs);
+    kill(start(&xvs));
     xvs.report("nat --requests 1");
     nothing_is_left();
 }
@@ -31,10 +31,9 @@ fn root_a_killed_pair_is_cleaned_by_down() {
     let Some(xvs) = Xvs::find() else {
         return;
     };
-    let mut lab = xvs.command("ha --json").spawn().unwrap();
+    let lab = xvs.command("ha --json").spawn().unwrap();
     wait_for(|| Host::of("lab-ha", "director2").is_ok());
-    lab.kill().unwrap();
-    lab.wait().unwrap();
+    kill(lab);
     xvs.down();
     nothing_is_left();
 }
@@ -44,18 +43,22 @@ fn root_a_lab_that_runs_is_left_alone_by_the_next() {
     let Some(xvs) = Xvs::find() else {
         return;
     };
-    let mut lab = xvs.command("nat --requests 100000 --json").spawn().unwrap();
-    wait_for_requests(1);
-    let again = xvs.lab("nat");
-    assert_eq!(again.status.code(), Some(1));
-    let stderr = String::from_utf8_lossy(&again.stderr);
-    assert!(
-        stderr.contains("`lab-nat` is already up") && stderr.lines().count() == 1,
-        "{stderr}"
-    );
+    let lab = start(&xvs);
+    refuses_another(&xvs);
     wait_for_requests(2);
-    lab.kill().unwrap();
-    lab.wait().unwrap();
+    kill(lab);
+    xvs.down();
+    nothing_is_left();
+}
+
+#[test]
+fn root_a_kept_lab_is_left_alone_by_the_next() {
+    let Some(xvs) = Xvs::find() else {
+        return;
+    };
+    xvs.report("nat --requests 1 --keep");
+    refuses_another(&xvs);
+    assert!(xvs.ask("ipvsadm -Ln").contains("Masq"));
     xvs.down();
     nothing_is_left();
 }
@@ -106,9 +109,24 @@ fn root_wrong_usage_is_told_apart() {
     assert_eq!(xvs.lab("shell nowhere").status.code(), Some(1));
 }
 
-fn kill_a_lab(xvs: &Xvs) {
-    let mut lab = xvs.command("nat --requests 100000 --json").spawn().unwrap();
+/// A lab that sends requests for long.
+fn start(xvs: &Xvs) -> Child {
+    let lab = xvs.command("nat --requests 100000 --json").spawn().unwrap();
     wait_for_requests(1);
+    lab
+}
+
+fn kill(mut lab: Child) {
     lab.kill().unwrap();
     lab.wait().unwrap();
+}
+
+fn refuses_another(xvs: &Xvs) {
+    let again = xvs.lab("nat");
+    assert_eq!(again.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&again.stderr);
+    assert!(
+        stderr.contains("`lab-nat` is already up") && stderr.lines().count() == 1,
+        "{stderr}"
+    );
 }
