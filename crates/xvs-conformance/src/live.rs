@@ -1,6 +1,7 @@
 //! A real director: a network namespace, wires, the host's own stack, and what balances there.
 
 use std::{
+    cell::Cell,
     fmt, io,
     net::UdpSocket,
     process::Command,
@@ -63,6 +64,8 @@ pub struct Live {
     begun: Instant,
     /// When rules or network were changed last, and no frame has come in since.
     changed: Option<Instant>,
+    /// It asked for a neighbour.
+    asks: Cell<bool>,
     /// More was changed than what an emptied daemon forgets.
     spoilt: bool,
 }
@@ -92,6 +95,7 @@ impl Live {
             settle: SETTLE,
             begun: Instant::now(),
             changed: None,
+            asks: Cell::new(false),
             spoilt: false,
         };
         let before = Instant::now();
@@ -128,7 +132,7 @@ impl Live {
         let Some(daemon) = &mut self.daemon else {
             return false;
         };
-        if self.spoilt || daemon.empty().is_err() {
+        if self.spoilt || self.asks.get() || daemon.empty().is_err() || !namespace::forget_paths() {
             return false;
         }
         self.look(&mut Vec::new());
@@ -176,6 +180,9 @@ impl Live {
             while let Ok(Some(frame)) = wire.receive() {
                 moved = true;
                 if !host::is_noise(&frame) {
+                    // Whoever did not answer is asked for again while the next scenario goes on.
+                    self.asks
+                        .set(self.asks.get() || host::is_about_a_neighbour(&frame));
                     seen.push((leg.clone(), frame));
                 }
             }

@@ -83,6 +83,15 @@ pub(crate) fn without_ipv6() {
     }
 }
 
+/// Lets this thread's namespace forget the path MTUs that it has learned; answers whether it did.
+pub(crate) fn forget_paths() -> bool {
+    ["-4", "-6"].iter().all(|family| {
+        let mut flush = Command::new("ip");
+        flush.args([family, "route", "flush", "cache"]);
+        flush.status().is_ok_and(|status| status.success())
+    })
+}
+
 /// Runs commands of iproute2, one a line, in this thread's namespace.
 ///
 /// # Errors
