@@ -8,8 +8,8 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader, GlobalData,
-    maps::{Map, MapData, ProgramArray},
-    programs::{Program, SchedClassifier, Xdp},
+    maps::{Map, MapData},
+    programs::{Program, ProgramFd, SchedClassifier, Xdp},
 };
 use xvs_datapath::abi::{
     self, AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, Locality,
@@ -17,7 +17,12 @@ use xvs_datapath::abi::{
     WAYS,
 };
 
-use super::{OpenError, memory::Mapped, pins::Pins};
+use super::{
+    OpenError,
+    memory::Mapped,
+    pins::Pins,
+    stages::{self, Generation},
+};
 
 /// What a pinned map must be; maps of which the loader decides the size have 0 entries here.
 struct Shape {
@@ -46,8 +51,9 @@ const fn bytes<T>() -> u32 {
     size_of::<T>() as u32
 }
 
-/// The maps that are pinned. Room of a CPU for itself is not.
-const PINNED: [Shape; 23] = [
+/// The maps that are pinned for the next daemon. Room of a CPU for itself is not, and the arrays of
+/// stages are pinned by generation.
+const PINNED: [Shape; 21] = [
     shape::<u32, [Entry4; WAYS]>("FLOWS4", 0),
     shape::<u32, [Entry6; WAYS]>("FLOWS6", 0),
     shape::<u32, [Cold; WAYS]>("COLD4", 0),
@@ -69,17 +75,7 @@ const PINNED: [Shape; 23] = [
     shape::<u32, Settings>("SETTINGS", 1),
     shape::<u32, u64>("COUNTERS", 64),
     shape::<u32, Rate>("RATES", 147_456),
-    shape::<u32, u32>("STAGES_XDP", 16),
-    shape::<u32, u32>("STAGES_TCX", 16),
 ];
-
-/// The programs behind the fast path, by their place in the stages.
-const STAGES: [&str; 12] = [
-    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay", "reply",
-    "cut", "hold", "release",
-];
-/// How many of them XDP has: the others need what only tcx can.
-const STAGES_OF_XDP: usize = 8;
 
 /// Sizes of the maps that the loader decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +133,8 @@ pub(super) struct Loaded {
     pub(super) sizes: Sizes,
     /// Whether the maps were there before.
     pub(super) adopted: bool,
+    /// The arrays of its stages.
+    pub(super) generation: Generation,
 }
 
 /// Loads the programs on the pinned maps, or on new ones of these sizes, which it pins.
@@ -165,6 +163,11 @@ pub(super) fn load(pins: &Pins, sizes: Sizes) -> Result<Loaded, OpenError> {
     for Shape { name, .. } in &PINNED {
         loader.map_pin_path(name, pins.map(name));
     }
+    let generation = Generation::next(pins)
+        .map_err(|error| OpenError::load("looking at what is pinned", &error))?;
+    for (name, pin) in generation.names() {
+        loader.map_pin_path(name, pins.map(&pin));
+    }
     let mut object = loader
         .load(xvs_objects::DIRECTOR)
         .map_err(|error| OpenError::load("maps", &error))?;
@@ -178,6 +181,7 @@ pub(super) fn load(pins: &Pins, sizes: Sizes) -> Result<Loaded, OpenError> {
         object,
         sizes,
         adopted,
+        generation,
     })
 }
 
@@ -190,33 +194,15 @@ fn load_programs(object: &mut Ebpf) -> Result<(), OpenError> {
         };
         loaded.map_err(|error| OpenError::load(format!("program `{name}`"), &error))?;
     }
-    for (map, prefix, stages) in [
-        (
-            "STAGES_XDP",
-            "xvs_xdp",
-            STAGES.get(..STAGES_OF_XDP).unwrap_or_default(),
-        ),
-        ("STAGES_TCX", "xvs_tcx", &STAGES[..]),
-    ] {
-        let array = object.take_map(map).ok_or_else(|| missing(map))?;
-        let mut array: ProgramArray<MapData> =
-            array.try_into().map_err(|error: aya::maps::MapError| {
-                OpenError::load(format!("map `{map}`"), &error)
-            })?;
-        for (index, stage) in (0..).zip(stages) {
-            let name = format!("{prefix}_{stage}");
-            let program = object
-                .program(&name)
-                .ok_or_else(|| missing(name.as_str()))?;
-            let fd = program
-                .fd()
-                .map_err(|error| OpenError::load(format!("program `{name}`"), &error))?;
-            array
-                .set(index, fd, 0)
-                .map_err(|error| OpenError::load(format!("stage `{name}`"), &error))?;
-        }
-    }
-    Ok(())
+    stages::fill(object)
+}
+
+/// A loaded program, to be named to the kernel.
+pub(super) fn program_of<'a>(object: &'a Ebpf, name: &str) -> Result<&'a ProgramFd, OpenError> {
+    let program = object.program(name).ok_or_else(|| missing(name))?;
+    program
+        .fd()
+        .map_err(|error| OpenError::load(format!("program `{name}`"), &error))
 }
 
 /// The XDP entry.
@@ -265,7 +251,8 @@ fn settings_of(object: &Ebpf) -> Result<Mapped<Settings>, OpenError> {
     mapped(object, "SETTINGS", 1)
 }
 
-fn missing(name: &str) -> OpenError {
+/// What the object should have and has not.
+pub(super) fn missing(name: &str) -> OpenError {
     OpenError::load(
         format!("`{name}`"),
         &io::Error::new(io::ErrorKind::NotFound, "the object does not have it"),

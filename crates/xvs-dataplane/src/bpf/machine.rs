@@ -5,7 +5,7 @@ use std::{collections::HashMap as StdMap, path::Path};
 use aya::Ebpf;
 use xvs_datapath::abi::{Counter, Settings};
 
-use super::{OpenError, attach::Links, clock, memory::Mapped, pins::Pins};
+use super::{OpenError, attach::Links, clock, memory::Mapped, pins::Pins, stages::Generation};
 use crate::{Attachment, AttachmentStatus};
 
 /// What runs the programs and tells the time.
@@ -62,11 +62,19 @@ pub(super) struct Kernel {
     object: Ebpf,
     pins: Pins,
     links: Links,
+    generation: Generation,
+    /// Whether links may still have entries of a daemon before.
+    has_elders: bool,
 }
 
 impl Kernel {
     /// The kernel with the programs of `object`; what carries those of a daemon before carries them.
-    pub(super) fn new(mut object: Ebpf, pins: Pins, mut links: Links) -> Self {
+    pub(super) fn new(
+        mut object: Ebpf,
+        generation: Generation,
+        pins: Pins,
+        mut links: Links,
+    ) -> Self {
         for failure in links.adopt(&mut object, &pins) {
             tracing::warn!("{failure}");
         }
@@ -74,6 +82,19 @@ impl Kernel {
             object,
             pins,
             links,
+            generation,
+            has_elders: true,
+        }
+    }
+
+    /// Gives up what the entries of a daemon before need, once no link has them. Filters of clsact are
+    /// replaced as the links are attached, and stay where that fails.
+    fn outlive_elders(&mut self) {
+        match self.generation.outlive(&self.pins) {
+            Ok(()) => self.has_elders = false,
+            Err(error) => {
+                tracing::warn!(%error, "programs of the daemon before stay in memory");
+            }
         }
     }
 }
@@ -88,7 +109,11 @@ impl Machine for Kernel {
     }
 
     fn attach(&mut self, wanted: &[Attachment]) -> Vec<String> {
-        self.links.set(&mut self.object, &self.pins, wanted)
+        let failures = self.links.set(&mut self.object, &self.pins, wanted);
+        if self.has_elders && failures.is_empty() {
+            self.outlive_elders();
+        }
+        failures
     }
 
     fn attachments(&self) -> Vec<AttachmentStatus> {

@@ -34,6 +34,7 @@ mod routes;
 mod servers;
 mod settings;
 mod slots;
+mod stages;
 mod table;
 #[cfg(feature = "testing")]
 mod test_run;
@@ -173,6 +174,7 @@ impl Bpf {
             mut object,
             sizes,
             adopted,
+            generation,
         } = loaded;
         let maps = Maps {
             settings: load::mapped(&object, "SETTINGS", 1)?,
@@ -202,7 +204,11 @@ impl Bpf {
             ),
         };
         let links = Links::new(hash(&mut object, "LINK_MACS")?);
-        Self::on(Box::new(Kernel::new(object, pins, links)), maps, adopted)
+        Self::on(
+            Box::new(Kernel::new(object, generation, pins, links)),
+            maps,
+            adopted,
+        )
     }
 
     /// A dataplane on these maps, which were another daemon's when they are `adopted`.

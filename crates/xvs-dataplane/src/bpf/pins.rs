@@ -68,6 +68,15 @@ impl Pins {
         self.folder.join(name.to_lowercase())
     }
 
+    /// The names of everything that is pinned and no link.
+    pub(super) fn maps(&self) -> io::Result<Vec<String>> {
+        let mut maps = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            maps.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        Ok(maps)
+    }
+
     /// The path of a link's pin: by interface index and kind.
     pub(super) fn link(&self, ifindex: u32, kind: &str) -> PathBuf {
         self.folder.join("links").join(format!("{ifindex}-{kind}"))

@@ -165,6 +165,23 @@ fn root_killed_at_any_moment_no_rule_and_no_connection_is_lost() {
         lived.exchanges, lived.longest, lived.lost
     );
     assert_eq!(lived.lost, 0, "packets were lost: {lived:?}");
+    assert_eq!(
+        stages(&bed),
+        2,
+        "one array for each hook, of the last daemon"
+    );
+}
+
+/// How many arrays of stages are pinned.
+fn stages(bed: &Bed) -> usize {
+    let list = bed.director.run(
+        "find",
+        &[bed.folder().to_str().unwrap(), "-name", "stages_*"],
+    );
+    String::from_utf8(list.unwrap().stdout)
+        .unwrap()
+        .lines()
+        .count()
 }
 
 #[test]
