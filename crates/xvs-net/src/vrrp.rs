@@ -1,6 +1,6 @@
 //! Sockets for VRRP: one for each interface, family and protocol, shared by up to 255 virtual routers.
 //!
-//! A socket hears the group and unicast alike on its interface alone, and hears nothing that it sent.
+//! A socket hears its groups and unicast alike on its interface alone, and hears nothing that it sent.
 //! Nothing is judged here: what came in goes to the election as it came, with what the kernel says of
 //! it (`xvs-vrrp` counts what it rejects, so a wrong TTL must reach it). Only whose identifier is
 //! nobody's here can be left out, by a filter in the kernel: neighbours with many virtual routers then
@@ -9,8 +9,9 @@
 mod filter;
 
 use std::{
+    collections::BTreeSet,
     io::{self, IoSlice, IoSliceMut},
-    net::{Ipv6Addr, SocketAddrV4, SocketAddrV6},
+    net::{IpAddr, Ipv6Addr, SocketAddrV4, SocketAddrV6},
     os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
@@ -21,7 +22,7 @@ use nix::sys::socket::{
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
 use xvs_types::Family;
 use xvs_vrrp::{Ingress, Transmit, Vrid};
-use xvs_wire::vrrp::{GROUP_V4, GROUP_V6, PROTOCOL, TOS, ah};
+use xvs_wire::vrrp::{PROTOCOL, TOS, ah};
 
 /// `TC_PRIO_CONTROL` of `linux/pkt_sched.h`: the band of network control in the default queue.
 const PRIORITY_CONTROL: u32 = 6;
@@ -58,11 +59,12 @@ pub struct VrrpSocket {
     socket: Socket,
     family: Family,
     ifindex: u32,
+    groups: BTreeSet<IpAddr>,
     buffer: Vec<u8>,
 }
 
 impl VrrpSocket {
-    /// Opens a socket that hears the group and unicast on `link`, in the network namespace of the
+    /// Opens a socket that hears unicast on `link`, in the network namespace of the
     /// calling thread.
     ///
     /// # Errors
@@ -87,14 +89,35 @@ impl VrrpSocket {
             .or_else(|_refused| setsockopt(&opened.socket, sockopt::RcvBuf, &RECEIVE_BUFFER))
             .map_err(io::Error::from)
             .map_err(failed("set the size of the receive buffer"))?;
-        match family {
-            Family::V4 => opened
-                .socket
-                .join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(ifindex)),
-            Family::V6 => opened.socket.join_multicast_v6(&GROUP_V6, ifindex),
-        }
-        .map_err(failed("join the group"))?;
         Ok(opened)
+    }
+
+    /// Hears these groups and no others.
+    ///
+    /// # Errors
+    ///
+    /// The kernel lets it join or leave no more groups (`net.ipv4.igmp_max_memberships`), or the
+    /// interface is gone; the groups before that one have changed.
+    pub fn hear_groups(&mut self, groups: &BTreeSet<IpAddr>) -> io::Result<()> {
+        let link = InterfaceIndexOrAddress::Index(self.ifindex);
+        for group in groups {
+            if !self.groups.contains(group) {
+                match group {
+                    IpAddr::V4(group) => self.socket.join_multicast_v4_n(group, &link),
+                    IpAddr::V6(group) => self.socket.join_multicast_v6(group, self.ifindex),
+                }?;
+                self.groups.insert(*group);
+            }
+        }
+        let others: Vec<IpAddr> = self.groups.difference(groups).copied().collect();
+        for group in others {
+            match group {
+                IpAddr::V4(group) => self.socket.leave_multicast_v4_n(&group, &link),
+                IpAddr::V6(group) => self.socket.leave_multicast_v6(&group, self.ifindex),
+            }?;
+            self.groups.remove(&group);
+        }
+        Ok(())
     }
 
     fn bound(
@@ -139,6 +162,7 @@ impl VrrpSocket {
             socket,
             family,
             ifindex,
+            groups: BTreeSet::new(),
             buffer: vec![0; LARGEST],
         })
     }

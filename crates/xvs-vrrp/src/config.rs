@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use xvs_wire::vrrp::{Addresses, TTL, Version, Vrid};
+use xvs_wire::vrrp::{Addresses, GROUP_V4, GROUP_V6, TTL, Version, Vrid};
 
 use crate::{AdverInterval, Name, Priority, Track};
 
@@ -43,6 +43,9 @@ pub struct RouterConfig {
     pub authentication: AuthenticationConfig,
     /// Default multicast.
     pub transport: Transport,
+    /// The group of multicast (`mcast_dst_ip`, `vrrp_mcast_group4` and `6`), of the family of the
+    /// addresses; default that of the RFCs.
+    pub multicast_group: Option<IpAddr>,
     /// The sender's address (`mcast_src_ip`, `unicast_src_ip`); default the interface's own.
     pub source: Option<IpAddr>,
     /// The checksum of version 3 over IPv4.
@@ -94,6 +97,7 @@ impl RouterConfig {
             preempt: Preempt::default(),
             authentication: AuthenticationConfig::default(),
             transport: Transport::default(),
+            multicast_group: None,
             source: None,
             checksum: ChecksumPolicy::default(),
             accept: true,
@@ -109,6 +113,18 @@ impl RouterConfig {
             listen_first: true,
             startup_delay: Duration::ZERO,
         }
+    }
+
+    /// The group to which multicast goes: the configured one, else 224.0.0.18 or ff02::12
+    /// (RFC 9568 5.1.1.2, 5.1.2.2).
+    #[must_use]
+    pub fn group(&self) -> IpAddr {
+        let of_the_rfcs = if self.addresses.is_v4() {
+            GROUP_V4.into()
+        } else {
+            GROUP_V6.into()
+        };
+        self.multicast_group.unwrap_or(of_the_rfcs)
     }
 
     /// Whether it may become master without waiting: priority 255 and not told to be a backup.
@@ -220,7 +236,7 @@ impl std::fmt::Debug for AuthenticationConfig {
 /// How advertisements travel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
-    /// To 224.0.0.18 or ff02::12 with TTL 255.
+    /// To [`RouterConfig::group`] with TTL 255.
     #[default]
     Multicast,
     /// To each peer by itself.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use xvs_wire::vrrp::{
-    Addresses, Authentication, Checksum, Envelope, GROUP_V4, GROUP_V6, PRIORITY_OWNER, Packet,
-    Path, Repr, TTL, Variant, Version, Vrid, ah,
+    Addresses, Authentication, Checksum, Envelope, PRIORITY_OWNER, Packet, Path, Repr, TTL,
+    Variant, Version, Vrid, ah,
 };
 
 use crate::{
@@ -110,10 +110,10 @@ impl<'a> Opened<'a> {
         }
     }
 
-    fn is_to_group(&self) -> bool {
+    fn destination(&self) -> IpAddr {
         match self.path {
-            Path::V4 { destination, .. } => destination == GROUP_V4,
-            Path::V6 { destination, .. } => destination == GROUP_V6,
+            Path::V4 { destination, .. } => destination.into(),
+            Path::V6 { destination, .. } => destination.into(),
         }
     }
 }
@@ -191,12 +191,15 @@ impl Judge<'_> {
 
     /// Where it went and how far it came.
     fn check_distance(&self, opened: &Opened<'_>) -> Result<(), Reject> {
+        let is_to_group = opened.destination() == self.config.group();
         match &self.config.transport {
             // RFC 5798 7.1: the TTL must be 255, so that no router can have passed it on.
             Transport::Multicast if opened.ttl != TTL => Err(Reject::Ttl),
-            Transport::Multicast if !opened.is_to_group() => Err(Reject::Destination),
+            Transport::Multicast if !is_to_group => Err(Reject::Destination),
             Transport::Multicast => Ok(()),
-            Transport::Unicast { .. } if opened.is_to_group() => Err(Reject::Destination),
+            Transport::Unicast { .. } if opened.destination().is_multicast() => {
+                Err(Reject::Destination)
+            }
             Transport::Unicast {
                 peers,
                 check_source,
@@ -251,7 +254,7 @@ impl Judge<'_> {
     /// As master that would let two masters in step reject each other for ever.
     fn check_seal(&self, key: [u8; 8], opened: &Opened<'_>) -> Result<(), Reject> {
         let header = opened.authentication.ok_or(Reject::AuthenticationHeader)?;
-        let unicast = !opened.is_to_group();
+        let unicast = !opened.destination().is_multicast();
         match check_value(key, opened.datagram, unicast) {
             Some(value) if same(&value, &header.check_value) => {}
             _ => return Err(Reject::CheckValue),

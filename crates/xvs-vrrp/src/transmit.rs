@@ -3,8 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use xvs_wire::vrrp::{
-    Authentication, Checksum, EmitError, Envelope, GROUP_V4, GROUP_V6, Packet, Path, Repr, TTL,
-    Variant, Version, ah,
+    Authentication, Checksum, EmitError, Envelope, Packet, Path, Repr, TTL, Variant, Version, ah,
 };
 
 use crate::{
@@ -61,13 +60,11 @@ impl Sender {
             // One advertisement a second reaches the end of the counter after 136 years.
             self.sequence = self.sequence.saturating_add(1);
         }
-        let group = if config.addresses.is_v4() {
-            IpAddr::from(GROUP_V4)
-        } else {
-            IpAddr::from(GROUP_V6)
-        };
         match &config.transport {
-            Transport::Multicast => Ok(vec![self.build_one(config, source, group, TTL, priority)?]),
+            Transport::Multicast => {
+                let group = config.group();
+                Ok(vec![self.build_one(config, source, group, TTL, priority)?])
+            }
             Transport::Unicast { peers, ttl, .. } => peers
                 .iter()
                 .map(|peer| self.build_one(config, source, peer.address, *ttl, priority))
@@ -135,7 +132,7 @@ impl Sender {
             envelope.path(),
         )?;
         if let Some(key) = key {
-            let unicast = destination != GROUP_V4;
+            let unicast = !destination.is_multicast();
             let value = check_value(key, &datagram, unicast).ok_or(TransmitError::Length)?;
             ah::set_check_value(&mut datagram, value);
         }

@@ -18,7 +18,7 @@ use xvs_vrrp::{
     Name, Peer, Preempt, Priority, RouterConfig, Track, TrackWeight, Transport, Version,
     VirtualAddresses, Vrid,
 };
-use xvs_wire::vrrp::{GROUP_V4, GROUP_V6, TTL};
+use xvs_wire::vrrp::TTL;
 
 use super::Plan;
 use timing::{announce, delays, pauses, realtime};
@@ -141,6 +141,7 @@ fn router(
     router.preempt = preempt(instance);
     router.authentication = authentication(instance.authentication.as_ref());
     router.transport = transport(instance);
+    router.multicast_group = multicast_group(&config.global, instance);
     router.source = instance.source;
     router.checksum = match instance.checksum {
         Checksum::AsV2 => ChecksumPolicy::Rfc9568,
@@ -177,7 +178,6 @@ fn router(
         converted.plan.faults.push(tracker);
     }
     forget_weights_in_a_group(config, &mut router, &mut converted.notes);
-    note_what_is_left_out(config, instance, &mut converted.notes);
     Ok(router)
 }
 
@@ -320,6 +320,14 @@ fn authentication(authentication: Option<&Authentication>) -> AuthenticationConf
     }
 }
 
+/// The instance's own group, else that of all.
+fn multicast_group(global: &conf::GlobalDefs, instance: &VrrpInstance) -> Option<IpAddr> {
+    instance.multicast_group.or(match instance.family {
+        Family::V4 => global.vrrp_mcast_group4,
+        Family::V6 => global.vrrp_mcast_group6,
+    })
+}
+
 fn transport(instance: &VrrpInstance) -> Transport {
     if instance.unicast_peers.is_empty() {
         return Transport::Multicast;
@@ -336,18 +344,6 @@ fn transport(instance: &VrrpInstance) -> Transport {
             .collect(),
         ttl: instance.unicast_ttl.unwrap_or(TTL),
         check_source: instance.check_unicast_src,
-    }
-}
-
-fn note_what_is_left_out(config: &conf::Config, instance: &VrrpInstance, notes: &mut Vec<String>) {
-    let mut note = |text: &str| notes.push(format!("virtual router `{}`: {text}", instance.name));
-    let group = match instance.family {
-        Family::V4 => (IpAddr::V4(GROUP_V4), config.global.vrrp_mcast_group4),
-        Family::V6 => (IpAddr::V6(GROUP_V6), config.global.vrrp_mcast_group6),
-    };
-    let wanted = instance.multicast_group.or(group.1);
-    if instance.unicast_peers.is_empty() && wanted.is_some_and(|wanted| wanted != group.0) {
-        note("advertisements go to the group of the RFC, not to the one that is configured");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    net::IpAddr,
     os::fd::{AsFd, BorrowedFd},
 };
 
@@ -41,6 +42,7 @@ struct Open {
 struct Need {
     interface: Option<Name>,
     vrids: BTreeSet<Vrid>,
+    groups: BTreeSet<IpAddr>,
 }
 
 impl Sockets {
@@ -85,6 +87,7 @@ impl Sockets {
                 let need = needs.entry(place).or_default();
                 need.interface = Some(router.interface.clone());
                 need.vrids.insert(router.vrid);
+                need.groups.insert(router.group());
             }
         }
         for (place, need) in needs {
@@ -101,14 +104,19 @@ impl Sockets {
                     Err(error) => failures.push(error),
                 }
             }
-            if let Some(open) = self.open.get(&place)
-                && let Err(source) = choose(&open.socket, plan, &place, need.vrids)
-            {
-                failures.push(VrrpSocketError {
-                    link: link.as_str().to_owned(),
-                    action: "attach a filter",
-                    source,
-                });
+            let Some(open) = self.open.get_mut(&place) else {
+                continue;
+            };
+            let joined = open.socket.hear_groups(&need.groups);
+            let chosen = choose(&open.socket, plan, &place, need.vrids);
+            for (done, action) in [(joined, "join its groups"), (chosen, "attach a filter")] {
+                if let Err(source) = done {
+                    failures.push(VrrpSocketError {
+                        link: link.as_str().to_owned(),
+                        action,
+                        source,
+                    });
+                }
             }
         }
         failures

@@ -81,6 +81,14 @@ pub enum ConfigError {
         /// Which router.
         router: Name,
     },
+    /// What is configured as a group is no multicast address.
+    #[error("virtual router `{router}`: `{address}` is no multicast group; remove `mcast_dst_ip`")]
+    NoGroup {
+        /// Which router.
+        router: Name,
+        /// The address.
+        address: IpAddr,
+    },
     /// Strict mode forbids a setting.
     #[error("virtual router `{router}`: strict mode does not allow {what}")]
     Strict {
@@ -230,7 +238,13 @@ fn check_router(router: &RouterConfig, errors: &mut Vec<ConfigError>) {
             peers
         }
     };
-    let addresses = router.source.into_iter();
+    if let Some(address) = router.multicast_group.filter(|group| !group.is_multicast()) {
+        errors.push(ConfigError::NoGroup {
+            router: name(),
+            address,
+        });
+    }
+    let addresses = router.source.into_iter().chain(router.multicast_group);
     for address in addresses.chain(peers.iter().map(|peer| peer.address)) {
         if address.is_ipv4() != is_v4 {
             errors.push(ConfigError::AddressFamily {
