@@ -5,13 +5,13 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use netlink_packet_core::{NetlinkBuffer, Parseable};
+use netlink_packet_core::Parseable;
 use netlink_packet_route::{
     AddressFamily,
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourMessageBuffer},
 };
 
-use crate::NeighbourKey;
+use crate::{NeighbourKey, subscription::messages};
 
 /// Above so many changed neighbours it is cheaper to read the table than to ask one by one.
 const NEIGHBOURS_BY_NAME: usize = 1_024;
@@ -93,20 +93,11 @@ impl Changes {
 
     /// Adds what a datagram of netlink notifications says.
     pub(crate) fn note(&mut self, datagram: &[u8]) {
-        let mut rest = datagram;
-        while !rest.is_empty() {
-            let Ok(message) = NetlinkBuffer::new_checked(rest) else {
-                *self = Self::everything();
-                return;
-            };
-            self.note_message(message.message_type(), message.payload());
-            let Some(next) = usize::try_from(message.length())
-                .ok()
-                .and_then(|length| length.checked_next_multiple_of(4))
-            else {
-                return;
-            };
-            rest = rest.get(next..).unwrap_or(&[]);
+        for message in messages(datagram) {
+            match message {
+                Some((message_type, payload)) => self.note_message(message_type, payload),
+                None => *self = Self::everything(),
+            }
         }
     }
 

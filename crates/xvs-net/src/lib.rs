@@ -25,6 +25,8 @@ mod netns;
 mod refuse;
 mod routes;
 mod routing;
+mod ruleset;
+mod subscription;
 mod sysctl;
 mod types;
 mod vrrp;
@@ -47,10 +49,12 @@ pub use neighbours::Kept;
 pub use netns::{NetnsError, enter_netns, netns_exists};
 pub use refuse::{RefuseError, Refused};
 pub use routing::{RouteKind, RouteSpec, RuleSpec};
+pub use ruleset::RulesetWatcher;
+pub use subscription::WatchError;
 pub use sysctl::{Restored, Sysctl, SysctlError, SysctlPathError, SysctlRecord, local_port_range};
 pub use types::{
     LinkAddress, LinkInfo, Mac, Neighbour, NeighbourKey, NeighbourState, Prefix, RouteAnswer,
     RouteEntry,
 };
 pub use vrrp::{VrrpProtocol, VrrpSocket, VrrpSocketError};
-pub use watch::{WatchError, Watcher};
+pub use watch::Watcher;

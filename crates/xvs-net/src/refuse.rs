@@ -23,6 +23,8 @@ pub struct RefuseError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     table: String,
+    /// The table as it was listed when it was last made; none while there is none.
+    listed: Option<String>,
 }
 
 impl Refused {
@@ -35,6 +37,7 @@ impl Refused {
             .collect();
         Self {
             table: format!("xvs_vrrp_{owner}"),
+            listed: None,
         }
     }
 
@@ -44,15 +47,31 @@ impl Refused {
     /// # Errors
     ///
     /// `nft` is not there, or the kernel has no nftables; nothing has changed.
-    pub async fn set(&self, addresses: &[IpAddr]) -> Result<(), RefuseError> {
+    pub async fn set(&mut self, addresses: &[IpAddr]) -> Result<(), RefuseError> {
+        let failed = |source| RefuseError {
+            addresses: addresses.len(),
+            source,
+        };
         let script = self.script(addresses);
-        match command::output(&["nft", &script]).await {
-            Ok(_silence) => Ok(()),
-            Err(source) => Err(RefuseError {
-                addresses: addresses.len(),
-                source,
-            }),
+        command::output(&["nft", &script]).await.map_err(failed)?;
+        self.listed = match addresses {
+            [] => None,
+            _ => Some(self.list().await.map_err(failed)?),
+        };
+        Ok(())
+    }
+
+    /// Whether the table is as it was made: nobody removed or changed it.
+    pub async fn stands(&self) -> bool {
+        match &self.listed {
+            Some(listed) => self.list().await.is_ok_and(|now| now == *listed),
+            None => true,
         }
+    }
+
+    /// The table without its counters, which change by themselves.
+    async fn list(&self) -> Result<String, CommandError> {
+        command::output(&["nft", "-s", "list", "table", "inet", &self.table]).await
     }
 
     /// A table that is not there cannot be deleted, so it is made first.

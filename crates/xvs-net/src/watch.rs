@@ -18,17 +18,16 @@
 //! first summary after opening: a loop over [`Watcher::next`] reads all once and then what changes,
 //! with no gap between.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use futures_util::{Stream, stream};
-use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
-use nix::sys::socket::{setsockopt, sockopt};
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    time::{Instant, sleep_until},
-};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use tokio::time::{Instant, sleep_until};
 
-use crate::Changes;
+use crate::{
+    Changes,
+    subscription::{Subscription, Told, WatchError},
+};
 
 /// How long changes are gathered, counted from the first: long enough for the burst that one `ip`
 /// command makes, short beside the second in which a neighbour is resolved anew.
@@ -36,10 +35,6 @@ const GATHER: Duration = Duration::from_millis(20);
 
 /// Bytes of the receive buffer: some ten thousand notifications.
 const RECEIVE_BUFFER: usize = 4 << 20;
-
-/// Bytes of the longest datagram; the kernel's largest notifications (links with many virtual
-/// functions) stay below.
-const DATAGRAM: usize = 64 << 10;
 
 /// The watched multicast groups (`RTNLGRP_*` of `linux/rtnetlink.h`).
 const GROUPS: [u32; 10] = [
@@ -56,21 +51,10 @@ const GROUPS: [u32; 10] = [
     libc::RTNLGRP_NEXTHOP,
 ];
 
-/// The watch over the host's network cannot go on; open a new one.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot watch the host's network: {action}: {source}")]
-pub struct WatchError {
-    /// What failed.
-    pub action: &'static str,
-    /// The system's reason.
-    pub source: io::Error,
-}
-
 /// Tells what changes in the network namespace in which it was opened.
 #[derive(Debug)]
 pub struct Watcher {
-    socket: AsyncFd<Socket>,
-    buffer: Vec<u8>,
+    subscription: Subscription,
     pending: Changes,
     /// When the pending changes are handed out; none while there are none.
     due: Option<Instant>,
@@ -102,30 +86,9 @@ impl Watcher {
     ///
     /// Outside a tokio runtime.
     pub fn with_receive_buffer(bytes: usize) -> Result<Self, WatchError> {
-        let failed = |action| move |source| WatchError { action, source };
-        let mut socket = Socket::new(NETLINK_ROUTE).map_err(failed("open a netlink socket"))?;
-        socket
-            .set_non_blocking(true)
-            .map_err(failed("make the socket non-blocking"))?;
-        socket.bind_auto().map_err(failed("bind the socket"))?;
-        // Beyond `net.core.rmem_max` only the administrator of the namespace may go.
-        setsockopt(&socket, sockopt::RcvBufForce, &bytes)
-            .or_else(|_refused| setsockopt(&socket, sockopt::RcvBuf, &bytes))
-            .map_err(io::Error::from)
-            .map_err(failed("set the size of the receive buffer"))?;
-        for group in GROUPS {
-            socket
-                .add_membership(group)
-                .map_err(failed("subscribe to notifications"))?;
-        }
-        // SAFETY: `Socket` owns its descriptor, always names the same one and closes it on drop only;
-        // the `AsyncFd` owns the `Socket` and lends it out by shared reference alone.
-        let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }
-            .map_err(io::Error::from)
-            .map_err(failed("register the socket"))?;
+        let subscription = Subscription::open(NETLINK_ROUTE, &GROUPS, bytes)?;
         Ok(Self {
-            socket,
-            buffer: vec![0; DATAGRAM],
+            subscription,
             pending: Changes::everything(),
             due: Some(Instant::now()),
             gather: GATHER,
@@ -177,37 +140,9 @@ impl Watcher {
 
     /// Waits for one datagram and adds it to the pending changes.
     async fn receive(&mut self) -> Result<(), WatchError> {
-        let received = loop {
-            let mut ready = self.socket.readable().await.map_err(|source| WatchError {
-                action: "wait for the socket",
-                source,
-            })?;
-            let buffer = &mut self.buffer;
-            // With MSG_TRUNC the whole length is told even where it does not fit.
-            if let Ok(received) = ready.try_io(|socket| {
-                socket
-                    .get_ref()
-                    .recv(&mut buffer.as_mut_slice(), libc::MSG_TRUNC)
-            }) {
-                break received;
-            }
-        };
-        match received {
-            Ok(length) => match self.buffer.get(..length) {
-                Some(datagram) => self.pending.note(datagram),
-                None => self.pending = Changes::everything(),
-            },
-            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                tracing::info!("the kernel lost notifications: everything is read again");
-                self.pending = Changes::everything();
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => {
-                return Err(WatchError {
-                    action: "receive notifications",
-                    source,
-                });
-            }
+        match self.subscription.next().await? {
+            Told::Datagram(datagram) => self.pending.note(datagram),
+            Told::Lost => self.pending = Changes::everything(),
         }
         if self.due.is_none() && !self.pending.is_empty() {
             self.due = Some(Instant::now() + self.gather);

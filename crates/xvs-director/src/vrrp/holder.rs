@@ -7,13 +7,13 @@
 mod announcing;
 mod inheritance;
 mod links;
+mod refusal;
 mod routing;
 mod settling;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -33,6 +33,7 @@ use super::{
     left::{Left, LeftFile},
     plan::{HeldAddress, Holding, Plan},
 };
+use refusal::Refusal;
 use settling::Settling;
 
 /// How long changes of the host's network are gathered: an interface that goes down is news at once.
@@ -99,8 +100,7 @@ pub(super) fn run(start: Start) -> io::Result<()> {
             settling: Settling::default(),
             left: BTreeMap::new(),
             left_file: left,
-            refused,
-            refuses: Vec::new(),
+            refusal: Refusal::new(refused),
             elector,
             reports,
         };
@@ -131,9 +131,7 @@ struct Holder {
     /// What a predecessor may have left of each virtual router, until that takes it over or off.
     left: BTreeMap<Name, Holding>,
     left_file: LeftFile,
-    refused: Refused,
-    /// The addresses that the host was told to refuse.
-    refuses: Vec<IpAddr>,
+    refusal: Refusal,
     elector: Inbox,
     reports: UnboundedSender<Report>,
 }
@@ -158,6 +156,7 @@ impl Holder {
                     Ok(changes) => self.look(&changes).await,
                     Err(failure) => watcher = self.reopened(failure).await,
                 },
+                () = self.refusal.disturbed() => self.refuse_still().await,
                 () = tokio::time::sleep(settles.unwrap_or_default()), if settles.is_some() => {
                     self.report_links();
                     self.report_trackers();

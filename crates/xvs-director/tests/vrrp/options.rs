@@ -174,3 +174,78 @@ fn root_a_garp_group_spaces_the_announcements_of_its_interfaces() {
         assert!(pause > Duration::from_millis(60), "{pause:?}");
     }
 }
+
+#[test]
+fn root_no_accept_is_put_back_when_somebody_removes_it() {
+    if !can_run(false) {
+        return;
+    }
+    let rig = Rig::new("flush");
+    let mut ours = rig.routers("a", &router(150, "no_accept", "10.99.0.100/24"));
+    wait_for("ours to be master", SLACK, || rig.has("a", VIP));
+    assert!(!rig.answers(VIP));
+    for (number, deed) in ["flush ruleset", "flush chain inet xvs_vrrp_xvs_a input"]
+        .into_iter()
+        .enumerate()
+    {
+        rig.output("a", "nft", deed);
+        wait_for("it to be told", SLACK * 2, || {
+            let told = ours.told();
+            told.iter()
+                .filter(|line| line.contains("it is back"))
+                .count()
+                == number + 1
+        });
+        assert!(!rig.answers(VIP), "after `nft {deed}`");
+    }
+    // What others change of theirs is nothing to tell.
+    rig.output("a", "nft", "add table inet theirs");
+    rig.output("a", "nft", "delete table inet theirs");
+    std::thread::sleep(SLACK);
+    let told = ours.told();
+    assert_eq!(
+        told.iter()
+            .filter(|line| line.contains("it is back"))
+            .count(),
+        2
+    );
+    ours.stop();
+    assert_eq!(rig.output("a", "nft", "list tables"), "");
+}
+
+#[test]
+fn root_another_group_is_shared_with_keepalived() {
+    if !can_run(true) {
+        return;
+    }
+    let rig = Rig::new("group");
+    let begin = Instant::now();
+    let global = "global_defs {\n vrrp_mcast_group4 224.0.0.99\n}\n";
+    let with = |priority| format!("{global}{}", router(priority, "", "10.99.0.100/24"));
+    let keepalived = rig.keepalived("b", &with(100));
+    wait_for("keepalived to be master", SLACK * 4, || rig.has("b", VIP));
+    let mut ours = rig.routers("a", &with(150));
+    wait_for("ours to be master alone", SLACK * 2, || {
+        rig.has("a", VIP) && !rig.has("b", VIP)
+    });
+    // Back to the group of the RFC by a reload, where keepalived does not hear it.
+    ours.reload(&router(150, "", "10.99.0.100/24"));
+    wait_for("keepalived to be master too", SLACK * 2, || {
+        rig.has("b", VIP)
+    });
+    // And by the instance's own keyword to where it is heard.
+    ours.reload(&router(150, "mcast_dst_ip 224.0.0.99", "10.99.0.100/24"));
+    wait_for("ours to be master alone", SLACK * 2, || !rig.has("b", VIP));
+    let groups: std::collections::BTreeSet<[u8; 4]> = rig
+        .frames()
+        .iter()
+        .filter(|frame| frame.at >= begin && frame.advert().is_some())
+        .map(|frame| *frame.bytes[30..].first_chunk().unwrap())
+        .collect();
+    assert_eq!(
+        groups,
+        [[224, 0, 0, 18], [224, 0, 0, 99]].into(),
+        "{:?}",
+        keepalived.log()
+    );
+}

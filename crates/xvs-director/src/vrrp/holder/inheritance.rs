@@ -72,11 +72,22 @@ impl Holder {
     /// that some were refused before this daemon.
     pub(super) async fn refuse(&mut self, before: bool) {
         let wanted = self.plan.refused();
-        if wanted == self.refuses && !before {
+        if wanted == self.refusal.addresses() && !before {
             return;
         }
-        match self.refused.set(&wanted).await {
-            Ok(()) => self.refuses = wanted,
+        if let Err(error) = self.refusal.set(wanted).await {
+            self.trouble(format!("`no_accept` is not in force: {error}"));
+        }
+    }
+
+    /// Puts back what refuses packets, if somebody removed or changed it.
+    pub(super) async fn refuse_still(&mut self) {
+        match self.refusal.restore().await {
+            Ok(false) => {}
+            Ok(true) => self.trouble(format!(
+                "somebody removed what refuses packets to {} addresses (`no_accept`); it is back",
+                self.refusal.addresses().len()
+            )),
             Err(error) => self.trouble(format!("`no_accept` is not in force: {error}")),
         }
     }
@@ -89,8 +100,8 @@ impl Holder {
         for name in std::mem::take(&mut self.made) {
             self.remove_vmac(&name).await;
         }
-        if !self.refuses.is_empty()
-            && let Err(error) = self.refused.set(&[]).await
+        if !self.refusal.addresses().is_empty()
+            && let Err(error) = self.refusal.set(Vec::new()).await
         {
             self.trouble(error.to_string());
         }
