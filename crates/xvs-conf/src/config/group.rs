@@ -31,6 +31,14 @@ pub struct SyncGroup {
     pub notify_priority_changes: Option<bool>,
 }
 
+impl SyncGroup {
+    /// Whether `instance` is one of its members, whose priorities nothing may move.
+    #[must_use]
+    pub fn binds(&self, instance: &str) -> bool {
+        !self.tracking_weight && self.members.iter().any(|name| name == instance)
+    }
+}
+
 /// A `track_group`: instances whose static addresses, routes and rules belong together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TrackGroup {

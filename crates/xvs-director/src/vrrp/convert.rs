@@ -182,33 +182,45 @@ fn router(
 }
 
 /// A member of a sync group whose priority moved would part from the others, so keepalived ignores
-/// what is tracked with a weight there, unless the group allows it.
+/// what is tracked with a weight there, unless the group allows it; of an interface it ignores the
+/// weight alone, so that its loss is a fault.
 fn forget_weights_in_a_group(
     config: &conf::Config,
     router: &mut RouterConfig,
     notes: &mut Vec<String>,
 ) {
-    let is_bound = config.sync_groups.iter().any(|group| {
-        !group.tracking_weight
-            && group
-                .members
-                .iter()
-                .any(|name| name == router.name.as_str())
-    });
-    if !is_bound {
+    let bound = config
+        .sync_groups
+        .iter()
+        .any(|group| group.binds(router.name.as_str()));
+    if !bound {
         return;
     }
-    router.tracks.retain(|track| {
-        let stays = track.weight == TrackWeight::FAULT;
-        if !stays {
-            notes.push(format!(
-                "virtual router `{}`: {} has a weight, so it is not followed in a sync group without \
-                 `sync_group_tracking_weight`",
-                router.name, track.tracker
-            ));
+    for track in &mut router.tracks {
+        if track.weight == TrackWeight::FAULT {
+            continue;
         }
-        stays
-    });
+        let is_interface = track
+            .tracker
+            .as_str()
+            .starts_with(Tracker::Interface.kind());
+        let what = if is_interface {
+            "its loss is a fault"
+        } else {
+            "it is not followed"
+        };
+        notes.push(format!(
+            "virtual router `{}`: {} has a weight, so {what} in a sync group without \
+             `sync_group_tracking_weight`",
+            router.name, track.tracker
+        ));
+        if is_interface {
+            track.weight = TrackWeight::FAULT;
+        }
+    }
+    router
+        .tracks
+        .retain(|track| track.weight == TrackWeight::FAULT);
 }
 
 /// What is tracked; its name in the election says so, since a script and a file may have one name.
@@ -224,14 +236,17 @@ pub(super) enum Tracker {
 impl Tracker {
     /// The name under which the election knows the tracker `name`.
     pub(super) fn named(self, name: &str) -> Name {
-        let kind = match self {
+        format!("{} {name}", self.kind()).into()
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
             Self::Bfd => "BFD session",
             Self::File => "file",
             Self::Interface => "interface",
             Self::Process => "process",
             Self::Script => "script",
-        };
-        format!("{kind} {name}").into()
+        }
     }
 }
 

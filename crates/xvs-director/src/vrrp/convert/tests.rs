@@ -73,3 +73,23 @@ fn without_accept_the_host_refuses_all_but_the_addresses_of_an_owner() {
     let owner = router("no_accept").replace("priority 100", "priority 255");
     assert!(refused(&owner).is_empty());
 }
+
+#[test]
+fn in_a_sync_group_an_interface_loses_its_weight_and_a_script_is_not_followed() {
+    let group = "vrrp_script s {\n script /bin/true\n weight 5\n}\nvrrp_sync_group G {\n group {\n VI\n }\n}\n";
+    let lines = "track_interface {\n eth1 weight 5\n }\n track_script {\n s\n }";
+    let text = format!("{group}{}", router(lines));
+    let (bound, _findings) = plan(&text);
+    let followed = |plan: &Plan| -> Vec<(String, TrackWeight)> {
+        let tracks = plan.config.routers()[0].tracks.iter();
+        tracks
+            .map(|track| (track.tracker.to_string(), track.weight))
+            .collect()
+    };
+    assert_eq!(
+        followed(&bound),
+        [("interface eth1".to_owned(), TrackWeight::FAULT)]
+    );
+    let allowed = text.replace("group {", "sync_group_tracking_weight\n group {");
+    assert_eq!(followed(&plan(&allowed).0).len(), 2);
+}
