@@ -58,7 +58,7 @@ lab-ha: setup ## what each failure of a director costs, beside keepalived, in on
 		target/release/xvs lab ha --rounds $(HA_ROUNDS) $$pace || exit 1; \
 	done
 	cargo build --release --locked -p xvs-director --example routers
-	cargo test --release --locked -p xvs-director --test load -- --nocapture --test-threads=1
+	cargo test --release --locked -p xvs-director --test vrrp load -- --nocapture --test-threads=1
 	cargo test --release --locked -p xvs --test root_vrrp busy -- --nocapture
 
 conformance: setup ## what the kernel's IPVS and keepalived were recorded to do, replayed on xvs (root)

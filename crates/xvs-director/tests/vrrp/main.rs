@@ -11,6 +11,7 @@
 
 mod hostile;
 mod interop;
+mod load;
 mod options;
 mod restart;
 mod rig;

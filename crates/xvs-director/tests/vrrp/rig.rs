@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
@@ -47,6 +47,16 @@ pub(crate) fn wait_for(what: &str, most: Duration, mut done: impl FnMut() -> boo
     start.elapsed()
 }
 
+/// The machine, which tests share unless they measure it.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// Held for as long as a test runs.
+#[expect(dead_code, reason = "a lock is held, not read")]
+enum Machine {
+    Alone(RwLockWriteGuard<'static, ()>),
+    Shared(RwLockReadGuard<'static, ()>),
+}
+
 /// Two hosts on a bridge; gone when dropped.
 pub(crate) struct Rig {
     name: String,
@@ -54,6 +64,7 @@ pub(crate) struct Rig {
     frames: Arc<Mutex<Vec<Frame>>>,
     stop: Arc<AtomicBool>,
     capture: Option<JoinHandle<()>>,
+    _machine: Machine,
 }
 
 /// A frame that host `a` or host `b` sent.
@@ -99,6 +110,17 @@ impl Frame {
 
 impl Rig {
     pub(crate) fn new(area: &str) -> Self {
+        let shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+        Self::on(Machine::Shared(shared), area)
+    }
+
+    /// While no other test runs, for what measures the machine or keeps it busy.
+    pub(crate) fn alone(area: &str) -> Self {
+        let alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+        Self::on(Machine::Alone(alone), area)
+    }
+
+    fn on(machine: Machine, area: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("xvr{}-{area}{count}", std::process::id());
@@ -108,6 +130,7 @@ impl Rig {
             frames: Arc::default(),
             stop: Arc::default(),
             capture: None,
+            _machine: machine,
         };
         for host in ["s", "a", "b"] {
             ip(&["netns", "add", &rig.netns(host)]);
@@ -161,8 +184,25 @@ impl Rig {
         assert!(status.unwrap().success(), "{setting}");
     }
 
+    /// Keeps the hosts from hearing each other.
+    pub(crate) fn part(&self) {
+        for host in ["a", "b"] {
+            self.ip(
+                "s",
+                &format!("link set to-{host} type bridge_slave isolated on"),
+            );
+        }
+    }
+
+    /// How many packets a host has sent.
+    pub(crate) fn packets_sent(&self, host: &str) -> u64 {
+        let shown = self.ip(host, "-j -s link show eth0");
+        let (_, sent) = shown.split_once("\"tx\"").unwrap();
+        let (_, packets) = sent.split_once("\"packets\":").unwrap();
+        packets.split(',').next().unwrap().parse().unwrap()
+    }
+
     /// Whether host `b` hears from the host with an address: nobody listens there, which is told.
-    #[allow(dead_code, reason = "the tests of load need none")]
     pub(crate) fn answers(&self, address: &str) -> bool {
         let netns = self.netns("b");
         let address = format!("{address}:7").parse().unwrap();
@@ -176,7 +216,6 @@ impl Rig {
     }
 
     /// What a program writes on a host.
-    #[allow(dead_code, reason = "the tests of load need none")]
     pub(crate) fn output(&self, host: &str, program: &str, arguments: &str) -> String {
         let mut command = self.command(host, Path::new(program));
         command.args(arguments.split(' '));
@@ -380,7 +419,6 @@ impl Routers {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    #[allow(dead_code, reason = "the tests of load ask for it")]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -420,7 +458,6 @@ impl Keepalived {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    #[allow(dead_code, reason = "the tests of load ask for it")]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -1,31 +1,18 @@
 //! Adverts on time while the host is busy, and what many virtual routers cost.
 //!
-//! A program of its own, and one test at a time: what they do to the machine would be felt by others.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test may fail and say why"
-)]
-
-#[path = "../vrrp/rig.rs"]
-#[allow(dead_code, reason = "other tests need more of it")]
-mod rig;
+//! Each test has the machine for itself: what it does to it would be felt by others.
 
 use std::{
     fs,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use rig::{Rig, Routers, can_run, wait_for};
-
-/// Held by the test that runs.
-static MACHINE: Mutex<()> = Mutex::new(());
+use crate::rig::{Rig, Routers, can_run, wait_for};
 
 /// `many` virtual routers at `interval` seconds, each with an address of its own.
 fn many(many: u8, interval: &str) -> String {
@@ -68,12 +55,19 @@ fn duration(text: &str) -> Duration {
     Duration::from_secs_f64(number * unit)
 }
 
-/// Processor time that a process took, in hundredths of a second.
-fn cpu_ticks(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let (_name, rest) = stat.rsplit_once(") ").unwrap();
-    let fields: Vec<&str> = rest.split(' ').collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+/// Processor time that the threads of processes took.
+fn processor_time(pids: &[u32]) -> Duration {
+    let of_process = |pid: &u32| -> u64 {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        threads
+            .map(|thread| {
+                let path = thread.unwrap().path().join("schedstat");
+                let stat = fs::read_to_string(path).unwrap();
+                stat.split(' ').next().unwrap().parse::<u64>().unwrap()
+            })
+            .sum()
+    };
+    Duration::from_nanos(pids.iter().map(of_process).sum())
 }
 
 /// Sleeps in steps of 10 ms in real time, as the thread that advertises does, and answers the most that
@@ -98,7 +92,6 @@ fn root_adverts_of_10_ms_are_on_time_while_every_core_is_busy() {
     if !can_run(false) {
         return;
     }
-    let _alone = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
     // The machine itself may stall one thread and not the other: it must not do so three times.
     let runs = (0..3).map(|_| lateness());
     let mut seen = Vec::new();
@@ -114,7 +107,7 @@ fn root_adverts_of_10_ms_are_on_time_while_every_core_is_busy() {
 /// The latest advert of a virtual router at 10 ms while every core is busy for four seconds, and the
 /// latest wake-up of a control thread: both wake up by the same clock at the same priority.
 fn lateness() -> (Duration, Duration) {
-    let rig = Rig::new("busy");
+    let rig = Rig::alone("busy");
     let mut ours = rig.routers("a", &many(1, "0.01"));
     wait_for("ours to be master", Duration::from_secs(2), || {
         rig.has("a", "10.99.1.1")
@@ -147,62 +140,61 @@ fn lateness() -> (Duration, Duration) {
 
 /// How long processor time is counted.
 const COUNTED: Duration = Duration::from_secs(8);
+/// How often it is counted at the most: another process may cost both caches and clock, each its own.
+const ROUNDS: usize = 3;
 
-/// What processes take of a core within [`COUNTED`], in hundredths.
-fn percent(pids: &[u32]) -> f64 {
-    let ticks = || -> u64 { pids.iter().map(|pid| cpu_ticks(*pid)).sum() };
-    let (before, begin) = (ticks(), Instant::now());
-    thread::sleep(COUNTED);
-    let taken = ticks() - before;
-    f64::from(u32::try_from(taken).unwrap()) / begin.elapsed().as_secs_f64()
+/// What was counted of a daemon.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    /// What it took of a core, in hundredths.
+    percent: f64,
+    /// Adverts that it sent.
+    sent: u64,
 }
 
-/// Ours as master of 250 virtual routers at 0.1 s.
-fn ours() -> f64 {
-    let rig = Rig::new("many");
-    let mut ours = rig.routers("a", &many(250, "0.1"));
-    wait_for("all to be master", Duration::from_secs(20), || {
-        ours.told()
-            .iter()
-            .filter(|line| line.contains("MASTER STATE"))
-            .count()
-            == 250
+impl Cost {
+    /// Microseconds of processor time for an advert. Whoever is late on a busy machine sends fewer and
+    /// takes less for it, which makes it no cheaper.
+    fn of_an_advert(self) -> f64 {
+        let seconds = COUNTED.as_secs_f64() * self.percent / 100.0;
+        seconds * 1e6 / f64::from(u32::try_from(self.sent).unwrap())
+    }
+}
+
+/// Ours and keepalived as masters of 250 virtual routers at 0.1 s, side by side in the same seconds, on
+/// hosts that do not hear each other.
+fn side_by_side() -> [Cost; 2] {
+    let rig = Rig::alone("many");
+    rig.part();
+    let ours = rig.routers("a", &many(250, "0.1"));
+    let keepalived = rig.keepalived("b", &many(250, "0.1"));
+    let masters = |told: &str| told.matches("MASTER STATE").count();
+    wait_for("all to be master", Duration::from_secs(30), || {
+        let told = ours.told().join("\n");
+        masters(&told) == 250 && masters(&keepalived.log()) == 250
     });
     // Announcements once more after five seconds are over then.
-    thread::sleep(Duration::from_secs(6));
-    let sent = |ours: &mut Routers| -> u64 {
-        let each = numbers(ours, "sent");
-        assert_eq!(each.len(), 250);
-        each.iter().map(|one| one.parse::<u64>().unwrap()).sum()
-    };
-    let before = sent(&mut ours);
-    let percent = percent(&[ours.pid()]);
-    let sent = sent(&mut ours) - before;
-    // 2,500 a second.
-    assert!(sent > 2_400 * COUNTED.as_secs(), "{sent}");
-    percent
-}
-
-/// keepalived as master of the same; parent and child.
-fn theirs() -> f64 {
-    let rig = Rig::new("many");
-    let keepalived = rig.keepalived("a", &many(250, "0.1"));
-    wait_for("all to be master", Duration::from_secs(20), || {
-        keepalived.log().matches("Entering MASTER STATE").count() == 250
-    });
     thread::sleep(Duration::from_secs(6));
     let parent = keepalived.pid();
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
     let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
-    let begin = Instant::now();
-    let percent = percent(&[parent].into_iter().chain(children).collect::<Vec<_>>());
-    // It is late on a busy machine, which makes it no dearer; so is the capture.
-    let sent = rig.adverts("a", begin).len();
-    assert!(
-        sent > 1_250 * usize::try_from(COUNTED.as_secs()).unwrap(),
-        "{sent}"
-    );
-    percent
+    let theirs: Vec<u32> = [parent].into_iter().chain(children).collect();
+    let daemons = [("a", vec![ours.pid()]), ("b", theirs)];
+    let count = || {
+        daemons
+            .each_ref()
+            .map(|(host, pids)| (processor_time(pids), rig.packets_sent(host)))
+    };
+    let (before, begin) = (count(), Instant::now());
+    thread::sleep(COUNTED);
+    let (after, passed) = (count(), begin.elapsed());
+    [0, 1].map(|daemon| {
+        let taken = after[daemon].0 - before[daemon].0;
+        Cost {
+            percent: 100.0 * taken.as_secs_f64() / passed.as_secs_f64(),
+            sent: after[daemon].1 - before[daemon].1,
+        }
+    })
 }
 
 #[test]
@@ -210,14 +202,28 @@ fn root_250_virtual_routers_cost_no_more_than_those_of_keepalived() {
     if !can_run(true) {
         return;
     }
-    let _alone = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
-    let (ours, theirs) = (ours(), theirs());
-    eprintln!("250 virtual routers at 0.1 s: ours {ours:.1} % of a core, keepalived {theirs:.1} %");
     // A build without optimisation takes more.
-    let bound = if cfg!(debug_assertions) {
-        theirs * 6.0
-    } else {
-        theirs
-    };
-    assert!(ours <= bound, "{ours} of {bound}");
+    let factor = if cfg!(debug_assertions) { 6.0 } else { 1.0 };
+    let (mut ours, mut theirs) = (f64::MAX, f64::MAX);
+    for _round in 0..ROUNDS {
+        let [mine, keepalived] = side_by_side();
+        eprintln!(
+            "250 virtual routers at 0.1 s: ours {:.1} % of a core with {} adverts, keepalived {:.1} % \
+             with {}",
+            mine.percent, mine.sent, keepalived.percent, keepalived.sent
+        );
+        // 2,500 a second: a real-time thread is on time on a busy machine too.
+        assert!(mine.sent > 2_400 * COUNTED.as_secs(), "{mine:?}");
+        assert!(
+            keepalived.sent > 1_250 * COUNTED.as_secs(),
+            "{keepalived:?}"
+        );
+        // What others do to a round only adds to it.
+        ours = ours.min(mine.of_an_advert());
+        theirs = theirs.min(keepalived.of_an_advert());
+        if ours <= theirs * factor {
+            return;
+        }
+    }
+    panic!("an advert takes {ours:.1} microseconds, one of keepalived {theirs:.1}");
 }
