@@ -327,6 +327,8 @@ async fn serve_until_stopped(
     }
     let dumps = Dumps {
         control,
+        in_force: in_force.clone(),
+        vrrp: vrrp.clone(),
         checks: checks.clone(),
         instance: options.instance.clone(),
     };
@@ -448,7 +450,6 @@ async fn wait_for_the_end(
     let mut interrupt = catch(SignalKind::interrupt())?;
     let mut hang_up = catch(SignalKind::hangup())?;
     let mut data = catch(SignalKind::user_defined1())?;
-    // Statistics are in the data; uncaught, the signal would end the daemon.
     let mut statistics = catch(SignalKind::user_defined2())?;
     let mut json = catch(SignalKind::from_raw(libc::SIGRTMIN() + 2))?;
     let Ends {
@@ -467,7 +468,7 @@ async fn wait_for_the_end(
                 tokio::spawn(reload(dumps.control.clone()));
             }
             _signal = data.recv() => dumps.write(Dump::Data).await,
-            _signal = statistics.recv() => dumps.write(Dump::Data).await,
+            _signal = statistics.recv() => dumps.write(Dump::Statistics).await,
             _signal = json.recv() => dumps.write(Dump::Json).await,
             Some(request) = stops.recv() => return Ok(request),
             // Before the network task, which ends with it.

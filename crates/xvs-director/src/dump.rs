@@ -3,28 +3,46 @@
 //! keepalived writes them into `/tmp`, where anybody may have put a link of that name before. Here they
 //! lie in the folder of the instance, and the log says where.
 
-use std::{fmt::Write, fs, io, path::PathBuf};
+mod routers;
+mod words;
+
+use std::{
+    fmt::Write,
+    fs, io,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
 use tracing::{info, warn};
 use xvs_control::{
     Instance,
-    wire::{CheckedVirtualServer, ChecksStatus, ConfigurationStatus},
+    wire::{CheckedVirtualServer, ChecksStatus, ConfigurationStatus, Problem},
 };
 
-use crate::{checks::ChecksThread, configuration::Control};
+use self::routers::Routers;
+use crate::{
+    checks::ChecksThread,
+    configuration::{Control, InForce},
+    vrrp::VrrpService,
+};
 
 /// One of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dump {
     /// `SIGUSR1`: the configuration and the state of every server.
     Data,
-    /// `SIGRTMIN + 2`: the same for programs.
+    /// `SIGRTMIN + 2`: the virtual routers, for programs.
     Json,
+    /// `SIGUSR2`: what the virtual routers counted.
+    Statistics,
 }
 
 /// Where the state comes from, and where it goes.
 pub(crate) struct Dumps {
     pub(crate) control: Control,
+    pub(crate) in_force: InForce,
+    pub(crate) vrrp: VrrpService,
     pub(crate) checks: ChecksThread,
     pub(crate) instance: Instance,
 }
@@ -33,25 +51,14 @@ impl Dumps {
     /// Writes a file.
     pub(crate) async fn write(&self, dump: Dump) {
         let path = dump.path(&self.instance);
-        let checks = match self.checks.status().await {
-            Ok(checks) => checks,
+        let text = match self.text(dump).await {
+            Ok(text) => text,
             Err(error) => {
                 warn!(%error, "the state is not written");
                 return;
             }
         };
-        let configuration = self.control.status();
-        let text = match dump {
-            Dump::Data => Ok(data(&configuration, &checks)),
-            Dump::Json => json(&configuration, &checks),
-        };
-        let written = text.and_then(|text| {
-            // By another name first: who reads it never reads half of it.
-            let beside = path.with_extension("new");
-            fs::write(&beside, text)?;
-            fs::rename(&beside, &path)
-        });
-        match written {
+        match write(&path, &text) {
             Ok(()) => info!("Printing state to {}", path.display()),
             Err(error) => warn!(%error, path = %path.display(), "the state is not written"),
         }
@@ -59,15 +66,43 @@ impl Dumps {
 
     /// Writes the data into the log.
     pub(crate) async fn log(&self) {
-        match self.checks.status().await {
-            Ok(checks) => {
-                for line in data(&self.control.status(), &checks).lines() {
-                    info!("{line}");
-                }
-            }
+        match self.text(Dump::Data).await {
+            Ok(text) => text.lines().for_each(|line| info!("{line}")),
             Err(error) => warn!(%error, "the state is not known"),
         }
     }
+
+    async fn text(&self, dump: Dump) -> Result<String, Problem> {
+        let config = self.in_force.config();
+        let status = self.vrrp.status().await?;
+        let routers = Routers::new(config.as_deref(), &status);
+        Ok(match dump {
+            Dump::Data => {
+                let checks = self.checks.status().await?;
+                data(&self.control.status(), &checks, &routers)
+            }
+            Dump::Json => routers.json().to_string(),
+            Dump::Statistics => routers.statistics(),
+        })
+    }
+}
+
+/// Writes a file that root alone reads, for it has passwords, as keepalived's have.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    // By another name first: who reads it never reads half of it.
+    let beside = path.with_extension("new");
+    if let Err(error) = fs::remove_file(&beside)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside)?;
+    file.write_all(text.as_bytes())?;
+    fs::rename(&beside, path)
 }
 
 impl Dump {
@@ -75,17 +110,23 @@ impl Dump {
         let name = match self {
             Self::Data => "keepalived.data",
             Self::Json => "keepalived.json",
+            Self::Statistics => "keepalived.stats",
         };
         instance.directory().join(name)
     }
 }
 
 /// The state in words, under keepalived's headings.
-fn data(configuration: &ConfigurationStatus, checks: &ChecksStatus) -> String {
+fn data(
+    configuration: &ConfigurationStatus,
+    checks: &ChecksStatus,
+    routers: &Routers<'_>,
+) -> String {
     let mut text = String::from("------< Global definitions >------\n");
     let file = configuration.file.as_deref().unwrap_or("none");
     line(&mut text, 1, &format!("Configuration file = {file}"));
     line(&mut text, 1, &format!("Checks run = {}", checks.runs));
+    text.push_str(&routers.topology());
     text.push_str("------< LVS Topology >------\n");
     for one in &checks.virtual_servers {
         virtual_server(&mut text, one);
@@ -121,14 +162,9 @@ fn line(text: &mut String, depth: usize, words: &str) {
     let _written = writeln!(text, "{:depth$}{words}", "");
 }
 
-fn json(configuration: &ConfigurationStatus, checks: &ChecksStatus) -> io::Result<String> {
-    let value = serde_json::json!({ "configuration": configuration, "checks": checks });
-    Ok(serde_json::to_string(&value)?)
-}
-
 #[cfg(test)]
 mod tests {
-    use xvs_control::wire::{CheckedRealServer, CheckerReport, LastCheck};
+    use xvs_control::wire::{CheckedRealServer, CheckerReport, LastCheck, VrrpStatus};
 
     use super::*;
 
@@ -158,7 +194,9 @@ mod tests {
             runs: 5,
             ..ChecksStatus::default()
         };
-        let text = data(&ConfigurationStatus::default(), &checks);
+        let none = VrrpStatus::default();
+        let routers = Routers::new(None, &none);
+        let text = data(&ConfigurationStatus::default(), &checks, &routers);
         assert_eq!(
             text,
             "\

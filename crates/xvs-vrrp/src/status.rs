@@ -50,6 +50,10 @@ pub struct RouterCounters {
     pub rejected: RejectCounters,
     /// How often it became master.
     pub became_master: u64,
+    /// How often it left that state.
+    pub released_master: u64,
+    /// Advertisements of priority 0 sent, one for each destination.
+    pub releases_sent: u64,
     /// How often it met another master and stayed.
     pub conflicts_won: u64,
     /// How often its addresses were removed by somebody else.

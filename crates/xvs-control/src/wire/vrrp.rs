@@ -48,6 +48,8 @@ pub struct VirtualRouterStatus {
     pub master_priority: Option<u8>,
     /// The time between two of its own advertisements.
     pub interval_ms: u64,
+    /// The time between two advertisements of the master that it follows; its own when master.
+    pub master_interval_ms: u64,
     /// How long it waits for a silent master.
     pub master_down_ms: u64,
     /// Its sync group.
@@ -80,6 +82,10 @@ pub struct VirtualRouterCounters {
     pub rejected: BTreeMap<String, u64>,
     /// How often it became master.
     pub became_master: u64,
+    /// How often it left that state.
+    pub released_master: u64,
+    /// Of the advertisements sent, those that release.
+    pub releases_sent: u64,
     /// How often it met another master and stayed.
     pub conflicts_won: u64,
     /// How often its addresses were removed by somebody else.

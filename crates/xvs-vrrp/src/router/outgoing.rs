@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use xvs_wire::vrrp::PRIORITY_RELEASE;
+
 use super::VirtualRouter;
 use crate::{Event, action::Action, outbox::Outbox, timers::Timer};
 
@@ -28,6 +30,9 @@ impl VirtualRouter {
             Ok(packets) => {
                 for transmit in packets {
                     self.counters.sent += 1;
+                    if priority == PRIORITY_RELEASE {
+                        self.counters.releases_sent += 1;
+                    }
                     out.push(Action::Advertise {
                         router: self.config.name.clone(),
                         interface: self.config.interface.clone(),

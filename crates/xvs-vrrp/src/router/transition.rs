@@ -144,6 +144,9 @@ impl VirtualRouter {
         self.conflict = None;
         self.conflict_quiet_until = None;
         self.told.clear();
+        if self.state == State::Master {
+            self.counters.released_master += 1;
+        }
         std::mem::replace(&mut self.state, next)
     }
 

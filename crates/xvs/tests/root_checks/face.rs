@@ -1,6 +1,6 @@
 //! `keepalived` as a daemon: the background, pid files, signals, exit statuses.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -79,6 +79,58 @@ fn root_keepalived_goes_into_the_background_and_answers_its_signals() {
     signal(Signal::SIGTERM);
     wait_until("its end", || !alive(pid) || !parent.exists());
     assert!(!checkers.exists());
+}
+
+#[test]
+fn root_keepalived_dumps_its_virtual_routers_as_the_original_does() {
+    if !can_run() {
+        return;
+    }
+    // Quicker than version 2, in which it listens for four seconds before it claims.
+    let bed = Bed::new(&ONE.replace(
+        " virtual_router_id 7\n",
+        " virtual_router_id 7\n version 3\n advert_int 0.1\n",
+    ));
+    let daemon = bed.foreground(&[]);
+    let master = || {
+        let told = bed.place.xvs(&["vrrp", "status"]);
+        String::from_utf8_lossy(&told.stdout).contains("MASTER")
+    };
+    wait_until("the master", master);
+    let number = bed.keepalived(&["--signum=JSON"]).output().unwrap();
+    let number = String::from_utf8(number.stdout).unwrap();
+    for signal in [number.trim(), "USR2", "USR1"] {
+        bed.place
+            .run("kill", &format!("-{signal} {}", daemon.pid()));
+    }
+    let read = |name: &str| {
+        let path = bed.place.folder().join(name);
+        wait_until(name, || path.exists());
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+        fs::read_to_string(path).unwrap()
+    };
+    let routers: serde_json::Value = serde_json::from_str(&read("keepalived.json")).unwrap();
+    let router = &routers.as_array().unwrap()[0];
+    assert_eq!(router["data"]["iname"], "V");
+    assert_eq!(router["data"]["state"], 2);
+    assert_eq!(
+        router["data"]["vips"],
+        serde_json::json!(["192.0.2.99 dev server scope global set"])
+    );
+    assert!(
+        router["stats"]["advert_sent"].as_u64() > Some(0),
+        "{router}"
+    );
+    let statistics = read("keepalived.stats");
+    assert!(
+        statistics.starts_with("VRRP Instance: V\n  Advertisements:\n    Received: 0\n"),
+        "{statistics}"
+    );
+    let data = read("keepalived.data");
+    assert!(data.contains("   State = MASTER\n"), "{data}");
+    let (status, log) = daemon.terminate();
+    assert_eq!(status, Some(0), "{log}");
 }
 
 #[test]
