@@ -36,7 +36,6 @@ use std::{
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Handle},
-    signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
@@ -64,6 +63,7 @@ use crate::{
     network::{Network, Placement, StartNetworkError},
     privileges::{PrivilegeError, drop_own_privileges, drop_privileges},
     programs,
+    signals::Signals,
     state::{StateError, StateFile},
     sysctl,
     vrrp::{Died, VrrpService},
@@ -200,6 +200,8 @@ async fn serve_until_stopped(
     keeper: Keeper,
     refusals: Vec<String>,
 ) -> Result<(), RunError> {
+    // First of all, so that who is told READY can stop the daemon at once, in good order.
+    let signals = Signals::catch()?;
     // Opened early, while CAP_CHOWN is there; nobody is answered before all is up.
     let socket = options.instance.socket();
     let inherited = options.manager.take_listener();
@@ -335,7 +337,7 @@ async fn serve_until_stopped(
     if options.dump_at_start {
         dumps.log().await;
     }
-    let ending = wait_for_the_end(&dumps, &mut stops, ended, &vrrp).await;
+    let ending = wait_for_the_end(&dumps, &mut stops, ended, &vrrp, signals).await;
     let keep = match &ending {
         Ok(request) => request.keep.unwrap_or(options.keep),
         // A daemon that breaks down leaves the datapath to the next one.
@@ -444,14 +446,8 @@ async fn wait_for_the_end(
     stops: &mut mpsc::Receiver<StopRequest>,
     ends: Ends,
     vrrp: &VrrpService,
+    mut signals: Signals,
 ) -> Result<StopRequest, RunError> {
-    let catch = |kind| signal(kind).map_err(system("catch signals"));
-    let mut terminate = catch(SignalKind::terminate())?;
-    let mut interrupt = catch(SignalKind::interrupt())?;
-    let mut hang_up = catch(SignalKind::hangup())?;
-    let mut data = catch(SignalKind::user_defined1())?;
-    let mut statistics = catch(SignalKind::user_defined2())?;
-    let mut json = catch(SignalKind::from_raw(libc::SIGRTMIN() + 2))?;
     let Ends {
         worker: worker_ended,
         network: network_ended,
@@ -461,15 +457,15 @@ async fn wait_for_the_end(
     loop {
         tokio::select! {
             biased;
-            _signal = terminate.recv() => return Ok(StopRequest::default()),
-            _signal = interrupt.recv() => return Ok(StopRequest::default()),
-            _signal = hang_up.recv() => {
+            _signal = signals.terminate.recv() => return Ok(StopRequest::default()),
+            _signal = signals.interrupt.recv() => return Ok(StopRequest::default()),
+            _signal = signals.hang_up.recv() => {
                 // Beside this loop: a great file takes a while, and a stop does not wait for it.
                 tokio::spawn(reload(dumps.control.clone()));
             }
-            _signal = data.recv() => dumps.write(Dump::Data).await,
-            _signal = statistics.recv() => dumps.write(Dump::Statistics).await,
-            _signal = json.recv() => dumps.write(Dump::Json).await,
+            _signal = signals.data.recv() => dumps.write(Dump::Data).await,
+            _signal = signals.statistics.recv() => dumps.write(Dump::Statistics).await,
+            _signal = signals.json.recv() => dumps.write(Dump::Json).await,
             Some(request) = stops.recv() => return Ok(request),
             // Before the network task, which ends with it.
             _ended = &mut worker_ended => {

@@ -22,6 +22,7 @@ mod network;
 mod options;
 mod privileges;
 mod programs;
+mod signals;
 mod state;
 mod sysctl;
 pub mod vrrp;
