@@ -10,6 +10,7 @@ mod global;
 mod group;
 mod instance;
 mod own;
+mod programs;
 mod real_server;
 mod routing;
 mod rules;

@@ -20,7 +20,7 @@ use xvs_control::wire::{
 };
 use xvs_notify::{Notifier, Settings};
 
-use super::{InForce, LoadError, Loaded, Parts, Source};
+use super::{InForce, LoadError, Loaded, Parts, Source, unmet::unmet};
 use crate::{
     bfd::BfdSessions,
     checks::ChecksThread,
@@ -212,6 +212,7 @@ impl Control {
         let (settings, mut warnings) = notifications(&config);
         self.notifier.reload(settings).await;
         warnings.extend(self.checks.configure(Arc::clone(&config)).await?);
+        warnings.extend(unmet(&config));
         warnings.extend(virtual_routers.notes);
         // After the virtual servers, so that whoever becomes master has them.
         self.vrrp.configure(&config, virtual_routers.plan).await?;

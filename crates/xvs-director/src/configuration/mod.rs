@@ -13,6 +13,7 @@ mod host;
 #[cfg(test)]
 mod keywords;
 mod load;
+mod unmet;
 
 use std::sync::Arc;
 
