@@ -4,6 +4,7 @@
 //! A short sample runs every day. `XVS_RECORDED=all` (`make conformance`) replays all recordings, side by
 //! side, and prints which are as recorded, which differ in a known way, and which differ.
 
+mod bytes;
 mod compare;
 mod recording;
 mod replay;
