@@ -13,6 +13,7 @@ mod support;
 mod bed;
 mod beside;
 mod bfd;
+mod connections;
 mod face;
 mod globals;
 mod health;
