@@ -202,8 +202,7 @@ impl Director for Live {
         }
         if let Some(daemon) = &mut self.daemon {
             if name == "ipvsadm" {
-                self.spoilt |= command::leaves_traces(arguments);
-                return daemon.ipvsadm(arguments);
+                return daemon.take_order(arguments);
             }
             if let Some(setting) = command::setting(&words) {
                 return daemon.set(setting);
