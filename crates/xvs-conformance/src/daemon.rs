@@ -18,8 +18,11 @@ use xvs_types::Setting;
 
 use crate::{Answer, command, place};
 
-/// How long the daemon may take to answer: the kernel verifies its programs for seconds.
-const START_LIMIT: Duration = Duration::from_secs(300);
+/// How long the daemon may take to answer: the kernel verifies its programs for seconds, and for minutes
+/// where a busy host emulates the processors.
+const START_LIMIT: Duration = Duration::from_secs(1_200);
+/// How long to wait before a daemon that starts is asked once more.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// How long the daemon may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// The timeouts of TCP, TCP after FIN, and UDP with which it begins.
@@ -105,7 +108,7 @@ impl Daemon {
             if Instant::now() > deadline {
                 return Err(format!("the daemon does not answer: {}", self.last_words()));
             }
-            thread::sleep(Duration::from_millis(30));
+            thread::sleep(PATIENCE);
         }
     }
 

@@ -66,7 +66,9 @@ pub struct Live {
     changed: Option<Instant>,
     /// It asked for a neighbour.
     asks: Cell<bool>,
-    /// More was changed than what an emptied daemon forgets.
+    /// The firewall has rules.
+    filters: bool,
+    /// More was changed than what can be undone.
     spoilt: bool,
 }
 
@@ -96,6 +98,7 @@ impl Live {
             begun: Instant::now(),
             changed: None,
             asks: Cell::new(false),
+            filters: false,
             spoilt: false,
         };
         let before = Instant::now();
@@ -129,10 +132,17 @@ impl Live {
     /// again.
     pub fn empty(&mut self) -> bool {
         self.echoes.clear();
+        // Another director may have been at work in this thread meanwhile.
+        if self.namespace.enter().is_err() {
+            return false;
+        }
         let Some(daemon) = &mut self.daemon else {
             return false;
         };
         if self.spoilt || self.asks.get() || daemon.empty().is_err() || !namespace::forget_paths() {
+            return false;
+        }
+        if std::mem::take(&mut self.filters) && !namespace::forget_filters() {
             return false;
         }
         self.look(&mut Vec::new());
@@ -208,7 +218,11 @@ impl Director for Live {
                 return daemon.set(setting);
             }
         }
-        self.spoilt = true;
+        if name == "nft" {
+            self.filters = true;
+        } else {
+            self.spoilt = true;
+        }
         Answer::of(Command::new(name).args(arguments))
     }
 
