@@ -101,13 +101,10 @@ impl Live {
             filters: false,
             spoilt: false,
         };
-        let before = Instant::now();
         let empty = live.run("ipvsadm -Ln");
         if empty.status != 0 {
             return Err(format!("nothing balances here: {}", empty.stderr.trim()));
         }
-        // A busy or emulated machine is given more time.
-        live.settle = SETTLE.max(before.elapsed() * 4);
         Ok(live)
     }
 
@@ -148,6 +145,31 @@ impl Live {
         self.look(&mut Vec::new());
         self.begun = Instant::now();
         true
+    }
+
+    /// Runs a command.
+    fn obey(&mut self, line: &str) -> Answer {
+        let words = command::words(line);
+        let Some((name, arguments)) = words.split_first() else {
+            return Answer::default();
+        };
+        if !command::is_listing(line) {
+            self.note_change();
+        }
+        if let Some(daemon) = &mut self.daemon {
+            if name == "ipvsadm" {
+                return daemon.take_order(arguments);
+            }
+            if let Some(setting) = command::setting(&words) {
+                return daemon.set(setting);
+            }
+        }
+        if name == "nft" {
+            self.filters = true;
+        } else {
+            self.spoilt = true;
+        }
+        Answer::of(Command::new(name).args(arguments))
     }
 
     fn note_change(&mut self) {
@@ -203,27 +225,11 @@ impl Live {
 
 impl Director for Live {
     fn run(&mut self, line: &str) -> Answer {
-        let words = command::words(line);
-        let Some((name, arguments)) = words.split_first() else {
-            return Answer::default();
-        };
-        if !command::is_listing(line) {
-            self.note_change();
-        }
-        if let Some(daemon) = &mut self.daemon {
-            if name == "ipvsadm" {
-                return daemon.take_order(arguments);
-            }
-            if let Some(setting) = command::setting(&words) {
-                return daemon.set(setting);
-            }
-        }
-        if name == "nft" {
-            self.filters = true;
-        } else {
-            self.spoilt = true;
-        }
-        Answer::of(Command::new(name).args(arguments))
+        let before = Instant::now();
+        let answer = self.obey(line);
+        // A busy or emulated machine is given more time.
+        self.settle = SETTLE.max(before.elapsed() * 4);
+        answer
     }
 
     fn inject(&mut self, leg: &str, frame: &[u8], awaited: usize) -> Result<Seen, String> {
