@@ -18,11 +18,10 @@ pub(crate) fn is_listing(line: &str) -> bool {
     line.starts_with("ipvsadm -L")
 }
 
-/// Whether arguments of `ipvsadm` leave more behind than a table that can be cleared: timeouts, and what
-/// deleted servers counted.
-pub(crate) fn leaves_traces(arguments: &[String]) -> bool {
-    const KINDS: [&str; 4] = ["-C", "-D", "-d", "--set"];
-    arguments.iter().any(|word| KINDS.contains(&word.as_str()))
+/// Whether arguments of `ipvsadm` have one of these commands.
+pub(crate) fn has(arguments: &[String], commands: &[&str]) -> bool {
+    let first = arguments.first().map(String::as_str);
+    first.is_some_and(|first| commands.contains(&first))
 }
 
 /// Whether a command line lists connections.

@@ -16,12 +16,17 @@ use std::{
 use xvs_dataplane::Hook;
 use xvs_types::Setting;
 
-use crate::{Answer, place};
+use crate::{Answer, command, place};
 
-/// How long the daemon may take to answer: the kernel verifies its programs for seconds.
-const START_LIMIT: Duration = Duration::from_secs(300);
+/// How long the daemon may take to answer: the kernel verifies its programs for seconds, and for minutes
+/// where a busy host emulates the processors.
+const START_LIMIT: Duration = Duration::from_secs(1_200);
+/// How long to wait before a daemon that starts is asked once more.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// How long the daemon may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// The timeouts of TCP, TCP after FIN, and UDP with which it begins.
+const DEFAULT_TIMEOUTS: [&str; 4] = ["--set", "900", "120", "300"];
 /// How many bytes of its log are told when it does not start.
 const LAST_WORDS: usize = 2_000;
 
@@ -35,6 +40,10 @@ pub(crate) struct Daemon {
     child: Child,
     /// Settings that were changed.
     settings: BTreeSet<Setting>,
+    /// Orders that added virtual or real servers.
+    added: Vec<Vec<String>>,
+    /// Some of them were deleted again.
+    deleted: bool,
 }
 
 impl Daemon {
@@ -77,6 +86,8 @@ impl Daemon {
             runtime,
             child,
             settings: BTreeSet::new(),
+            added: Vec::new(),
+            deleted: false,
         };
         daemon.await_answer()?;
         Ok(daemon)
@@ -97,7 +108,7 @@ impl Daemon {
             if Instant::now() > deadline {
                 return Err(format!("the daemon does not answer: {}", self.last_words()));
             }
-            thread::sleep(Duration::from_millis(30));
+            thread::sleep(PATIENCE);
         }
     }
 
@@ -128,15 +139,32 @@ impl Daemon {
         for command in commands {
             good(&command, &self.ask(&command))?;
         }
-        // A real server that is deleted and added again takes its counters up: they go first.
-        for change in ["-Z", "-C"] {
-            good(&["ipvsadm", change], &self.ipvsadm(&[change]))?;
+        let added = std::mem::take(&mut self.added);
+        if std::mem::take(&mut self.deleted) {
+            // A real server that is deleted and added again takes its counters up. So all come back, and
+            // what they counted goes before they do.
+            for order in added {
+                // Most are still there.
+                let _there = self.ipvsadm(&order);
+            }
+        }
+        for change in [&DEFAULT_TIMEOUTS[..], &["-Z"], &["-C"]] {
+            good(change, &self.ipvsadm(change))?;
         }
         Ok(())
     }
 
+    /// Runs `ipvsadm` with these arguments of a recording, which [`Daemon::empty`] undoes.
+    pub(crate) fn take_order(&mut self, arguments: &[String]) -> Answer {
+        if command::has(arguments, &["-A", "-a"]) {
+            self.added.push(arguments.to_vec());
+        }
+        self.deleted |= command::has(arguments, &["-C", "-D", "-d"]);
+        self.ipvsadm(arguments)
+    }
+
     /// Runs `ipvsadm` with these arguments.
-    pub(crate) fn ipvsadm<S: AsRef<str>>(&self, arguments: &[S]) -> Answer {
+    fn ipvsadm<S: AsRef<str>>(&self, arguments: &[S]) -> Answer {
         let mut face = Command::new(&self.program);
         self.output(face.arg0("ipvsadm"), arguments)
     }

@@ -66,7 +66,9 @@ pub struct Live {
     changed: Option<Instant>,
     /// It asked for a neighbour.
     asks: Cell<bool>,
-    /// More was changed than what an emptied daemon forgets.
+    /// The firewall has rules.
+    filters: bool,
+    /// More was changed than what can be undone.
     spoilt: bool,
 }
 
@@ -96,15 +98,13 @@ impl Live {
             begun: Instant::now(),
             changed: None,
             asks: Cell::new(false),
+            filters: false,
             spoilt: false,
         };
-        let before = Instant::now();
         let empty = live.run("ipvsadm -Ln");
         if empty.status != 0 {
             return Err(format!("nothing balances here: {}", empty.stderr.trim()));
         }
-        // A busy or emulated machine is given more time.
-        live.settle = SETTLE.max(before.elapsed() * 4);
         Ok(live)
     }
 
@@ -129,15 +129,47 @@ impl Live {
     /// again.
     pub fn empty(&mut self) -> bool {
         self.echoes.clear();
+        // Another director may have been at work in this thread meanwhile.
+        if self.namespace.enter().is_err() {
+            return false;
+        }
         let Some(daemon) = &mut self.daemon else {
             return false;
         };
         if self.spoilt || self.asks.get() || daemon.empty().is_err() || !namespace::forget_paths() {
             return false;
         }
+        if std::mem::take(&mut self.filters) && !namespace::forget_filters() {
+            return false;
+        }
         self.look(&mut Vec::new());
         self.begun = Instant::now();
         true
+    }
+
+    /// Runs a command.
+    fn obey(&mut self, line: &str) -> Answer {
+        let words = command::words(line);
+        let Some((name, arguments)) = words.split_first() else {
+            return Answer::default();
+        };
+        if !command::is_listing(line) {
+            self.note_change();
+        }
+        if let Some(daemon) = &mut self.daemon {
+            if name == "ipvsadm" {
+                return daemon.take_order(arguments);
+            }
+            if let Some(setting) = command::setting(&words) {
+                return daemon.set(setting);
+            }
+        }
+        if name == "nft" {
+            self.filters = true;
+        } else {
+            self.spoilt = true;
+        }
+        Answer::of(Command::new(name).args(arguments))
     }
 
     fn note_change(&mut self) {
@@ -193,24 +225,11 @@ impl Live {
 
 impl Director for Live {
     fn run(&mut self, line: &str) -> Answer {
-        let words = command::words(line);
-        let Some((name, arguments)) = words.split_first() else {
-            return Answer::default();
-        };
-        if !command::is_listing(line) {
-            self.note_change();
-        }
-        if let Some(daemon) = &mut self.daemon {
-            if name == "ipvsadm" {
-                self.spoilt |= command::leaves_traces(arguments);
-                return daemon.ipvsadm(arguments);
-            }
-            if let Some(setting) = command::setting(&words) {
-                return daemon.set(setting);
-            }
-        }
-        self.spoilt = true;
-        Answer::of(Command::new(name).args(arguments))
+        let before = Instant::now();
+        let answer = self.obey(line);
+        // A busy or emulated machine is given more time.
+        self.settle = SETTLE.max(before.elapsed() * 4);
+        answer
     }
 
     fn inject(&mut self, leg: &str, frame: &[u8], awaited: usize) -> Result<Seen, String> {

@@ -1,4 +1,4 @@
-//! `xvs-conformance [-k TEXT]... [--by WAY] [FILE | FOLDER]...`: replays recordings and prints what passed,
+//! `xvs-conformance [-k TEXT]... [--by WAY] [--for SECONDS] [FILE | FOLDER]...`: replays recordings and prints what passed,
 //! what differs, and which differences are known; status 1 when it is not all as known.
 //!
 //! Without files it replays the recordings of the project; then a known difference that is no longer one
@@ -6,13 +6,15 @@
 //! beside it, `.json` of schedulers' decisions. `-k` takes only those whose name contains one of the texts.
 //! A way is `native`, `programs` (root) or `live` (root, the binary `xvs` beside this one), each at both
 //! hooks; without one, all of them. `--by kernel` compares live with what the running kernel's IPVS does
-//! in the same steps, instead of with what was recorded (root, the module `ip_vs`, `ipvsadm`).
+//! in the same steps, instead of with what was recorded (root, the module `ip_vs`, `ipvsadm`). With `--for`,
+//! live replays take up no other recording after so many seconds, and say how many are left.
 
 use std::{
     env,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use xvs_conformance::{Known, Suite, Tally, ways};
@@ -38,10 +40,13 @@ fn run() -> Result<bool, String> {
         Suite::load(&options.paths)
     };
     let suite = suite.map_err(|error| error.to_string())?;
-    let suite = suite.only(|name| {
+    let mut suite = suite.only(|name| {
         let texts = &options.texts;
         texts.is_empty() || texts.iter().any(|text| name.contains(text))
     });
+    if let Some(limit) = options.limit {
+        suite = suite.within(limit);
+    }
     if suite.iter().next().is_none() {
         return Err("there is no such recording".to_owned());
     }
@@ -66,6 +71,7 @@ struct Options {
     paths: Vec<PathBuf>,
     texts: Vec<String>,
     way: Option<String>,
+    limit: Option<Duration>,
 }
 
 impl Options {
@@ -74,12 +80,19 @@ impl Options {
             paths: Vec::new(),
             texts: Vec::new(),
             way: None,
+            limit: None,
         };
         while let Some(argument) = arguments.next() {
             let value =
                 |next: Option<String>| next.ok_or_else(|| format!("`{argument}` needs a value"));
             match argument.as_str() {
                 "-k" => options.texts.push(value(arguments.next())?),
+                "--for" => {
+                    let text = value(arguments.next())?;
+                    let seconds = text.parse();
+                    let seconds = seconds.map_err(|_| format!("not a number of seconds: `{text}`"));
+                    options.limit = Some(Duration::from_secs(seconds?));
+                }
                 "--by" => options.way = Some(value(arguments.next())?),
                 other if other.starts_with('-') => {
                     return Err(format!("there is no option `{other}`"));

@@ -92,6 +92,13 @@ pub(crate) fn forget_paths() -> bool {
     })
 }
 
+/// Removes every rule of this thread's namespace's firewall; answers whether it did.
+pub(crate) fn forget_filters() -> bool {
+    let mut flush = Command::new("nft");
+    flush.args(["flush", "ruleset"]);
+    flush.status().is_ok_and(|status| status.success())
+}
+
 /// Runs commands of iproute2, one a line, in this thread's namespace.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use xvs_dataplane::Hook;
@@ -16,7 +17,11 @@ use crate::{
 
 /// Recordings to replay.
 #[derive(Clone, Debug, Default)]
-pub struct Suite(Vec<Recording>);
+pub struct Suite {
+    recordings: Vec<Recording>,
+    /// For how long recordings are taken up that are replayed live; none for all of them.
+    limit: Option<Duration>,
+}
 
 impl Suite {
     /// Reads files, and all files of folders, as they are recorded: `.jsonl` of frames with the
@@ -28,7 +33,7 @@ impl Suite {
     pub fn load<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self, LoadError> {
         let mut suite = Self::default();
         for path in paths {
-            suite.0.extend(load(path.as_ref())?);
+            suite.recordings.extend(load(path.as_ref())?);
         }
         Ok(suite)
     }
@@ -52,13 +57,21 @@ impl Suite {
     /// Only the recordings that `wanted` accepts by their names.
     #[must_use]
     pub fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
-        self.0.retain(|recording| wanted(&recording.id()));
+        self.recordings.retain(|recording| wanted(&recording.id()));
+        self
+    }
+
+    /// Takes up recordings for so long where they are replayed live, of every kind first, and leaves the
+    /// rest.
+    #[must_use]
+    pub const fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
         self
     }
 
     /// The recordings.
     pub fn iter(&self) -> impl Iterator<Item = &Recording> {
-        self.0.iter()
+        self.recordings.iter()
     }
 
     /// Replays on the dataplane in this process.
@@ -144,17 +157,33 @@ impl Suite {
         R: FnMut(&Case<'_>) -> Result<Vec<String>, String>,
     {
         let tally = Mutex::new(self.tally());
-        crew::each(&self.cases()?, workers, equip, |replay, case| {
+        let mut cases = self.cases()?;
+        if self.limit.is_some() {
+            cases = spread(cases);
+        }
+        let end = self.limit.map(|limit| Instant::now() + limit);
+        crew::each(&cases, (workers, end), equip, |replay, case| {
             let differences = replay(case)?;
             let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-            tally.note(known, by, &case.recording.id(), differences);
-            if tally.noted().is_multiple_of(50) {
-                // It takes minutes: whoever waits sees that it goes on.
-                let _unheard = writeln!(io::stderr(), "{by}: {} replayed", tally.noted());
+            let id = case.recording.id();
+            let first = differences.first().cloned().unwrap_or_default();
+            let before = tally.differing.len();
+            tally.note(known, by, &id, differences);
+            // It takes minutes: whoever waits sees how it goes on.
+            let noted = tally.noted();
+            if tally.differing.len() > before {
+                let _unheard = writeln!(
+                    io::stderr(),
+                    "{by}: {noted} replayed, {id} differs: {first}"
+                );
+            } else if noted.is_multiple_of(50) {
+                let _unheard = writeln!(io::stderr(), "{by}: {noted} replayed");
             }
             Ok(())
         })?;
-        Ok(tally.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let mut tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+        tally.left = cases.len() - tally.noted();
+        Ok(tally)
     }
 
     /// Replays every recording by `play`, which answers its differences.
@@ -178,7 +207,7 @@ impl Suite {
 
     /// What decides something.
     pub(crate) fn cases(&self) -> Result<Vec<Case<'_>>, String> {
-        let decided = self.0.iter().filter(|recording| recording.decides());
+        let decided = self.iter().filter(|recording| recording.decides());
         decided
             .map(|recording| {
                 let network = recording.network();
@@ -190,9 +219,9 @@ impl Suite {
 
     /// A tally of nothing yet.
     fn tally(&self) -> Tally {
-        let decided = self.0.iter().filter(|recording| recording.decides());
+        let decided = self.iter().filter(|recording| recording.decides());
         Tally {
-            undecided: self.0.len() - decided.count(),
+            undecided: self.recordings.len() - decided.count(),
             ..Tally::default()
         }
     }
@@ -200,8 +229,19 @@ impl Suite {
 
 impl FromIterator<Recording> for Suite {
     fn from_iter<I: IntoIterator<Item = Recording>>(recordings: I) -> Self {
-        Self(recordings.into_iter().collect())
+        Self {
+            recordings: recordings.into_iter().collect(),
+            limit: None,
+        }
     }
+}
+
+/// Orders cases so that the first of them are of every kind: neighbours are alike.
+fn spread(cases: Vec<Case<'_>>) -> Vec<Case<'_>> {
+    const STRIDE: usize = 8;
+    let mut numbered: Vec<(usize, Case<'_>)> = cases.into_iter().enumerate().collect();
+    numbered.sort_by_key(|(place, _)| place % STRIDE);
+    numbered.into_iter().map(|(_, case)| case).collect()
 }
 
 /// A recording and the network that it is about.

@@ -11,6 +11,8 @@ pub struct Tally {
     pub passed: usize,
     /// How many decide nothing: the recorded kernel was not the same at every boot.
     pub undecided: usize,
+    /// How many there was no time for.
+    pub left: usize,
     /// Scenarios that differ, with their differences.
     pub differing: BTreeMap<String, Vec<String>>,
     /// Scenarios whose differences are known, by the line of `docs/compat.md`.
@@ -75,6 +77,9 @@ impl fmt::Display for Tally {
         )?;
         if self.undecided > 0 {
             write!(f, ", {} undecided", self.undecided)?;
+        }
+        if self.left > 0 {
+            write!(f, ", {} left for want of time", self.left)?;
         }
         Ok(())
     }

@@ -16,9 +16,13 @@ use xvs_conformance::{Recording, Scenario, Suite, Topology};
 
 use crate::{HOOKS, expect, known};
 
-const TOPICS: [&str; 6] = ["life", "many", "nosvc", "persist", "tcp", "udp"];
+const TOPICS: [&str; 10] = [
+    "broken", "icmp", "iphdr", "life", "many", "mtu", "nosvc", "persist", "tcp", "udp",
+];
 /// Schedulers that decide by addresses.
 const BY_ADDRESS: [&str; 3] = ["-s dh", "-s mh", "-s sh"];
+/// Words of the names of schedulers that decide by addresses, or remember them.
+const OF_ADDRESSES: [&str; 4] = ["dh", "lblc", "mh", "sh"];
 /// Ports that mean something: none, a template of a quiesced server, GUE.
 const KEPT: [u16; 3] = [0, 6080, 65_535];
 
@@ -30,10 +34,21 @@ fn recordings_with_other_addresses_and_ports_are_decided_alike() {
             .iter()
             .flat_map(|topic| renumbered(topic, port))
             .collect();
-        assert!(suite.iter().count() > 240);
+        assert!(suite.iter().count() > 480);
         let [hook, _] = HOOKS;
         let tally = suite.native(&known(), hook).unwrap();
         expect(&format!("ports {port} apart"), &tally);
+    }
+}
+
+#[test]
+fn schedulers_decide_alike_among_other_addresses_and_ports() {
+    for port in [7, 41] {
+        let suite: Suite = renumbered_decisions(port).into_iter().collect();
+        assert!(suite.iter().count() > 150);
+        let [hook, _] = HOOKS;
+        let tally = suite.native(&known(), hook).unwrap();
+        expect(&format!("schedulers, ports {port} apart"), &tally);
     }
 }
 
@@ -81,6 +96,29 @@ fn renumbered(topic: &str, port: u16) -> Vec<Recording> {
             let scenario: Scenario = serde_json::from_value(scenario).unwrap();
             let topology = Arc::clone(&topologies[&scenario.topology]);
             Recording::Frames(scenario, topology)
+        })
+        .collect()
+}
+
+/// The schedulers' decisions with other numbers; without those that are made of them.
+fn renumbered_decisions(port: u16) -> Vec<Recording> {
+    let file = folder().join("../../../xvs-datapath/tests/fixtures/schedulers.json");
+    let numbers = Numbers { port };
+    let all: Vec<Value> = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    all.into_iter()
+        .filter(|one| {
+            let scheduler = one["scheduler"].as_str().unwrap();
+            !OF_ADDRESSES.iter().any(|name| scheduler.starts_with(name))
+        })
+        .map(|mut one| {
+            numbers.change(&mut one);
+            let ports = one["keys"].as_array_mut().into_iter().flatten();
+            for number in ports.flat_map(|key| key.as_array_mut().unwrap()) {
+                if let Some(port) = number.as_u64() {
+                    *number = numbers.port(u16::try_from(port).unwrap()).into();
+                }
+            }
+            Recording::Decisions(serde_json::from_value(one).unwrap())
         })
         .collect()
 }
@@ -194,13 +232,17 @@ impl Numbers {
                     let old: [u8; 4] = packet[at..at + 4].try_into().unwrap();
                     packet[at..at + 4].copy_from_slice(&v4(old));
                 }
+                if u16::from_be_bytes([packet[6], packet[7]]) & 0x1fff != 0 {
+                    // Ports are in the first fragment alone.
+                    return;
+                }
                 (packet[9], usize::from(packet[0] & 15) * 4)
             }
             Some(6) if packet.len() >= 40 => {
                 for at in [8, 24] {
                     v6(&mut packet[at..at + 16]);
                 }
-                (packet[6], 40)
+                behind_extensions(packet)
             }
             _ => return,
         };
@@ -233,6 +275,19 @@ impl Numbers {
             _ => {}
         }
     }
+}
+
+/// The protocol of an IPv6 packet and where it begins.
+fn behind_extensions(packet: &[u8]) -> (u8, usize) {
+    let (mut protocol, mut at) = (packet[6], 40);
+    // Hop-by-hop options, routing, fragment, destination options.
+    while [0, 43, 44, 60].contains(&protocol)
+        && let Some(&[next, length]) = packet.get(at..at + 2)
+    {
+        let units = if protocol == 44 { 0 } else { length };
+        (protocol, at) = (next, at + 8 + usize::from(units) * 8);
+    }
+    (protocol, at)
 }
 
 /// Another address: what its first byte loses its third gains.

@@ -10,7 +10,7 @@ use crate::{
         claim::{publish, release},
         conflict::CONFLICT_UNDECIDED,
         overflow, place,
-        probe::tag_identity,
+        probe::{FOUND_OVERFLOW, overflow_entry, tag_identity},
     },
 };
 
@@ -136,6 +136,11 @@ pub fn insert<F: Family, E: Env>(env: &E, two_way: bool) -> i64 {
         return unsafe { spill::<F, E>(env, scratch, two_way, now) };
     }
     let forward = low32(forward.unsigned_abs());
+    // SAFETY: as above.
+    if unsafe { is_overflown::<F, E>(env, scratch, FORWARD) } {
+        release::<F, E>(env, forward);
+        return INSERT_DUPLICATE;
+    }
     let mut peer = NONE;
     if two_way {
         // SAFETY: as above.
@@ -146,13 +151,19 @@ pub fn insert<F: Family, E: Env>(env: &E, two_way: bool) -> i64 {
         }
         if reverse < 0 {
             // SAFETY: as above.
-            let answer = unsafe { spill_one::<F, E>(env, &mut *scratch, REVERSE, now) };
+            let answer = unsafe { spill_reverse::<F, E>(env, scratch, now) };
             if answer < 0 {
                 release::<F, E>(env, forward);
                 return answer;
             }
         } else {
             peer = low32(reverse.unsigned_abs());
+            // SAFETY: as above.
+            if unsafe { is_overflown::<F, E>(env, scratch, REVERSE) } {
+                release::<F, E>(env, peer);
+                release::<F, E>(env, forward);
+                return INSERT_COLLISION;
+            }
             let entry = at::<F, E>(env, peer);
             if entry.is_null() {
                 release::<F, E>(env, forward);
@@ -224,20 +235,45 @@ unsafe fn slot<F: Family, E: Env>(
     mine
 }
 
+/// Whether the flow of the draft `which` is in the overflow hash.
+///
+/// # Safety
+/// `scratch` must be the environment's, and no reference into it may live.
+#[inline(always)]
+unsafe fn is_overflown<F: Family, E: Env>(env: &E, scratch: *mut Scratch, which: u32) -> bool {
+    // SAFETY: the caller vouches for the scratch.
+    !unsafe { overflow_entry::<F, E>(env, &mut *scratch, which) }.is_null()
+}
+
+/// Puts the way back of a connection into the overflow hash, where it is not in the table.
+///
+/// # Safety
+/// `scratch` must be the environment's, and no reference into it may live.
+#[inline(always)]
+unsafe fn spill_reverse<F: Family, E: Env>(env: &E, scratch: *mut Scratch, now: u32) -> i64 {
+    let found = env.find_call(F::V6, REVERSE);
+    if found >= 0 || found == FOUND_OVERFLOW {
+        return INSERT_COLLISION;
+    }
+    // SAFETY: the caller vouches for the scratch, and nothing called here asks for it.
+    unsafe { spill_one::<F, E>(env, &mut *scratch, REVERSE, now) }
+}
+
 /// Puts a connection into the overflow hash.
 ///
 /// # Safety
 /// `scratch` must be the environment's, and no reference into it may live.
 #[inline(always)]
 unsafe fn spill<F: Family, E: Env>(env: &E, scratch: *mut Scratch, two_way: bool, now: u32) -> i64 {
-    // SAFETY: the caller vouches for the scratch, and nothing called here asks for it.
-    let scratch = unsafe { &mut *scratch };
     if two_way {
-        let answer = spill_one::<F, E>(env, scratch, REVERSE, now);
+        // SAFETY: the caller vouches for the scratch.
+        let answer = unsafe { spill_reverse::<F, E>(env, scratch, now) };
         if answer < 0 {
             return answer;
         }
     }
+    // SAFETY: the caller vouches for the scratch, and nothing called below asks for it.
+    let scratch = unsafe { &mut *scratch };
     let answer = spill_one::<F, E>(env, scratch, FORWARD, now);
     if answer < 0 {
         if two_way {

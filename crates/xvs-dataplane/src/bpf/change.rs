@@ -63,6 +63,7 @@ impl Bpf {
         self.forget_ways(&gone);
         self.expire_orphans(&gone);
         self.restart_counters();
+        self.forget_destinations();
         Ok(())
     }
 

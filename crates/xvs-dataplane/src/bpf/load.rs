@@ -231,6 +231,7 @@ pub(super) fn map<'a>(object: &'a Ebpf, name: &'static str) -> Result<&'a MapDat
     match object.map(name).ok_or_else(|| missing(name))? {
         Map::Array(data)
         | Map::HashMap(data)
+        | Map::LruHashMap(data)
         | Map::PerCpuArray(data)
         | Map::Queue(data)
         | Map::Unsupported(data) => Ok(data),

@@ -38,7 +38,7 @@ pub(super) trait Machine: Send {
     #[cfg(feature = "testing")]
     fn know_links(&mut self, links: &[Attachment]);
 
-    /// Forgets what the programs remember for a while: destinations of lblc and lblcr, fragments.
+    /// Forgets what the programs remember of fragments for a while.
     #[cfg(feature = "testing")]
     fn forget_lately(&mut self);
 

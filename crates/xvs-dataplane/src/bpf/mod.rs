@@ -21,6 +21,7 @@ mod kernel_link;
 mod limits;
 mod listing;
 mod load;
+mod localities;
 mod machine;
 mod memory;
 mod pairs;
@@ -50,7 +51,7 @@ use aya::{Ebpf, maps::Map};
 use xvs_datapath::{
     abi::{
         self, AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, HopKey, LocalAddress,
-        NextHop, Rate, ServiceKey, Settings, WAYS,
+        Locality, LocalityKey, NextHop, Rate, ServiceKey, Settings, WAYS,
     },
     table::{V4, V6},
 };
@@ -65,6 +66,7 @@ use self::{
     bits::Bits,
     hops::Hops,
     load::{Loaded, Sizes},
+    localities::Localities,
     machine::{Kernel, Machine},
     memory::{Mapped, wait_for_programs},
     pairs::{Indexes, Pairs},
@@ -100,6 +102,7 @@ struct Maps {
     real_servers: Mapped<abi::RealServer>,
     blocks: Mapped<Block>,
     locals: Mapped<LocalAddress>,
+    localities: Pairs<LocalityKey, Locality>,
     services: Pairs<ServiceKey, u32>,
     filter: Mapped<AddressFilter>,
     next_hops: Mapped<NextHop>,
@@ -120,6 +123,7 @@ pub struct Bpf {
     rules: Rules,
     servers: Servers,
     ways: Ways,
+    localities: Localities,
     settings: Mapped<Settings>,
     table4: Table<V4>,
     table6: Table<V6>,
@@ -182,6 +186,7 @@ impl Bpf {
             real_servers: load::mapped(&object, "REAL", 131_072)?,
             blocks: load::mapped(&object, "BLOCKS", 32_768)?,
             locals: load::mapped(&object, "LOCALS", 4_096)?,
+            localities: hash(&mut object, "LOCALITIES")?,
             services: hash(&mut object, "SERVICES")?,
             filter: load::mapped(&object, "FILTER", 1)?,
             next_hops: load::mapped(&object, "NEXT_HOPS", 65_536)?,
@@ -266,6 +271,7 @@ impl Bpf {
             rules,
             servers,
             ways: Ways::new(hops),
+            localities: Localities(maps.localities),
             settings,
             table4,
             table6,
@@ -436,6 +442,7 @@ impl Dataplane for Bpf {
             wait_for_programs();
             let recycled = self.servers.recycle(now);
             self.note_bygone(&recycled);
+            self.forget_destinations();
         }
     }
 

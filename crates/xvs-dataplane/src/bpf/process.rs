@@ -84,6 +84,7 @@ impl Bpf {
             real_servers: array(tables, &tables.real_servers),
             blocks: array(tables, &tables.blocks),
             locals: array(tables, &tables.locals),
+            localities: pairs(tables, |tables| &tables.localities),
             services: pairs(tables, |tables| &tables.services),
             filter: array(tables, &tables.filter),
             next_hops: array(tables, &tables.next_hops),
@@ -181,9 +182,6 @@ impl Machine for Process {
     }
 
     fn forget_lately(&mut self) {
-        for (key, _locality) in self.tables.localities.entries() {
-            self.tables.localities.remove(&key);
-        }
         for (key, _fragment) in self.tables.fragments.entries() {
             self.tables.fragments.remove(&key);
         }

@@ -6,7 +6,7 @@ use aya::{
     programs::{ProgramError, TestRun, TestRunOptions, TestRunResult},
 };
 
-use xvs_datapath::abi::{Early, Fragment, FragmentKey, Locality, LocalityKey};
+use xvs_datapath::abi::{Early, Fragment, FragmentKey};
 
 use super::{
     OpenError,
@@ -108,9 +108,8 @@ fn test_run(
     Ok((result.return_value, out))
 }
 
-/// Empties the maps of what is remembered for a while: of destinations by lblc and lblcr, of fragments.
+/// Empties the maps of what is remembered of fragments for a while.
 pub(super) fn forget(object: &mut Ebpf) {
-    empty::<LocalityKey, Locality>(object, "LOCALITIES");
     empty::<FragmentKey, Fragment>(object, "FRAGMENTS");
     empty::<FragmentKey, Early>(object, "EARLY");
 }

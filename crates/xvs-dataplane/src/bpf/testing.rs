@@ -1,9 +1,13 @@
 //! A dataplane in the hands of a test: frames without links, time that did not pass, a new begin.
 
+#[cfg(test)]
+use xvs_datapath::native::{Sizes, Tables, World};
 use xvs_datapath::{abi::low32, native::Routes};
 use xvs_types::{Effect, Op, Timeouts};
 
 use super::{Bpf, OpenError};
+#[cfg(test)]
+use crate::testing::Clock;
 use crate::{Atomicity, Attachment, ConnectionFilter, Dataplane, Hook, testing::Ran};
 
 impl Bpf {
@@ -52,8 +56,7 @@ impl Bpf {
         self.table6.age(jiffies);
     }
 
-    /// Forgets rules, connections and settings. Slots and what lblc and lblcr remember of them go when
-    /// no program can still read them.
+    /// Forgets rules, connections and settings. Slots go when no program can still read them.
     pub fn reset(&mut self) {
         let timeouts = Timeouts::default();
         let settings: Vec<Op> = self
@@ -78,5 +81,25 @@ impl Bpf {
         self.housekeep();
         self.servers.forget_all_bygone();
         self.machine.forget_lately();
+    }
+}
+
+#[cfg(test)]
+impl Bpf {
+    /// A dataplane in this process with little room, and its maps.
+    pub(super) fn small() -> (std::sync::Arc<Tables>, Self) {
+        let sizes = Sizes {
+            set_bits: 4,
+            overflow: 16,
+            virtual_servers: 8,
+            real_servers: 16,
+            blocks: 16,
+            locals: 4,
+            next_hops: 65_536,
+        };
+        let tables = std::sync::Arc::new(Tables::empty(World::SEED, &sizes));
+        let clock = Clock::new(World::START);
+        let bpf = Self::in_process(&tables, &clock, Routes::default());
+        (tables, bpf.unwrap())
     }
 }

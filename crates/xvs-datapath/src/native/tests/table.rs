@@ -222,6 +222,49 @@ fn two_connections_whose_replies_would_be_the_same_collide() {
 }
 
 #[test]
+fn replies_of_two_connections_collide_wherever_either_of_them_lies() {
+    let mut world = World::new();
+    let server = [Server::new(Method::NAT, "10.0.0.1:8080")];
+    world.set_bits = 1;
+    world.add(Service::tcp(VIP), &server);
+    world.add(Service::tcp("192.0.2.2:80"), &server);
+    let director = Director::new(&world);
+    for client in 1..=20 {
+        director.forward(&segment(client, SYN));
+        director.forward(&segment(client, ACK));
+    }
+    let overflown = director.counted(Counter::Overflowed);
+    assert!((12..20).contains(&overflown), "some lie in the table");
+    let second = |client| segment(client, SYN).to("192.0.2.2:80");
+    for client in 1..=20 {
+        assert_eq!(
+            director.send(&second(client)),
+            Verdict::DROP,
+            "client {client}"
+        );
+    }
+    director.audit();
+    // With room in the table for newcomers, the old ones are in the overflow hash alone.
+    let tables = director.cpu.tables();
+    for place in 0..2 {
+        tables.flows4.edit(place, |set| *set = Default::default());
+    }
+    let goes_on = |client: &u16| {
+        let verdict = director.send(&segment(*client, ACK));
+        ![Verdict::DROP, Verdict::PASS].contains(&verdict)
+    };
+    let kept: Vec<u16> = (1..=20).filter(goes_on).collect();
+    assert!(kept.len() >= 12);
+    for client in kept {
+        assert_eq!(
+            director.send(&second(client)),
+            Verdict::DROP,
+            "client {client}"
+        );
+    }
+}
+
+#[test]
 fn a_template_in_the_overflow_hash_keeps_its_client_too() {
     let mut world = World::new();
     world.set_bits = 1;

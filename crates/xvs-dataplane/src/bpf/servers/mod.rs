@@ -38,6 +38,7 @@ pub(super) use self::{waste::Recycled, words::tunnel_of};
 use super::{
     address::{family_number, service_id, service_key, to_abi},
     bits::Bits,
+    localities::Strangers,
     memory::Mapped,
     pairs::Pairs,
     slots::Slots,
@@ -75,6 +76,8 @@ pub(super) struct Servers {
     remembered: Remembered,
     /// Real servers that were added again and go on counting.
     returned: Vec<(u32, Counters)>,
+    /// Slots of which nothing may be remembered since this was asked last.
+    strangers: Strangers,
     /// What is local to this host; none until it is told.
     prefixes: Option<Vec<Prefix>>,
     /// The host's own addresses that stand in the map; none until they are known.
@@ -124,6 +127,7 @@ impl Servers {
             restarted: Vec::new(),
             remembered: Remembered::default(),
             returned: Vec::new(),
+            strangers: Strangers::default(),
             prefixes: None,
             own: None,
             hz,
@@ -317,6 +321,7 @@ impl Servers {
         }
         let gone = self.retire_missing(slot, &[]);
         self.set_virtual_flags(slot, virtual_server_flag::IN_USE);
+        self.estrange(slot);
         self.left.virtual_servers.insert(slot);
         gone
     }

@@ -7,6 +7,7 @@ use xvs_datapath::abi::{RealServer as RealSlot, VirtualServer as VirtualSlot};
 use super::{
     super::{
         address::{endpoint, service_id},
+        localities::Strangers,
         memory::load32,
     },
     Servers,
@@ -87,6 +88,9 @@ impl Servers {
     fn give_real_back(&mut self, slot: u32, now: u32) -> Option<RealSlot> {
         let found = self.real_servers.read(slot)?;
         self.remember(&found, now);
+        if let Some(owner) = self.virtual_servers.read(found.virtual_server) {
+            self.strangers.note_real(slot, owner.scheduler);
+        }
         self.bits.remove(&found.address, true);
         self.set_real_flags(slot, 0);
         self.real_servers.write(slot, RealSlot::default());
@@ -110,6 +114,8 @@ impl Servers {
     }
 
     fn give_virtual_back(&mut self, slot: u32) {
+        // What packets noted after the virtual server was let go.
+        self.estrange(slot);
         if let Some(found) = self.virtual_servers.read(slot) {
             self.bits.remove_key(&found.key);
             self.drop_locals(&found);
@@ -123,6 +129,18 @@ impl Servers {
         self.virtual_servers.write(slot, VirtualSlot::default());
         self.virtual_slots.give(slot, 1);
         self.left.virtual_servers.remove(&slot);
+    }
+
+    /// Notes that nothing may be remembered of a virtual server's destinations.
+    pub(super) fn estrange(&mut self, slot: u32) {
+        if let Some(found) = self.virtual_servers.read(slot) {
+            self.strangers.note_virtual(slot, found.scheduler);
+        }
+    }
+
+    /// Slots of which nothing may be remembered, since this was asked last.
+    pub(in crate::bpf) fn take_strangers(&mut self) -> Strangers {
+        std::mem::take(&mut self.strangers)
     }
 
     fn drop_locals(&mut self, old: &VirtualSlot) {

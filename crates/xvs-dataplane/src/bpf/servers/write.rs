@@ -100,7 +100,9 @@ impl Servers {
         let mut new = old;
         new.scheduler = scheduler_number(server.scheduler);
         new.scheduler_flags = u32::from(server.scheduler_flags.bits());
-        if let Err(error) = self.write_runs(&old, &mut new, server, members) {
+        // One that is added again while its slot lingers begins anew, as the kernel's does.
+        let begins = self.left.virtual_servers.contains(&slot) || new.scheduler != old.scheduler;
+        if let Err(error) = self.write_runs(&old, &mut new, (server, members), begins) {
             // What was replaced before there was no room is in force: its old place is given up.
             let kept = VirtualSlot {
                 members: new.members,
@@ -138,6 +140,9 @@ impl Servers {
             }
         }
         self.store_virtual(slot, &old, &new);
+        if new.scheduler != old.scheduler {
+            self.strangers.note_virtual(slot, old.scheduler);
+        }
         self.left.virtual_servers.remove(&slot);
         Ok(())
     }
@@ -177,10 +182,10 @@ impl Servers {
         &mut self,
         old: &VirtualSlot,
         new: &mut VirtualSlot,
-        server: &VirtualServer,
-        members: &[u32],
+        (server, members): (&VirtualServer, &[u32]),
+        begins: bool,
     ) -> Result<(), OpError> {
-        self.write_list(old, new, members)?;
+        self.write_list(old, new, members, begins)?;
         let run = (old.local_first, old.local_count);
         (new.local_first, new.local_count) = self.locals.write(run, &server.local_addresses)?;
         if (new.local_first, new.local_count) != run {
@@ -194,12 +199,13 @@ impl Servers {
         Ok(())
     }
 
-    /// Writes the list of real servers and what the schedulers derive from it.
+    /// Writes the list of real servers and what the schedulers derive from it, which `begins` or goes on.
     fn write_list(
         &mut self,
         old: &VirtualSlot,
         new: &mut VirtualSlot,
         members: &[u32],
+        begins: bool,
     ) -> Result<(), OpError> {
         if members.len() > usize::try_from(MOST_MEMBERS).unwrap_or(usize::MAX) {
             return Err(full("real server of one virtual server", MOST_MEMBERS));
@@ -215,7 +221,7 @@ impl Servers {
         (new.greatest, new.divisor) = wrr::parameters(servers.iter().map(|server| server.weight));
         // Taken out whether or not the list has changed: what is left behind would count for the next edit.
         let reweighted = self.reweighted.remove(&old.key);
-        if new.scheduler != old.scheduler {
+        if begins {
             new.cursor = 0;
             new.weighted = wrr::after_change(0, new.greatest, new.divisor);
         } else if reweighted || before != members {
@@ -230,5 +236,55 @@ impl Servers {
         new.buckets = self.lists.write(old.buckets, &buckets)?;
         new.members = self.lists.write(old.members, members)?;
         Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use xvs_datapath::abi::{high32, join};
+    use xvs_types::{Endpoint, Op, Scheduler, Weight};
+
+    use super::*;
+    use crate::{Atomicity, Dataplane, bpf::Bpf};
+
+    /// A virtual server of wrr whose real servers have the weights 3 and 1.
+    fn rules() -> [Op; 3] {
+        let id = VirtualServerId::tcp(Endpoint::new("192.0.2.1".parse().unwrap(), 80));
+        let mut virtual_server = VirtualServer::new(id);
+        virtual_server.scheduler = Scheduler::Wrr;
+        let real_server = |last: u8, weight| {
+            let mut real_server = RealServer::new(Endpoint::new([10, 0, 0, last].into(), 80));
+            real_server.weight = Weight::new(weight).unwrap();
+            Op::AddRealServer {
+                virtual_server: id,
+                real_server,
+            }
+        };
+        [
+            Op::AddVirtualServer { virtual_server },
+            real_server(1, 3),
+            real_server(2, 1),
+        ]
+    }
+
+    #[test]
+    fn a_virtual_server_that_comes_back_while_connections_last_begins_its_round_anew() {
+        let (tables, mut bpf) = Bpf::small();
+        let mut apply = |ops: &[Op]| {
+            for result in bpf.apply(ops, Atomicity::OneByOne) {
+                result.unwrap();
+            }
+        };
+        apply(&rules());
+        let level = || high32(tables.virtual_servers.get(0).weighted);
+        assert_eq!(level(), 3);
+        // In the middle of a round, with connections.
+        tables
+            .virtual_servers
+            .edit(0, |server| server.weighted = join(1, 1));
+        tables.real_servers.edit(0, |server| server.active = 1);
+        apply(&[Op::Flush]);
+        apply(&rules());
+        assert_eq!(level(), 3);
     }
 }
