@@ -12,6 +12,7 @@ mod packets;
 mod properties;
 mod rewriting;
 mod scheduling;
+mod sctp;
 mod settings;
 mod stress;
 mod table;
