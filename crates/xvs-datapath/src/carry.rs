@@ -130,8 +130,8 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
     }
     let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
-    // A state comes of TCP's flags, that of UDP of any packet.
-    if flow.fragment != unusual::LATER && !(is_tcp && flow.fragment == unusual::CUT) {
+    // A state comes of TCP's flags, that of UDP of any packet; what rides with a connection steps none.
+    if unusual::has_ports(flow) && !(is_tcp && flow.fragment == unusual::CUT) {
         // SAFETY: the caller vouches for the entry.
         unsafe { advance::<F, E>(env, entry, tag, direction(Tag(tag)), flow, place) };
     }
@@ -306,7 +306,7 @@ pub(crate) unsafe fn transform<F: Family, P: Packet, E: Env>(
                 l4: flow.l4,
                 is_tcp: flow.protocol == ipv4::PROTOCOL_TCP,
                 // SCTP's checksum does not cover addresses.
-                is_there: flow.fragment != unusual::LATER && !is_sctp,
+                is_there: unusual::has_ports(flow) && !is_sctp,
                 is_plain: false,
                 ages: !hop.is_here(),
             };

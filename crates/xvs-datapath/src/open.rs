@@ -123,8 +123,8 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
             ipv4::PROTOCOL_SCTP => opens_sctp(env, flow.flags),
             _ => true,
         };
-    // Where the connection of a later fragment is gone, only a first one opens another.
-    if !opens || flow.fragment == unusual::LATER {
+    // Where the connection of a later fragment is gone, only a first one opens another; AH and ESP open none.
+    if !opens || !unusual::has_ports(flow) {
         return OPEN_PASS;
     }
     let index = service::of(env, flow, packet.mark());

@@ -11,6 +11,7 @@ mod one_packet;
 mod packets;
 mod properties;
 mod rewriting;
+mod riding;
 mod scheduling;
 mod sctp;
 mod settings;

@@ -1,8 +1,8 @@
 //! SCTP to other ports: the checksum follows them.
 
-use xvs_wire::{checksum, ipv4};
+use xvs_wire::ipv4;
 
-use super::director::Director;
+use super::director::{Director, of_protocol};
 use crate::{
     Verdict,
     abi::{Counter, Method},
@@ -25,14 +25,7 @@ fn director(service: Service, method: u8) -> Director {
 
 /// The frame of a datagram over IPv4 made one of SCTP, with INIT as its first chunk and a right checksum.
 fn init(datagram: &Datagram) -> Vec<u8> {
-    let mut frame = datagram.bytes();
-    let sum = u16::from_ne_bytes([frame[24], frame[25]]);
-    let change = checksum::delta32(
-        u32::from(u16::from_ne_bytes([frame[22], frame[23]])),
-        u32::from(u16::from_ne_bytes([frame[22], ipv4::PROTOCOL_SCTP])),
-    );
-    frame[24..26].copy_from_slice(&checksum::update(sum, change).to_ne_bytes());
-    frame[23] = ipv4::PROTOCOL_SCTP;
+    let mut frame = of_protocol(datagram.bytes(), ipv4::PROTOCOL_SCTP);
     frame[38..46].fill(0);
     // INIT of 20 bytes
     frame[46..50].copy_from_slice(&[1, 0, 0, 20]);
