@@ -2,23 +2,11 @@
 
 use std::sync::Arc;
 
-use xvs_wire::checksum;
-
 use crate::{
     Verdict,
     abi::{Counter, RealServer, Slot, Tag},
     native::{Buffer, Cpu, Datagram, Frame, Routes, World, audit, run},
 };
-
-/// The frame of an IPv4 packet as one of another protocol.
-pub(super) fn of_protocol(mut frame: Vec<u8>, protocol: u8) -> Vec<u8> {
-    let word = |protocol| u32::from(u16::from_ne_bytes([frame[22], protocol]));
-    let change = checksum::delta32(word(frame[23]), word(protocol));
-    let sum = u16::from_ne_bytes([frame[24], frame[25]]);
-    frame[24..26].copy_from_slice(&checksum::update(sum, change).to_ne_bytes());
-    frame[23] = protocol;
-    frame
-}
 
 /// A world with one CPU.
 pub(super) struct Director {

@@ -2,11 +2,11 @@
 
 use xvs_wire::ipv4::{PROTOCOL_AH, PROTOCOL_ESP};
 
-use super::director::{Director, of_protocol};
+use super::director::Director;
 use crate::{
     Verdict,
     abi::Method,
-    native::{Datagram, Frame, Server, Service, World, cases::cut, run},
+    native::{Datagram, Frame, Server, Service, World, cases::cut, relabelled, run},
 };
 
 const CLIENT: &str = "198.51.100.7:500";
@@ -30,7 +30,7 @@ fn send(director: &Director, frame: &[u8], link: u32) -> (Verdict, Vec<u8>) {
 
 /// What `datagram` would be behind its IP header, sent from and to where `like` is.
 fn payload_of(datagram: &Datagram, like: &Datagram, protocol: u8) -> Vec<u8> {
-    let mut frame = of_protocol(like.bytes(), protocol);
+    let mut frame = relabelled(like.bytes(), protocol);
     frame[34..].copy_from_slice(&datagram.bytes()[34..]);
     frame
 }
@@ -62,7 +62,7 @@ fn they_go_where_key_exchange_went_and_back_by_nat() {
 fn their_fragments_need_no_first_one() {
     let director = director(Method::DIRECT);
     director.forward(&Datagram::udp(CLIENT, VIP));
-    let whole = of_protocol(
+    let whole = relabelled(
         Datagram::udp(CLIENT, VIP).payload(100).bytes(),
         PROTOCOL_ESP,
     );
@@ -75,7 +75,7 @@ fn their_fragments_need_no_first_one() {
 #[test]
 fn without_key_exchange_they_are_the_hosts() {
     let director = director(Method::NAT);
-    let frame = of_protocol(Datagram::udp(CLIENT, VIP).bytes(), PROTOCOL_ESP);
+    let frame = relabelled(Datagram::udp(CLIENT, VIP).bytes(), PROTOCOL_ESP);
     let (verdict, left) = send(&director, &frame, World::CLIENTS);
     assert_eq!((verdict, left), (Verdict::PASS, frame));
     assert_eq!(director.server(0).connections, 0);
@@ -86,7 +86,7 @@ fn the_state_of_the_connection_stays() {
     let director = director(Method::NAT);
     director.forward(&Datagram::udp(CLIENT, VIP));
     let before = director.states();
-    let down = of_protocol(Datagram::udp(REAL, CLIENT).bytes(), PROTOCOL_ESP);
+    let down = relabelled(Datagram::udp(REAL, CLIENT).bytes(), PROTOCOL_ESP);
     let (verdict, _) = send(&director, &down, World::SERVERS);
     assert_eq!(verdict, Verdict::redirect(World::CLIENTS));
     assert_eq!(director.states(), before);

@@ -2,11 +2,11 @@
 
 use xvs_wire::ipv4;
 
-use super::director::{Director, of_protocol};
+use super::director::Director;
 use crate::{
     Verdict,
     abi::{Counter, Method},
-    native::{Datagram, Frame, Server, Service, World, cases::cut, run},
+    native::{Datagram, Frame, Server, Service, World, cases::cut, run, sctp},
 };
 
 const CLIENT: &str = "198.51.100.7:40000";
@@ -23,25 +23,9 @@ fn director(service: Service, method: u8) -> Director {
     Director::new(&world)
 }
 
-/// The frame of a datagram over IPv4 made one of SCTP, with INIT as its first chunk and a right checksum.
+/// The frame of a datagram made one of SCTP, with INIT as its first chunk.
 fn init(datagram: &Datagram) -> Vec<u8> {
-    let mut frame = of_protocol(datagram.bytes(), ipv4::PROTOCOL_SCTP);
-    frame[38..46].fill(0);
-    // INIT of 20 bytes
-    frame[46..50].copy_from_slice(&[1, 0, 0, 20]);
-    let sum = crc32c(&frame[34..]);
-    frame[42..46].copy_from_slice(&sum.to_le_bytes());
-    frame
-}
-
-/// CRC32c bit by bit (RFC 9260 appendix A).
-fn crc32c(message: &[u8]) -> u32 {
-    let crc = message.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            crc >> 1 ^ if crc & 1 == 0 { 0 } else { 0x82f6_3b78 }
-        })
-    });
-    !crc
+    sctp(datagram.bytes(), 1)
 }
 
 fn send(director: &Director, frame: &[u8], link: u32) -> (Verdict, Vec<u8>) {
