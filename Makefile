@@ -10,7 +10,7 @@ REPLAY ?=
 # other recordings for `make conformance`: files and folders of the formats of the project's own
 FIXTURES ?=
 # seconds that `make fuzz` gives to each target
-FUZZ_SECONDS ?= 30
+FUZZ_SECONDS ?= 60
 
 # takeovers of each kind and pair of daemons in `make lab-ha`
 HA_ROUNDS ?= 8

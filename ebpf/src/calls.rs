@@ -69,6 +69,13 @@ family!(
     V6, claim6, conflict6, end6, find6, insert6, choose6, connect6
 );
 
+/// [`xvs_wire::crc32c::change`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn crc32c(change: u32, length: u32) -> u32 {
+    xvs_wire::crc32c::change(change, length)
+}
+
 /// [`scheduler::attempt`].
 #[unsafe(no_mangle)]
 #[inline(never)]

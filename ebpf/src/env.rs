@@ -443,6 +443,11 @@ impl Env for Maps {
     }
 
     #[inline(always)]
+    fn crc32c_call(&self, change: u32, length: u32) -> u32 {
+        calls::crc32c(change, length)
+    }
+
+    #[inline(always)]
     fn pick_call(&self, virtual_server: u32) -> u32 {
         let picked = calls::pick(virtual_server, 0);
         if picked == scheduler::RACED {

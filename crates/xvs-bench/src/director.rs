@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use aya::{maps::MapInfo, programs::loaded_programs};
+use aya::{
+    maps::{MapData, MapInfo},
+    programs::loaded_programs,
+};
 use xvs_datapath::abi;
 use xvs_dataplane::{
     Atomicity, Attachment, Bpf, BpfOptions, ConnectionFilter, Dataplane, Hook, Mac, NeighbourKey,
@@ -21,7 +24,10 @@ use xvs_types::{
 
 use crate::{
     kernel,
-    program::{frame::Segment, tester::Target},
+    program::{
+        frame::{self, Segment},
+        tester::Target,
+    },
 };
 
 /// The link that clients are behind, as the director has it.
@@ -253,6 +259,7 @@ impl Director {
             source: (family.client(), 0),
             destination: (family.vip(), PORT),
             flags,
+            fragment: frame::WHOLE,
         }
     }
 
@@ -274,6 +281,30 @@ impl Director {
     /// Where a map is pinned.
     pub(crate) fn pin(&self, map: &str) -> PathBuf {
         self.pins.join(format!("v{}", abi::VERSION)).join(map)
+    }
+
+    /// A map of the programs' own, which is not pinned, by its name in the object: one that stages use beside
+    /// those that *open* does.
+    pub(crate) fn map(&self, name: &str) -> anyhow::Result<MapData> {
+        let open = self.program("xvs_tcx_open4")?.id;
+        let mut found = Vec::new();
+        for program in loaded_programs().flatten() {
+            if program.id() == open {
+                found = program.map_ids()?.unwrap_or_default();
+            }
+        }
+        // Somebody else's programs may use a pinned map too, yet none of those that are of this load alone.
+        let shared = id_of("EARLY", &found)?.context("no map `EARLY`")?;
+        for program in loaded_programs().flatten() {
+            let ids = program.map_ids().ok().flatten().unwrap_or_default();
+            if !ids.contains(&shared) {
+                continue;
+            }
+            if let Some(id) = id_of(name, &ids)? {
+                return MapData::from_id(id).with_context(|| format!("open map `{name}`"));
+            }
+        }
+        bail!("the kernel has no map `{name}` of this dataplane")
     }
 
     /// Does what the daemon does about every second, if it was not done of late.
@@ -321,6 +352,17 @@ impl Director {
         }
         bail!("the kernel has no program `{name}` of this dataplane")
     }
+}
+
+/// The map of a name among those of these numbers.
+fn id_of(name: &str, ids: &[u32]) -> anyhow::Result<Option<u32>> {
+    for id in ids {
+        let info = MapInfo::from_id(*id).with_context(|| format!("read map {id}"))?;
+        if info.name_as_str() == Some(name) {
+            return Ok(Some(*id));
+        }
+    }
+    Ok(None)
 }
 
 impl Drop for Director {

@@ -21,6 +21,7 @@ mod program;
 mod report;
 mod row;
 mod scale;
+mod slowpath;
 mod table;
 mod tcp;
 mod veth;
@@ -40,11 +41,12 @@ const USAGE: &str = "usage: xvs-bench [--quick | --tiny] [--part NAME]... [--out
 type Measure = fn(&Scale) -> anyhow::Result<Part>;
 
 /// The parts in the order of the report.
-const PARTS: [(&str, Measure); 8] = [
+const PARTS: [(&str, Measure); 9] = [
     ("program", program::measure),
     ("connect", program::measure_new),
     ("table", table::measure),
     ("flood", flood::measure),
+    ("slowpath", slowpath::measure),
     ("control", control::measure),
     ("veth", veth::measure),
     ("tcp", tcp::measure),

@@ -99,6 +99,16 @@ impl Scale {
         }
     }
 
+    /// Packets of each attack on the slow path, but for those that come while others are measured.
+    pub(crate) fn attacking(&self) -> u32 {
+        match self.kind {
+            Kind::Whole => 2_000_000,
+            Kind::Quick => 400_000,
+            // More than any map of what waits has room for.
+            Kind::Tiny => 40_000,
+        }
+    }
+
     /// Virtual servers, with ten real servers each, that are restored and listed.
     pub(crate) fn rules(&self) -> u32 {
         match self.kind {

@@ -2,10 +2,10 @@
 
 use std::{env, fs, process::Command};
 
-/// A part that leaves a report with rows and a page, whatever its figures are.
-fn check(part: &str) {
+/// A part that leaves a report with rows and a page, whatever its figures are; its rows.
+fn check(part: &str) -> Vec<serde_json::Value> {
     if !may_run() {
-        return;
+        return Vec::new();
     }
     let folder = tempfile::tempdir().expect("make a folder");
     let output = Command::new(env!("CARGO_BIN_EXE_xvs-bench"))
@@ -28,6 +28,7 @@ fn check(part: &str) {
         page.contains(&format!("<h2 id=\"{part}\">")),
         "{part} is not on the page"
     );
+    rows.clone()
 }
 
 /// Whether programs can be loaded here. Under `CI=true` they must be.
@@ -63,6 +64,17 @@ fn root_the_table_is_measured() {
 #[test]
 fn root_a_flood_is_measured() {
     check("flood");
+}
+
+#[test]
+fn root_the_slow_path_is_bounded_under_attack() {
+    // What is no rate does not depend on the machine.
+    let rows = check("slowpath");
+    for row in rows.iter().filter(|row| row["unit"] != "M/s") {
+        for gate in row["gates"].as_array().expect("gates") {
+            assert_eq!(gate["met"], true, "{row}");
+        }
+    }
 }
 
 #[test]

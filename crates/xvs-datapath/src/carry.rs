@@ -130,8 +130,8 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
     }
     let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
-    // A state comes of TCP's flags, that of UDP of any packet.
-    if flow.fragment != unusual::LATER && !(is_tcp && flow.fragment == unusual::CUT) {
+    // A state comes of TCP's flags, that of UDP of any packet; what rides with a connection steps none.
+    if unusual::has_ports(flow) && !(is_tcp && flow.fragment == unusual::CUT) {
         // SAFETY: the caller vouches for the entry.
         unsafe { advance::<F, E>(env, entry, tag, direction(Tag(tag)), flow, place) };
     }
@@ -298,11 +298,15 @@ pub(crate) unsafe fn transform<F: Family, P: Packet, E: Env>(
             if flow.fragment == unusual::CUT {
                 return Err(Counter::DropCut);
             }
+            let is_sctp = flow.protocol == ipv4::PROTOCOL_SCTP;
+            if is_sctp && !rewrite::sctp::renumber::<P, E>(packet, env, flow, recipe.ports) {
+                return Err(Counter::DropCut);
+            }
             let place = Place {
                 l4: flow.l4,
                 is_tcp: flow.protocol == ipv4::PROTOCOL_TCP,
-                // SCTP's checksum does not cover addresses, and its ports stay.
-                is_there: flow.fragment != unusual::LATER && flow.protocol != ipv4::PROTOCOL_SCTP,
+                // SCTP's checksum does not cover addresses.
+                is_there: unusual::has_ports(flow) && !is_sctp,
                 is_plain: false,
                 ages: !hop.is_here(),
             };

@@ -163,6 +163,8 @@ pub trait Env {
     fn choose_call(&self, ipv6: bool, virtual_server: u32, protocol: u32) -> u64;
     /// [`crate::open::connect`].
     fn connect_call(&self, ipv6: bool, virtual_server: u32, real_server: u32, how: u32) -> i64;
+    /// [`xvs_wire::crc32c::change`].
+    fn crc32c_call(&self, change: u32, length: u32) -> u32;
     /// [`crate::scheduler::pick`].
     fn pick_call(&self, virtual_server: u32) -> u32;
 }

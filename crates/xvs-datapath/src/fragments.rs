@@ -55,17 +55,15 @@ pub(crate) fn complete<E: Env>(env: &E, flow: &mut Flow) -> bool {
     // SAFETY: the scratch is this CPU's alone while the program runs.
     let scratch = unsafe { &mut *opaque(scratch) };
     name(scratch, flow);
-    let found = env.fragment(&scratch.fragment);
-    if !found.is_null() {
-        // SAFETY: it is a valid map value.
-        let found = unsafe { *opaque(found.cast_mut()) };
-        if is_fresh(env, found.stamp) {
-            flow.tuple.ports = found.ports;
-            return found.foreign == 0;
-        }
+    let found = first(env, &scratch.fragment);
+    if found.is_null() {
+        flow.fragment = unusual::EARLY;
+        return false;
     }
-    flow.fragment = unusual::EARLY;
-    false
+    // SAFETY: it is a valid map value.
+    let found = unsafe { *opaque(found.cast_mut()) };
+    flow.tuple.ports = found.ports;
+    found.foreign == 0
 }
 
 /// What becomes of an early fragment: it is held where it may be of a virtual server.
@@ -138,7 +136,8 @@ pub fn hold<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     }
     env.early_insert(key, &early);
     env.count(Counter::FragmentHeld);
-    if env.fragment(key).is_null() {
+    // Asked as by `complete`: what goes on without an answer that it takes would come back for ever.
+    if first(env, key).is_null() {
         Verdict::HELD
     } else {
         // The first one came on another CPU meanwhile.
@@ -221,6 +220,20 @@ pub(crate) const fn share(flow: &Flow) -> u32 {
     } else {
         flow.length.wrapping_sub(flow.l4)
     }
+}
+
+/// What the first fragment of a packet left; null where it has not come, or too long ago.
+#[inline(always)]
+fn first<E: Env>(env: &E, key: &FragmentKey) -> *const Fragment {
+    let found = env.fragment(key);
+    if !found.is_null() {
+        // SAFETY: it is a valid map value.
+        let stamp = unsafe { (*opaque(found.cast_mut())).stamp };
+        if is_fresh(env, stamp) {
+            return found;
+        }
+    }
+    core::ptr::null()
 }
 
 /// Whether a receiver would still wait for what came then.

@@ -123,8 +123,8 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
             ipv4::PROTOCOL_SCTP => opens_sctp(env, flow.flags),
             _ => true,
         };
-    // Where the connection of a later fragment is gone, only a first one opens another.
-    if !opens || flow.fragment == unusual::LATER {
+    // Where the connection of a later fragment is gone, only a first one opens another; AH and ESP open none.
+    if !opens || !unusual::has_ports(flow) {
         return OPEN_PASS;
     }
     let index = service::of(env, flow, packet.mark());
@@ -399,9 +399,7 @@ unsafe fn to_server(draft: &mut Draft, service: *const VirtualServer, server: *c
         draft.recipe.destination = (*server).address;
         let asked = draft.tuple.destination_port() == (*service).key.port;
         let persistent = (*service).flags & virtual_server_flag::PERSISTENT != 0;
-        // A port is part of SCTP's checksum over all bytes: it stays.
-        let is_sctp = draft.identity == u32::from(ipv4::PROTOCOL_SCTP) << 8;
-        if (*server).port != 0 && (asked || !persistent) && !is_sctp {
+        if (*server).port != 0 && (asked || !persistent) {
             draft.recipe.ports = draft.recipe.ports & 0xffff | u32::from((*server).port) << 16;
         }
     }

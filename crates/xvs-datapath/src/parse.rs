@@ -96,9 +96,15 @@ pub(crate) fn other(start: usize, end: usize) -> Verdict {
     };
     match (kind, protocol, u32::from(next)) {
         (ethernet::TYPE_IPV4, ipv4::PROTOCOL_ICMP, _) => Verdict::RELATED,
-        (ethernet::TYPE_IPV4, ipv4::PROTOCOL_TCP | ipv4::PROTOCOL_UDP | ipv4::PROTOCOL_SCTP, _) => {
-            Verdict::OPEN
-        }
+        (
+            ethernet::TYPE_IPV4,
+            ipv4::PROTOCOL_TCP
+            | ipv4::PROTOCOL_UDP
+            | ipv4::PROTOCOL_SCTP
+            | ipv4::PROTOCOL_ESP
+            | ipv4::PROTOCOL_AH,
+            _,
+        ) => Verdict::OPEN,
         (ethernet::TYPE_IPV6, _, 58) => Verdict::RELATED,
         (
             ethernet::TYPE_IPV6,
@@ -109,6 +115,8 @@ pub(crate) fn other(start: usize, end: usize) -> Verdict {
             | ipv6::ROUTING
             | ipv6::FRAGMENT
             | ipv6::DESTINATION_OPTIONS
+            | ipv6::ESP
+            | ipv6::AH
             | ipv6::SCTP,
         ) => Verdict::OPEN,
         _ => Verdict::PASS,

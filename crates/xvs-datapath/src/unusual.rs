@@ -1,4 +1,5 @@
-//! Packets with IPv4 options, IPv6 extension headers, in fragments, or cut within the L4 header.
+//! Packets with IPv4 options, IPv6 extension headers, in fragments, or cut within the L4 header; AH and
+//! ESP, which go where UDP's port 500 goes between the same two addresses (kernel `ip_vs_proto_ah_esp.c`).
 //!
 //! They are rare, so the stages behind the fast path read them; what they find goes the same way as
 //! the flow of any other packet. Source routes and malformed headers are left to the kernel, which
@@ -21,6 +22,13 @@ const HEADERS: u32 = 256;
 /// Bytes that must be directly readable.
 const PULL: u32 = 14 + HEADERS + 20;
 
+/// The ports of the connection that AH and ESP ride with, as in a tuple: those of key exchange (RFC 7296
+/// section 2; kernel `PORT_ISAKMP`).
+const KEY_EXCHANGE: u32 = {
+    let port = 500_u16.to_be() as u32;
+    port << 16 | port
+};
+
 /// How a packet is fragmented.
 pub(crate) const WHOLE: u32 = 0;
 /// The fragment with the L4 header.
@@ -33,6 +41,8 @@ pub(crate) const MESSAGE: u32 = 3;
 pub(crate) const CUT: u32 = 4;
 /// A fragment behind the first, which has not come yet.
 pub(crate) const EARLY: u32 = 5;
+/// One of AH or ESP, whole or in fragments: it has no ports, and goes the way of key exchange.
+pub(crate) const RIDING: u32 = 6;
 
 /// Finds the flow of any TCP or UDP packet of the family; `false` when it is not one of ours.
 #[inline(always)]
@@ -60,6 +70,12 @@ pub(crate) fn parse<F: Family, P: Packet, E: Env>(
     flow.flags = 0;
     flow.l4_header = 8;
     flow.ipv6 = F::V6;
+    if flow.protocol == ipv4::PROTOCOL_ESP || flow.protocol == ipv4::PROTOCOL_AH {
+        flow.fragment = RIDING;
+        flow.protocol = ipv4::PROTOCOL_UDP;
+        flow.tuple.ports = KEY_EXCHANGE;
+        return extent::trim(packet, flow);
+    }
     let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
     let is_sctp = flow.protocol == ipv4::PROTOCOL_SCTP;
     if !is_tcp && !is_sctp && flow.protocol != ipv4::PROTOCOL_UDP {
@@ -109,6 +125,12 @@ fn is_cut(flow: &mut Flow) -> bool {
     let whole = flow.fragment == WHOLE;
     flow.fragment = CUT;
     whole
+}
+
+/// Whether the packet of a flow has an L4 header with ports, and is not one that goes by those of others.
+#[inline(always)]
+pub(crate) const fn has_ports(flow: &Flow) -> bool {
+    flow.fragment != LATER && flow.fragment != RIDING
 }
 
 /// Whether the packet with an IPv4 header may be fragmented.

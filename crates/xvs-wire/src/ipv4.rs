@@ -70,6 +70,10 @@ pub const PROTOCOL_UDP: u8 = 17;
 pub const PROTOCOL_IPV6: u8 = 41;
 /// IANA protocol number of GRE (RFC 2784).
 pub const PROTOCOL_GRE: u8 = 47;
+/// Encapsulating security payload (RFC 4303).
+pub const PROTOCOL_ESP: u8 = 50;
+/// Authentication header (RFC 4302).
+pub const PROTOCOL_AH: u8 = 51;
 /// IANA protocol number of ICMPv6.
 pub const PROTOCOL_ICMPV6: u8 = 58;
 /// IANA protocol number of SCTP (RFC 9260).

@@ -37,5 +37,9 @@ pub const ROUTING: u32 = 43;
 pub const FRAGMENT: u32 = 44;
 /// Next header: destination options (RFC 8200 section 4.6).
 pub const DESTINATION_OPTIONS: u32 = 60;
+/// Next header: encapsulating security payload (RFC 4303).
+pub const ESP: u32 = 50;
+/// Next header: authentication header (RFC 4302).
+pub const AH: u32 = 51;
 /// Next header: SCTP (RFC 9260).
 pub const SCTP: u32 = 132;

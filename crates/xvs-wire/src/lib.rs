@@ -7,6 +7,7 @@
 pub mod arp;
 pub mod bfd;
 pub mod checksum;
+pub mod crc32c;
 pub mod ecn;
 pub mod ethernet;
 pub mod icmp;

@@ -14,6 +14,8 @@ const IN_ORDER: u32 = 0;
 /// The kinds of frame: where the part that differs by flow stands. Frames of other kinds are all alike.
 const FROM_CLIENT_V4: u32 = 0;
 const FROM_CLIENT_V6: u32 = 1;
+/// Of these the source address alone differs.
+const FROM_ADDRESS_V4: u32 = 3;
 
 /// What user space asks for; its twin is `xvs-bench`'s.
 #[repr(C, align(64))]
@@ -27,7 +29,7 @@ pub struct Plan {
     pub mask: u32,
     /// 0 takes the flows in order, 1 by chance.
     pub order: u32,
-    /// 0 and 1 change the client of TCP over IPv4 and IPv6, 2 nothing.
+    /// 0 and 1 change the client of TCP over IPv4 and IPv6, 2 nothing, 3 the source address of IPv4.
     pub kind: u32,
     /// The next flow in order.
     pub next: u32,
@@ -76,6 +78,11 @@ pub unsafe fn write(plan: *mut Plan, start: usize) {
         let port = ((flow & 0x7fff) as u16).wrapping_add(0x4000).to_be();
         let change = (address & 0xffff) + (address >> 16);
         let tcp_sum = checksum::fold((*plan).tcp_sum + change + u32::from(port));
+        if (*plan).kind == FROM_ADDRESS_V4 {
+            store32(start + 26, address);
+            store16(start + 24, !checksum::fold((*plan).ip_sum + change));
+            return;
+        }
         let (address_at, port_at, sum_at) = match (*plan).kind {
             FROM_CLIENT_V4 => (26, 34, 50),
             FROM_CLIENT_V6 => (34, 54, 70),

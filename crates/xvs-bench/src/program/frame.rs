@@ -7,15 +7,23 @@ pub(crate) const LENGTH: usize = 80;
 /// Words of a frame.
 const WORDS: usize = LENGTH / 8;
 
-/// The kinds of frame, by what differs from flow to flow: the client, or nothing.
+/// The kinds of frame, by what differs from flow to flow: the client, nothing, or the source address alone.
 const FROM_CLIENT_V4: u32 = 0;
 const FROM_CLIENT_V6: u32 = 1;
 const AS_IT_IS: u32 = 2;
+const FROM_ADDRESS_V4: u32 = 3;
 
 /// Flags of a segment that opens a connection.
 pub(crate) const SYN: u8 = 0x02;
 /// Flags of a segment of an open connection.
 pub(crate) const ACK: u8 = 0x10;
+
+/// Fragment word of an IPv4 header: the packet is whole and may not be cut.
+pub(crate) const WHOLE: u16 = 0x4000;
+/// The first fragment of several.
+pub(crate) const FIRST: u16 = 0x2000;
+/// The last of several, behind 64 bytes of payload.
+pub(crate) const LAST: u16 = 8;
 
 /// What the programs of the benchmark read; its twin is in `ebpf/src/bench/plan.rs`, with the words.
 #[repr(C, align(64))]
@@ -55,6 +63,8 @@ pub(crate) struct Segment {
     pub(crate) destination: (IpAddr, u16),
     /// Flags.
     pub(crate) flags: u8,
+    /// The fragment word, of IPv4 alone.
+    pub(crate) fragment: u16,
 }
 
 impl Segment {
@@ -97,7 +107,9 @@ impl Segment {
         frame[6..12].copy_from_slice(&from);
         let transport = match (self.source.0, self.destination.0) {
             (IpAddr::V6(source), IpAddr::V6(destination)) => v6(&mut frame, source, destination),
-            (IpAddr::V4(source), IpAddr::V4(destination)) => v4(&mut frame, source, destination),
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                v4(&mut frame, source, destination, self.fragment)
+            }
             _ => return frame,
         };
         let tcp = &mut frame[transport..];
@@ -111,6 +123,26 @@ impl Segment {
 }
 
 impl Plan {
+    /// A plan for IPv4 packets, `flows` of them, that differ in their source alone: of TCP's header that the
+    /// segment would have, `payload` takes the place.
+    pub(crate) fn message(segment: &Segment, protocol: u8, payload: &[u8], flows: u32) -> Self {
+        let mut bytes = segment.bytes();
+        bytes[23] = protocol;
+        bytes[34..].fill(0);
+        for (to, from) in bytes[34..].iter_mut().zip(payload) {
+            *to = *from;
+        }
+        let mut still = bytes;
+        still[26..30].fill(0);
+        let mut plan = Self {
+            kind: FROM_ADDRESS_V4,
+            ip_sum: sum(&still[14..34]),
+            ..segment.plan(flows, Order::InOrder)
+        };
+        plan.set_frame(&bytes);
+        plan
+    }
+
     /// A plan for frames that are all the same bytes, at most [`LENGTH`].
     pub(crate) fn fixed(bytes: &[u8]) -> Self {
         let mut frame = [0; LENGTH];
@@ -159,12 +191,12 @@ impl Plan {
 }
 
 /// Writes an IPv4 header; answers where the transport header begins.
-fn v4(frame: &mut [u8; LENGTH], source: Ipv4Addr, destination: Ipv4Addr) -> usize {
+fn v4(frame: &mut [u8; LENGTH], source: Ipv4Addr, destination: Ipv4Addr, fragment: u16) -> usize {
     frame[12..14].copy_from_slice(&0x0800_u16.to_be_bytes());
     frame[14] = 0x45;
     let length = u16::try_from(LENGTH - 14).unwrap_or(0);
     frame[16..18].copy_from_slice(&length.to_be_bytes());
-    frame[20] = 0x40;
+    frame[20..22].copy_from_slice(&fragment.to_be_bytes());
     frame[22] = 64;
     frame[23] = 6;
     frame[26..30].copy_from_slice(&source.octets());
@@ -211,11 +243,25 @@ mod tests {
             source: (IpAddr::from([10, 0, 0, last]), port),
             destination: (IpAddr::from([10, 9, 9, 9]), 80),
             flags: ACK,
+            fragment: WHOLE,
         };
         let one = segment(1, 7).plan(1, Order::InOrder);
         let two = segment(2, 9).plan(1, Order::InOrder);
         assert_eq!((one.ip_sum, one.tcp_sum), (two.ip_sum, two.tcp_sum));
         assert_eq!((one.address, two.address), (0x0a00_0001, 0x0a00_0002));
+    }
+
+    #[test]
+    fn a_message_has_the_payload_in_the_place_of_tcp() {
+        let segment = Segment {
+            macs: [[2; 6], [3; 6]],
+            source: (IpAddr::from([10, 0, 0, 1]), 7),
+            destination: (IpAddr::from([10, 9, 9, 9]), 80),
+            flags: ACK,
+            fragment: WHOLE,
+        };
+        let frame = Plan::message(&segment, 1, &[8, 0, 1, 2], 1).frame();
+        assert_eq!((frame[23], &frame[34..40]), (1, &[8, 0, 1, 2, 0, 0][..]));
     }
 
     #[test]

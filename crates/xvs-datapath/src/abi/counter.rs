@@ -56,7 +56,7 @@ counters! {
     DropInternal = 13, "internal";
     /// An ICMP error about a known connection with a wrong checksum.
     DropIcmpChecksum = 20, "icmp_checksum";
-    /// Of its L4 header there is too little to rewrite.
+    /// Of its L4 header, or of what the checksum in it covers, there is too little to rewrite it.
     DropCut = 21, "cut_header";
     /// A new connection that `drop_packet` took.
     DropDefence = 14, "drop_packet";

@@ -395,6 +395,10 @@ impl Env for Cpu {
         by_family!(ipv6, open::connect, self, virtual_server, real_server, how)
     }
 
+    fn crc32c_call(&self, change: u32, length: u32) -> u32 {
+        xvs_wire::crc32c::change(change, length)
+    }
+
     fn pick_call(&self, virtual_server: u32) -> u32 {
         scheduler::pick(self, virtual_server)
     }

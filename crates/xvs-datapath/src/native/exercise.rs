@@ -1,11 +1,15 @@
 //! Any bytes as traffic: the property that fuzzing and property tests share.
 
+use std::sync::Arc;
+
+use xvs_wire::ipv4;
+
 use crate::{
     Packet, Verdict,
     abi::Method,
     native::{
-        Buffer, Cpu, Datagram, Frame, IcmpError, Server, Service, World, audit,
-        checksums_are_valid, run,
+        Buffer, Cpu, Datagram, Frame, IcmpError, Routes, Server, Service, World, audit, cases::cut,
+        checksums_are_valid, relabelled, run, sctp,
     },
 };
 
@@ -14,8 +18,8 @@ const RECORD: usize = 8;
 
 /// Takes `data` for a director's traffic and fails where the datapath breaks a promise: it never
 /// panics; what passes is as it came, but perhaps for bytes behind the IP packet; every drop is counted once and nothing else is; what is
-/// forwarded or answered has right checksums where it came with right ones; and the tables hold
-/// together at the end.
+/// forwarded or answered has right checksums where it came with right ones; what it lets come in once more
+/// ends there; and the tables hold together at the end.
 ///
 /// The first byte chooses the hook. Each record of eight bytes then is a packet, of a client to some
 /// virtual server or back, with one byte changed perhaps. A record that begins with 255 makes what
@@ -63,21 +67,32 @@ fn send(hook: u8, bytes: &[u8], world: &World, cpu: &Cpu) {
             let verdict = decide(&mut frame, cpu);
             judge(bytes, verdict, &frame.bytes());
         }
-        1 => decide_buffer(bytes, buffer, cpu),
-        2 => decide_buffer(bytes, buffer.with_linear(14), cpu),
+        1 => decide_buffer(bytes, buffer, &routes, cpu),
+        2 => decide_buffer(bytes, buffer.with_linear(14), &routes, cpu),
         _ => {
             let left = Buffer::new(bytes, World::CLIENTS, &routes).with_partial_checksum();
             // A sender that leaves its checksum to the device sends a packet that fits its frame.
             let whole = checksums_are_valid(bytes) == Some(true);
             let buffer = if whole { left } else { None }.unwrap_or(buffer);
-            decide_buffer(bytes, buffer, cpu);
+            decide_buffer(bytes, buffer, &routes, cpu);
         }
     }
 }
 
-fn decide_buffer(bytes: &[u8], mut buffer: Buffer, cpu: &Cpu) {
+/// Decides a packet at tcx, and those that come in once more for it.
+fn decide_buffer(bytes: &[u8], mut buffer: Buffer, routes: &Arc<Routes>, cpu: &Cpu) {
     let verdict = decide(&mut buffer, cpu);
     judge(bytes, verdict, &buffer.bytes());
+    for bytes in buffer.returning() {
+        let mut again = Buffer::new(&bytes, World::CLIENTS, routes);
+        let verdict = decide(&mut again, cpu);
+        judge(&bytes, verdict, &again.bytes());
+        // Each would be a packet that keeps a CPU busy for ever.
+        assert!(
+            again.returning().is_empty(),
+            "{bytes:02x?} comes back again"
+        );
+    }
 }
 
 /// Runs the datapath, and holds its counts of drops to its verdict.
@@ -126,7 +141,7 @@ fn length(frame: &[u8]) -> Option<usize> {
     }
 }
 
-/// Virtual servers of every method, TCP and UDP, IPv4 and IPv6, on tables that are soon full.
+/// Virtual servers of every method, TCP, UDP and SCTP, IPv4 and IPv6, on tables that are soon full.
 fn everything() -> World {
     let mut world = World::new()
         .reaching("198.51.100.7", World::ROUTER_MAC)
@@ -134,7 +149,11 @@ fn everything() -> World {
         .unresolved("10.0.0.9");
     world.set_bits = 1;
     world.overflow = 6;
-    for service in [Service::tcp, Service::udp] {
+    let of_sctp = |endpoint: &str| Service {
+        protocol: ipv4::PROTOCOL_SCTP,
+        ..Service::udp(endpoint)
+    };
+    for service in [Service::tcp, Service::udp, of_sctp] {
         for port in 0..8 {
             let v4 = service(&format!("192.0.2.1:{port}")).local("10.0.0.100", 1, 9);
             let v6 = service(&format!("[2001:db8::1]:{port}")).local("2001:db8:5::100", 1, 9);
@@ -204,17 +223,40 @@ fn frame(record: &[u8; RECORD]) -> Vec<u8> {
         _ => Datagram::tcp(&source, &destination, flags).payload(usize::from(length)),
     };
     let datagram = datagram.ttl(ttl).class(value);
-    let mut bytes = if what & 16 == 0 {
-        datagram.bytes()
-    } else {
+    let mut bytes = if what & 16 != 0 {
         error_about(&datagram, flags)
+    } else if what & 32 != 0 {
+        of_another(&datagram, flags)
+    } else {
+        datagram.bytes()
     };
+    if what & 64 != 0 && what & 16 == 0 {
+        // Packets of one client are of one packet until its number changes.
+        let pieces = cut(&bytes, ttl);
+        if let Some(piece) = pieces.get(usize::from(flags) % pieces.len().max(1)) {
+            bytes.clone_from(piece);
+        }
+    }
     if let Some(byte) = bytes.get_mut(usize::from(place))
         && place != 0
     {
         *byte = value;
     }
     bytes
+}
+
+/// A packet of SCTP, AH or ESP between the ends of a datagram.
+fn of_another(datagram: &Datagram, kind: u8) -> Vec<u8> {
+    let udp = |payload| {
+        let (source, destination) = (datagram.source, datagram.destination);
+        let same = Datagram::udp(&source.to_string(), &destination.to_string());
+        same.ttl(datagram.ttl).payload(payload).bytes()
+    };
+    match kind % 4 {
+        0 => relabelled(udp(40), ipv4::PROTOCOL_ESP),
+        1 => relabelled(udp(40), ipv4::PROTOCOL_AH),
+        _ => sctp(udp(24 + usize::from(kind)), kind >> 2),
+    }
 }
 
 /// An ICMP error of some kind about what the sender of `datagram` got.

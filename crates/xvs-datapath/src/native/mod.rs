@@ -17,6 +17,7 @@ mod exercise;
 mod frame;
 mod hash_map;
 mod icmp_error;
+mod relabel;
 mod routes;
 mod tables;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use exercise::exercise;
 pub use frame::Frame;
 pub use hash_map::HashMap;
 pub use icmp_error::{IcmpError, icmp_error};
+pub use relabel::{relabelled, sctp};
 pub use routes::{Route, Routes};
 pub use tables::{Array, Sizes, Tables};
 pub use verify::checksums_are_valid;

@@ -1,6 +1,6 @@
 //! Checksums of a frame, computed from scratch.
 
-use xvs_wire::{checksum, ipv4};
+use xvs_wire::{checksum, crc32c, ipv4};
 
 use crate::native::datagram::{octets4, octets16, pseudo};
 
@@ -36,6 +36,14 @@ fn packet(bytes: &[u8], v6: bool) -> Option<bool> {
         ipv4::PROTOCOL_UDP if *l4.get(6..8)? == [0, 0] => true,
         ipv4::PROTOCOL_TCP | ipv4::PROTOCOL_UDP | ipv4::PROTOCOL_ICMPV6 => {
             checksum::fold(checksum::sum(l4) + pseudo(from, to, next, l4)) == 0xffff
+        }
+        ipv4::PROTOCOL_SCTP => {
+            let mut bytes = l4.to_vec();
+            let sum = bytes.get_mut(8..12)?;
+            let found = sum.to_vec();
+            sum.fill(0);
+            // Zero is left to the device.
+            found == [0; 4] || found == crc32c::of(&bytes).to_le_bytes()
         }
         _ => return None,
     };

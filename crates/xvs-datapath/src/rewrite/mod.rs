@@ -7,6 +7,7 @@ mod direct;
 mod link;
 mod nat;
 mod related;
+pub(crate) mod sctp;
 mod shim;
 pub(crate) mod toa;
 mod tunnel;

@@ -1,8 +1,6 @@
 //! What the datapath cannot do yet: refused when it is asked for, not forwarded wrongly.
 
-use xvs_types::{
-    ForwardingMethod, Op, OpError, Protocol, RealServer, VirtualServer, VirtualServerId,
-};
+use xvs_types::{Op, OpError, VirtualServer};
 
 /// Refuses what the rule base takes but the programs cannot do.
 pub(super) fn check(op: &Op) -> Result<(), OpError> {
@@ -10,14 +8,6 @@ pub(super) fn check(op: &Op) -> Result<(), OpError> {
         Op::AddVirtualServer { virtual_server } | Op::EditVirtualServer { virtual_server } => {
             virtual_server_limits(virtual_server)
         }
-        Op::AddRealServer {
-            virtual_server,
-            real_server,
-        }
-        | Op::EditRealServer {
-            virtual_server,
-            real_server,
-        } => real_server_limits(virtual_server, real_server),
         _ => Ok(()),
     }
 }
@@ -29,23 +19,6 @@ fn virtual_server_limits(server: &VirtualServer) -> Result<(), OpError> {
     Ok(())
 }
 
-/// The checksum of SCTP covers the ports, and every byte besides.
-fn real_server_limits(id: &VirtualServerId, server: &RealServer) -> Result<(), OpError> {
-    let VirtualServerId::Address {
-        protocol: Protocol::Sctp,
-        endpoint,
-    } = id
-    else {
-        return Ok(());
-    };
-    let ported = server.endpoint.port != 0 && server.endpoint.port != endpoint.port;
-    match server.method {
-        ForwardingMethod::FullNat => refuse("SCTP by FULLNAT"),
-        ForwardingMethod::Nat if ported => refuse("SCTP to another port"),
-        _ => Ok(()),
-    }
-}
-
 fn refuse<T>(what: &str) -> Result<T, OpError> {
     Err(OpError::Invalid {
         reason: format!("the datapath does not have {what} yet"),
@@ -55,7 +28,7 @@ fn refuse<T>(what: &str) -> Result<T, OpError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xvs_types::Endpoint;
+    use xvs_types::{Endpoint, VirtualServerId};
 
     #[test]
     fn what_would_be_forwarded_wrongly_is_refused() {
@@ -64,14 +37,5 @@ mod tests {
         assert_eq!(virtual_server_limits(&server), Ok(()));
         server.engine = Some(xvs_types::PersistenceEngine::Sip);
         assert!(virtual_server_limits(&server).is_err());
-        let id = VirtualServerId::Address {
-            protocol: Protocol::Sctp,
-            endpoint: vip,
-        };
-        let mut real = RealServer::new("10.0.0.1:80".parse().unwrap());
-        real.method = ForwardingMethod::Nat;
-        assert_eq!(real_server_limits(&id, &real), Ok(()));
-        real.endpoint.port = 81;
-        assert!(real_server_limits(&id, &real).is_err());
     }
 }

@@ -17,7 +17,6 @@ mod relay;
 mod tunnel;
 mod unusual;
 
-#[cfg(test)]
 pub(crate) use unusual::cut;
 use xvs_wire::{checksum, icmp};
 

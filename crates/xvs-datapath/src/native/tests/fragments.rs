@@ -80,6 +80,18 @@ fn what_waited_for_too_long_is_dropped_when_the_first_one_comes() {
 }
 
 #[test]
+fn a_fragment_of_a_packet_that_is_long_past_is_held_and_comes_in_no_more() {
+    let director = director();
+    let pieces = cut(&Datagram::udp(CLIENT, VIP).payload(100).bytes(), 9);
+    // What the first one left is remembered until its place is needed.
+    let (_, _, _) = send(&director, &pieces[0]);
+    director.cpu.wait(31 * World::HZ);
+    let (verdict, _, again) = send(&director, &pieces[1]);
+    assert_eq!((verdict, again), (Verdict::HELD, vec![]));
+    assert_eq!(director.counted(Counter::FragmentReleased), 0);
+}
+
+#[test]
 fn no_packet_has_more_than_64_fragments_held_and_no_frame_is_too_large() {
     let director = director();
     let pieces = cut(&Datagram::udp(CLIENT, VIP).payload(100).bytes(), 9);
