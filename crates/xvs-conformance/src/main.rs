@@ -90,7 +90,8 @@ impl Options {
                 "--for" => {
                     let text = value(arguments.next())?;
                     let seconds = text.parse();
-                    let seconds = seconds.map_err(|_| format!("not a number of seconds: `{text}`"));
+                    let seconds =
+                        seconds.map_err(|_not| format!("not a number of seconds: `{text}`"));
                     options.limit = Some(Duration::from_secs(seconds?));
                 }
                 "--by" => options.way = Some(value(arguments.next())?),
