@@ -37,14 +37,26 @@ pub(crate) fn can_run(needs_keepalived: bool) -> bool {
     false
 }
 
-/// Waits until `done` says so.
+/// Waits until `done` says so: for `most`, as often as there are processes that want each core.
 pub(crate) fn wait_for(what: &str, most: Duration, mut done: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < most, "waited {most:?} for {what}");
+        assert!(
+            start.elapsed() < most || start.elapsed() < most.mul_f64(wanted_by()),
+            "waited {:?} for {what}",
+            start.elapsed()
+        );
         thread::sleep(Duration::from_millis(2));
     }
     start.elapsed()
+}
+
+/// How many processes wanted each core within the last minute, one at least.
+fn wanted_by() -> f64 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    let load: f64 = load.split(' ').next().unwrap().parse().unwrap();
+    let cores = thread::available_parallelism().unwrap().get();
+    (load / f64::from(u32::try_from(cores).unwrap())).max(1.0)
 }
 
 /// The machine, which tests share unless they measure it.
@@ -252,6 +264,14 @@ impl Rig {
         ours.collect()
     }
 
+    /// The priority of the last advertisement of one host that was captured since `from`, which may be a
+    /// little after it was sent.
+    pub(crate) fn last_priority(&self, host: &str, from: Instant) -> Option<u8> {
+        self.adverts(host, from)
+            .last()
+            .map(|(_, priority)| *priority)
+    }
+
     fn capture(&self) -> JoinHandle<()> {
         let netns = self.netns("s");
         let frames = Arc::clone(&self.frames);
@@ -413,6 +433,19 @@ impl Routers {
     /// Whether a line has `part` in it.
     pub(crate) fn says(&self, part: &str) -> bool {
         self.told().iter().any(|line| line.contains(part))
+    }
+
+    /// Waits until a line has `part` in it: what happened shows on the host before it is read here.
+    pub(crate) fn must_say(&self, part: &str) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !self.says(part) {
+            assert!(
+                Instant::now() < deadline,
+                "no {part:?} in {:#?}",
+                self.told()
+            );
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     pub(crate) fn command(&mut self, line: &str) {
