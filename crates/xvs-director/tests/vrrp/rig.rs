@@ -284,11 +284,13 @@ impl Rig {
             socket
                 .set_read_timeout(Some(Duration::from_millis(50)))
                 .unwrap();
+            let stamped = nix::sys::socket::sockopt::ReceiveTimestampns;
+            nix::sys::socket::setsockopt(&socket, stamped, &true).unwrap();
             let bridge = usize::try_from(nix::net::if_::if_nametoindex("br0").unwrap()).unwrap();
             ready.send(()).unwrap();
             let mut buffer = [0; 2_048];
             while !stop.load(Ordering::Relaxed) {
-                let Some((length, from)) = recv(&socket, &mut buffer) else {
+                let Some((length, from, at)) = recv(&socket, &mut buffer) else {
                     continue;
                 };
                 // What a host sent comes in by its port; copies on the way out do not count, nor do those
@@ -297,7 +299,6 @@ impl Rig {
                     continue;
                 }
                 let bytes = buffer[..length].to_vec();
-                let at = Instant::now();
                 frames.lock().unwrap().push(Frame { at, bytes });
             }
         });
@@ -521,11 +522,24 @@ fn ip(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// One frame with its direction (`sll_pkttype`).
-fn recv(socket: &Socket, buffer: &mut [u8]) -> Option<(usize, nix::sys::socket::LinkAddr)> {
-    use std::os::fd::AsRawFd;
-    let (length, from) =
-        nix::sys::socket::recvfrom::<nix::sys::socket::LinkAddr>(socket.as_raw_fd(), buffer)
-            .ok()?;
-    Some((length, from?))
+/// One frame with its length, its direction (`sll_pkttype`) and when the kernel had it: this thread may be
+/// late on a busy machine.
+fn recv(
+    socket: &Socket,
+    buffer: &mut [u8],
+) -> Option<(usize, nix::sys::socket::LinkAddr, Instant)> {
+    use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, recvmsg};
+    use std::{io::IoSliceMut, os::fd::AsRawFd, time::SystemTime};
+    let mut control = nix::cmsg_space!(libc::timespec);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::empty();
+    let message =
+        recvmsg::<LinkAddr>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags).ok()?;
+    let at = message.cmsgs().ok()?.find_map(|one| match one {
+        ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+        _ => None,
+    });
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let ago = now.saturating_sub(at.unwrap());
+    Some((message.bytes, message.address?, Instant::now() - ago))
 }
