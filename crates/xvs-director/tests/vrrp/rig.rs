@@ -37,14 +37,26 @@ pub(crate) fn can_run(needs_keepalived: bool) -> bool {
     false
 }
 
-/// Waits until `done` says so.
+/// Waits until `done` says so: for `most`, as often as there are processes that want each core.
 pub(crate) fn wait_for(what: &str, most: Duration, mut done: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < most, "waited {most:?} for {what}");
+        assert!(
+            start.elapsed() < most || start.elapsed() < most.mul_f64(wanted_by()),
+            "waited {:?} for {what}",
+            start.elapsed()
+        );
         thread::sleep(Duration::from_millis(2));
     }
     start.elapsed()
+}
+
+/// How many processes wanted each core within the last minute, one at least.
+fn wanted_by() -> f64 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    let load: f64 = load.split(' ').next().unwrap().parse().unwrap();
+    let cores = thread::available_parallelism().unwrap().get();
+    (load / f64::from(u32::try_from(cores).unwrap())).max(1.0)
 }
 
 /// The machine, which tests share unless they measure it.
@@ -252,6 +264,14 @@ impl Rig {
         ours.collect()
     }
 
+    /// The priority of the last advertisement of one host that was captured since `from`, which may be a
+    /// little after it was sent.
+    pub(crate) fn last_priority(&self, host: &str, from: Instant) -> Option<u8> {
+        self.adverts(host, from)
+            .last()
+            .map(|(_, priority)| *priority)
+    }
+
     fn capture(&self) -> JoinHandle<()> {
         let netns = self.netns("s");
         let frames = Arc::clone(&self.frames);
@@ -264,11 +284,13 @@ impl Rig {
             socket
                 .set_read_timeout(Some(Duration::from_millis(50)))
                 .unwrap();
+            let stamped = nix::sys::socket::sockopt::ReceiveTimestampns;
+            nix::sys::socket::setsockopt(&socket, stamped, &true).unwrap();
             let bridge = usize::try_from(nix::net::if_::if_nametoindex("br0").unwrap()).unwrap();
             ready.send(()).unwrap();
             let mut buffer = [0; 2_048];
             while !stop.load(Ordering::Relaxed) {
-                let Some((length, from)) = recv(&socket, &mut buffer) else {
+                let Some((length, from, at)) = recv(&socket, &mut buffer) else {
                     continue;
                 };
                 // What a host sent comes in by its port; copies on the way out do not count, nor do those
@@ -277,7 +299,6 @@ impl Rig {
                     continue;
                 }
                 let bytes = buffer[..length].to_vec();
-                let at = Instant::now();
                 frames.lock().unwrap().push(Frame { at, bytes });
             }
         });
@@ -415,6 +436,19 @@ impl Routers {
         self.told().iter().any(|line| line.contains(part))
     }
 
+    /// Waits until a line has `part` in it: what happened shows on the host before it is read here.
+    pub(crate) fn must_say(&self, part: &str) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !self.says(part) {
+            assert!(
+                Instant::now() < deadline,
+                "no {part:?} in {:#?}",
+                self.told()
+            );
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     pub(crate) fn command(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
@@ -488,11 +522,24 @@ fn ip(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// One frame with its direction (`sll_pkttype`).
-fn recv(socket: &Socket, buffer: &mut [u8]) -> Option<(usize, nix::sys::socket::LinkAddr)> {
-    use std::os::fd::AsRawFd;
-    let (length, from) =
-        nix::sys::socket::recvfrom::<nix::sys::socket::LinkAddr>(socket.as_raw_fd(), buffer)
-            .ok()?;
-    Some((length, from?))
+/// One frame with its length, its direction (`sll_pkttype`) and when the kernel had it: this thread may be
+/// late on a busy machine.
+fn recv(
+    socket: &Socket,
+    buffer: &mut [u8],
+) -> Option<(usize, nix::sys::socket::LinkAddr, Instant)> {
+    use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, recvmsg};
+    use std::{io::IoSliceMut, os::fd::AsRawFd, time::SystemTime};
+    let mut control = nix::cmsg_space!(libc::timespec);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::empty();
+    let message =
+        recvmsg::<LinkAddr>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags).ok()?;
+    let at = message.cmsgs().ok()?.find_map(|one| match one {
+        ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+        _ => None,
+    });
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let ago = now.saturating_sub(at.unwrap());
+    Some((message.bytes, message.address?, Instant::now() - ago))
 }

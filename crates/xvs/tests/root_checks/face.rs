@@ -93,8 +93,9 @@ fn root_keepalived_dumps_its_virtual_routers_as_the_original_does() {
     ));
     let daemon = bed.foreground(&[]);
     let master = || {
-        let told = bed.place.xvs(&["vrrp", "status"]);
-        String::from_utf8_lossy(&told.stdout).contains("MASTER")
+        let told = bed.place.xvs(&["vrrp", "status", "--json"]).stdout;
+        let status: serde_json::Value = serde_json::from_slice(&told).unwrap_or_default();
+        status["routers"][0]["state"] == "MASTER"
     };
     wait_until("the master", master);
     let number = bed.keepalived(&["--signum=JSON"]).output().unwrap();
