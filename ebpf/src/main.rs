@@ -24,7 +24,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use xvs_datapath::{
-    Env, Packet, Verdict, brought, carry, cut, fast, fragments, leave,
+    Env, Packet, Verdict, answer, brought, carry, cut, fast, fragments, leave,
     memory::load16,
     open, related, relay,
     table::{V4, V6},
@@ -95,8 +95,8 @@ xdp_program!(
     xvs_xdp_open6, open::run::<V6, _, _>, 6
 );
 xdp_program!(
-    /// Tells senders that there is no real server, at XDP.
-    xvs_xdp_refuse, open::refuse, 0
+    /// Tells senders what cannot go on, at XDP.
+    xvs_xdp_answer, answer::run, 0
 );
 xdp_program!(
     /// Carries known connections at XDP, IPv4.
@@ -131,8 +131,8 @@ tcx_program!(
     xvs_tcx_open6, open::run::<V6, _, _>, 6
 );
 tcx_program!(
-    /// Tells senders that there is no real server, at tcx ingress.
-    xvs_tcx_refuse, open::refuse, 0
+    /// Tells senders what cannot go on, at tcx ingress.
+    xvs_tcx_answer, answer::run, 0
 );
 tcx_program!(
     /// Carries known connections at tcx ingress, IPv4.
@@ -240,8 +240,8 @@ impl Stage {
     const OPEN: u32 = 0;
     /// Carries IPv4 connections; the next one IPv6.
     const CARRY: u32 = 2;
-    /// Refuses packets of either family.
-    const REFUSE: u32 = 4;
+    /// Tells senders of either family what cannot go on.
+    const ANSWER: u32 = 4;
     /// Relates ICMP errors; the next one ICMPv6 errors.
     const RELATED: u32 = 5;
     /// Relays ICMP errors about tunnels.
@@ -267,7 +267,7 @@ fn stage<P: Packet>(verdict: Verdict, packet: &P, family: u32) -> Option<u32> {
     match verdict {
         Verdict::OPEN => Some(Stage::OPEN + ipv6),
         Verdict::CARRY => Some(Stage::CARRY + ipv6),
-        Verdict::REFUSE => Some(Stage::REFUSE),
+        Verdict::ANSWER => Some(Stage::ANSWER),
         Verdict::RELATED => Some(Stage::RELATED + ipv6),
         Verdict::RELAY => Some(Stage::RELAY),
         Verdict::HOLD => Some(Stage::HOLD),

@@ -5,16 +5,17 @@ use xvs_wire::{checksum, ethernet, icmp, ipv4, ipv6, tcp, udp};
 
 use crate::{
     Env, Flow, Packet, Verdict,
-    abi::{Counter, index, low16},
-    memory::{load16, load32, store16, store32, store64},
+    abi::{Counter, index, low16, wide},
+    memory::{load16, load32, opaque, store16, store32, store64},
     sum,
-    table::Family,
+    table::{Family, V4, V6},
     unusual,
 };
 
 /// What an ICMP error says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Message {
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Message {
     kind_v4: u8,
     code_v4: u8,
     kind_v6: u8,
@@ -77,18 +78,42 @@ pub(crate) const fn too_big(mtu: u32) -> Message {
 
 const TOS: u32 = 0xc0;
 
+/// Tells the sender of a packet what the flow says.
+#[inline(always)]
+pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
+    let room = env.flow();
+    if room.is_null() {
+        return Verdict::PASS;
+    }
+    // The stage before this one has read the packet.
+    // SAFETY: the room is this CPU's alone while the program runs.
+    let flow = unsafe { &*opaque(room) };
+    let (verdict, told) = if flow.ipv6 {
+        (send::<V6, P, E>(packet, env, flow), length::<V6>(flow))
+    } else {
+        (send::<V4, P, E>(packet, env, flow), length::<V4>(flow))
+    };
+    if verdict == Verdict::REPLY && flow.account != 0 {
+        let server = env.real_server(flow.account - 1);
+        if !server.is_null() {
+            let server = opaque(server);
+            // SAFETY: the server is a valid map value; counters are shared by atomics alone.
+            unsafe {
+                env.add64(&raw mut (*server).packets_out, 1);
+                env.add64(&raw mut (*server).bytes_out, wide(told));
+            }
+        }
+    }
+    verdict
+}
+
 /// Turns the packet of the family into an ICMP error about itself and sends it back; drops it where
 /// that cannot be done (a packet that stands for several).
 #[inline(always)]
-pub(crate) fn send<F: Family, P: Packet, E: Env>(
-    packet: &mut P,
-    env: &E,
-    flow: &Flow,
-    message: Message,
-) -> Verdict {
+fn send<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flow) -> Verdict {
     if packet.segment_payload() != 0
         || flow.fragment == unusual::LATER
-        || !build::<F, P, E>(packet, env, flow, message)
+        || !build::<F, P, E>(packet, env, flow, flow.message)
     {
         return Verdict::DROP;
     }

@@ -9,7 +9,7 @@ use crate::{
     Env, Flow, Packet, Verdict,
     abi::{
         Counter, Method, NONE, RealServer, Slot, Tag, Tuple, low16, low32, setting_flag,
-        virtual_server_flag, wide,
+        virtual_server_flag,
     },
     admission, answer, cut,
     fast::{direction, exceeds, outer_header, touch},
@@ -85,7 +85,7 @@ unsafe fn end_of_one_packet<F: Family, E: Env>(env: &E, entry: *mut F::Entry, pl
 unsafe fn carry<F: Family, P: Packet, E: Env>(
     packet: &mut P,
     env: &E,
-    flow: &Flow,
+    flow: &mut Flow,
     entry: *mut F::Entry,
     place: i64,
 ) -> Verdict {
@@ -127,7 +127,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
             return Verdict::PASS;
         }
         env.count(Counter::DropTtl);
-        return answer::send::<F, P, E>(packet, env, flow, answer::TIME_EXCEEDED);
+        return tell(flow, answer::TIME_EXCEEDED, 0);
     }
     let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
     // A state comes of TCP's flags, that of UDP of any packet; what rides with a connection steps none.
@@ -162,6 +162,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         // SAFETY: as above.
         unsafe { *fields.next_hop = 0 };
     }
+    let account = account(Tag(tag), real_server);
     let large = !hop.is_here() && exceeds::<F, P>(packet, flow, outer, hop.mtu);
     // SAFETY: as above.
     let cut =
@@ -180,15 +181,11 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         if Tag(tag).reverse() {
             return settled;
         }
-        // SAFETY: the server is a valid map value.
-        return unsafe {
-            tell::<F, P, E>(packet, env, flow, tag, server, answer::HOST_UNREACHABLE)
-        };
+        return tell(flow, answer::HOST_UNREACHABLE, account);
     }
     if flow.ttl <= 1 && !hop.is_here() {
         env.count(Counter::DropTtl);
-        // SAFETY: as above.
-        return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, answer::TIME_EXCEEDED) };
+        return tell(flow, answer::TIME_EXCEEDED, account);
     }
     if large && !hop.is_cut {
         if Tag(tag).reverse()
@@ -201,9 +198,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         env.count(Counter::DropTooBig);
         // The kernel finds out after its turn as a router: the packet it quotes is one hop older.
         rewrite::age::<F, P>(packet);
-        let message = answer::too_big(hop.mtu - outer);
-        // SAFETY: as above.
-        return unsafe { tell::<F, P, E>(packet, env, flow, tag, server, message) };
+        return tell(flow, answer::too_big(hop.mtu - outer), account);
     }
     if Tag(tag).reverse() {
         // SAFETY: as above.
@@ -240,32 +235,23 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     next_hop::send(packet, env, &hop)
 }
 
-/// Tells the sender of a packet why it cannot go on. The kernel's IPVS sees its own host send the
-/// error, and counts it as a reply where it never sees those of the server.
-///
-/// # Safety
-/// `server` must be a valid map value.
+/// Has the sender of a packet told why it cannot go on.
 #[inline(always)]
-unsafe fn tell<F: Family, P: Packet, E: Env>(
-    packet: &mut P,
-    env: &E,
-    flow: &Flow,
-    tag: u64,
-    server: *mut RealServer,
-    message: answer::Message,
-) -> Verdict {
-    let verdict = answer::send::<F, P, E>(packet, env, flow, message);
-    if verdict == Verdict::REPLY && !Tag(tag).reverse() && !Method::two_way(Tag(tag).method()) {
-        // SAFETY: the caller vouches for the server; counters are shared by atomics alone.
-        unsafe {
-            env.add64(&raw mut (*server).packets_out, 1);
-            env.add64(
-                &raw mut (*server).bytes_out,
-                wide(answer::length::<F>(flow)),
-            );
-        }
+fn tell(flow: &mut Flow, message: answer::Message, account: u32) -> Verdict {
+    flow.message = message;
+    flow.account = account;
+    Verdict::ANSWER
+}
+
+/// On whose account an error to a client goes: the kernel's IPVS sees its own host send it, and counts
+/// it as a reply where it never sees those of the server.
+#[inline(always)]
+fn account(tag: Tag, real_server: u32) -> u32 {
+    if tag.reverse() || Method::two_way(tag.method()) {
+        0
+    } else {
+        real_server.wrapping_add(1)
     }
-    verdict
 }
 
 /// Rewrites the packet by the entry's recipe; else the reason why the packet is dropped.

@@ -1,6 +1,6 @@
 //! A packet's flow: what the parser found.
 
-use crate::abi::Tuple;
+use crate::{abi::Tuple, answer::Message};
 
 /// A TCP, UDP or SCTP packet over IPv4 or IPv6, as far as the datapath reads it.
 #[repr(C)]
@@ -29,4 +29,8 @@ pub struct Flow {
     pub fragment: u32,
     /// Index of the entry that *open* found or made for the packet, plus one; 0 where *carry* has to look.
     pub opened: u32,
+    /// What its sender is to be told.
+    pub message: Message,
+    /// Index of the real server on whose account the message goes, plus one; else 0.
+    pub account: u32,
 }

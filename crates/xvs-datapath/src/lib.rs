@@ -11,7 +11,7 @@
 
 pub mod abi;
 mod admission;
-mod answer;
+pub mod answer;
 pub mod brought;
 pub mod carry;
 pub mod cut;

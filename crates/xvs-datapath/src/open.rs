@@ -17,7 +17,7 @@ use crate::{
     state::{self, sctp, udp},
     table::{
         self, Draft, FOUND_OVERFLOW, Family, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL,
-        OVERFLOWED, REVERSE, Scratch, V4, V6,
+        OVERFLOWED, REVERSE, Scratch,
     },
     unusual,
 };
@@ -75,7 +75,12 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
             Verdict::PASS
         }
         OPEN_DROP => Verdict::DROP,
-        OPEN_REFUSE => Verdict::REFUSE,
+        OPEN_REFUSE => {
+            // As the kernel does where no real server is left (`ip_vs_leave`).
+            flow.message = answer::PORT_UNREACHABLE;
+            flow.account = 0;
+            Verdict::ANSWER
+        }
         OPEN_AGAIN => {
             // The other packet's connection may not be complete yet; the client sends again.
             env.count(Counter::DropRace);
@@ -92,23 +97,6 @@ fn handed(place: i64) -> u32 {
         0
     } else {
         low32(place.unsigned_abs()).wrapping_add(1)
-    }
-}
-
-/// Tells the sender of a packet that its port is unreachable (kernel `ip_vs_leave`).
-#[inline(always)]
-pub fn refuse<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    let room = env.flow();
-    if room.is_null() {
-        return Verdict::PASS;
-    }
-    // The stage before this one has read the packet.
-    // SAFETY: the room is this CPU's alone while the program runs.
-    let flow = unsafe { &*opaque(room) };
-    if flow.ipv6 {
-        answer::send::<V6, P, E>(packet, env, flow, answer::PORT_UNREACHABLE)
-    } else {
-        answer::send::<V4, P, E>(packet, env, flow, answer::PORT_UNREACHABLE)
     }
 }
 

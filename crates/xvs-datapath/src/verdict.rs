@@ -22,8 +22,8 @@ impl Verdict {
     pub const REPLY: Self = Self(4);
     /// The kernel resolves the neighbour and sends it; the packet has been told where.
     pub const NEIGHBOUR: Self = Self(5);
-    /// No real server: run [`refuse`](crate::open::refuse).
-    pub const REFUSE: Self = Self(8);
+    /// It cannot go on, and its sender is to be told why: run [`answer`](crate::answer).
+    pub const ANSWER: Self = Self(8);
     /// An ICMP error that may be about a known connection: run [`related`](crate::related).
     pub const RELATED: Self = Self(9);
     /// An ICMP error that may be about a tunnel: run [`relay`](crate::relay).

@@ -40,7 +40,7 @@ pub use verify::checksums_are_valid;
 pub use world::{Server, Service, World};
 
 use crate::{
-    Packet, Verdict, brought, carry, cut, fast, fragments, leave, open, related, relay,
+    Packet, Verdict, answer, brought, carry, cut, fast, fragments, leave, open, related, relay,
     table::{V4, V6},
 };
 
@@ -64,7 +64,7 @@ pub fn run<P: Packet>(packet: &mut P, cpu: &Cpu) -> Verdict {
             (Verdict::HOLD, _) => fragments::hold(packet, cpu),
             (Verdict::RELEASE, _) if P::RESOLVES => return fragments::release(packet, cpu),
             (Verdict::RELEASE, _) => return Verdict::PASS,
-            (Verdict::REFUSE, _) => open::refuse(packet, cpu),
+            (Verdict::ANSWER, _) => answer::run(packet, cpu),
             (Verdict::CUT, _) => cut::run(packet, cpu),
             (Verdict::REPLY, _) if brought::is_brought(packet, cpu) => {
                 return brought::reply(packet, cpu);
