@@ -11,11 +11,14 @@
 //! end carries the dataplane. What is wanted is compared with what is there, and only differences are
 //! made: a second call, or one of a daemon after a crash, finds everything as it should be.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::{
-    RouteNetlinkMessage,
+    IpProtocol, RouteNetlinkMessage,
     link::{
         InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo as LinkDetail, LinkMessage,
     },
@@ -25,7 +28,7 @@ use netlink_packet_route::{
 use xvs_types::Family;
 
 use crate::{
-    Change, Host, HostError, Mac, Prefix, Sysctl,
+    AddressScope, AddressSpec, Change, Host, HostError, Mac, Prefix, Sysctl,
     host::{FAMILIES, address_family},
     routes,
     routing::{PROTOCOL_KEEPALIVED, needless_on},
@@ -37,6 +40,10 @@ pub const ENTRY: &str = "xvs-mark";
 pub const BROUGHT_BY: &str = "xvs-marked";
 /// The address of both: locally administered, and `xvs` in it.
 pub const BROUGHT_MAC: Mac = Mac([0x02, 0x78, 0x76, 0x73, 0, 1]);
+
+/// The IPv4 dummy address (RFC 7600), which nobody else has: a link without any address passes no packet
+/// of a source that routes by another link, unless `rp_filter` is 0 on all links.
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
 
 /// Bytes of the largest packet that goes this way: what one of several segments may have.
 const MTU: u32 = 65_535;
@@ -54,7 +61,7 @@ pub struct Brought {
     pub marks: BTreeSet<(Family, u32)>,
     /// What is local.
     pub local: BTreeSet<Prefix>,
-    /// Packets to these addresses, whatever their mark.
+    /// Packets of what is balanced to these addresses, whatever their mark.
     pub addresses: BTreeSet<IpAddr>,
 }
 
@@ -65,9 +72,15 @@ struct Rule {
     preference: u32,
     incoming: Option<String>,
     mark: Option<u32>,
+    /// The protocol of the packets, as in their headers.
+    carries: Option<u8>,
     /// The table that is asked; else the rule to go on with is the last of ours.
     table: Option<u32>,
 }
+
+/// What is brought whatever its mark: TCP, UDP, ESP, AH and SCTP. Who asks for a neighbour asks whether its
+/// address is local, of no protocol (ARP) or of ICMPv6, and must find that it is.
+const BALANCED: [u8; 5] = [6, 17, 50, 51, 132];
 
 /// Places of the rules, behind the kernel's first one.
 const SKIP: u32 = 1;
@@ -139,6 +152,11 @@ impl Host {
         let link = link.ok_or_else(|| missing(BROUGHT_BY))?;
         self.set_link_up(entry).await?;
         self.set_link_up(link).await?;
+        self.add_address(&AddressSpec {
+            scope: AddressScope::Host,
+            ..AddressSpec::host(link, ADDRESS.into())
+        })
+        .await?;
         Ok((entry, link))
     }
 
@@ -261,6 +279,7 @@ fn rules(family: Family, wanted: &Brought) -> BTreeSet<Rule> {
         preference,
         incoming: None,
         mark: None,
+        carries: None,
         table: None,
     };
     let [marked, addressed] = TABLES;
@@ -275,12 +294,13 @@ fn rules(family: Family, wanted: &Brought) -> BTreeSet<Rule> {
         table: Some(marked),
         ..rule(MARKED)
     });
-    let addresses = Rule {
+    let addresses = BALANCED.map(|protocol| Rule {
+        carries: Some(protocol),
         table: Some(addressed),
         ..rule(ADDRESSED)
-    };
-    let rest = [addresses, Rule::local(family, LOCAL)];
-    skips.into_iter().chain(marks).chain(rest).collect()
+    });
+    let ours = skips.into_iter().chain(marks).chain(addresses);
+    ours.chain([Rule::local(family, LOCAL)]).collect()
 }
 
 impl Rule {
@@ -291,6 +311,7 @@ impl Rule {
             preference,
             incoming: None,
             mark: None,
+            carries: None,
             table: Some(TABLE_LOCAL),
         }
     }
@@ -308,6 +329,9 @@ impl Rule {
                 RuleAttribute::Table(table) => rule.table = Some(*table),
                 RuleAttribute::Iifname(name) => rule.incoming = Some(name.clone()),
                 RuleAttribute::FwMark(mark) => rule.mark = Some(*mark).filter(|mark| *mark != 0),
+                RuleAttribute::IpProtocol(found) => {
+                    rule.carries = u8::try_from(i32::from(*found)).ok();
+                }
                 RuleAttribute::Protocol(found) => protocol = Some(u8::from(*found)),
                 _ => {}
             }
@@ -348,6 +372,10 @@ impl Rule {
             }
         }
         attributes.extend(self.incoming.clone().map(RuleAttribute::Iifname));
+        if let Some(protocol) = self.carries {
+            let protocol = IpProtocol::from(i32::from(protocol));
+            attributes.push(RuleAttribute::IpProtocol(protocol));
+        }
         if let Some(mark) = self.mark {
             attributes.push(RuleAttribute::FwMark(mark));
             attributes.push(RuleAttribute::FwMask(u32::MAX));
@@ -359,7 +387,7 @@ impl Rule {
 /// Whether others can reach a local prefix.
 fn is_reachable(prefix: &Prefix) -> bool {
     match prefix.address {
-        IpAddr::V4(address) => !address.is_loopback(),
+        IpAddr::V4(address) => !address.is_loopback() && address != ADDRESS,
         IpAddr::V6(address) => {
             !address.is_loopback() && !address.is_unicast_link_local() && !address.is_multicast()
         }
@@ -390,7 +418,7 @@ fn pair() -> LinkMessage {
 
 /// Settings of the two ends: what is brought has its own way back, and goes on as from any link.
 fn settings() -> impl Iterator<Item = (Sysctl, u32)> {
-    // Addresses of their own are of no use to them: `IN6_ADDR_GEN_MODE_NONE`.
+    // Addresses of IPv6 are of no use to them: `IN6_ADDR_GEN_MODE_NONE`.
     let silent = [ENTRY, BROUGHT_BY].map(|link| (Sysctl::ipv6_link(link, "addr_gen_mode"), 1));
     let open = [
         (Sysctl::ipv4_link(BROUGHT_BY, "rp_filter"), 2),
@@ -434,7 +462,7 @@ mod tests {
         };
         for family in FAMILIES {
             let rules = rules(family, &wanted);
-            assert_eq!(rules.len(), 5);
+            assert_eq!(rules.len(), 9);
             for rule in rules {
                 assert_eq!(Rule::of(family, &rule.message()), Some(rule));
             }

@@ -71,6 +71,12 @@ impl Sysctl {
         Self("ipv4/ip_forward".to_owned())
     }
 
+    /// `net.ipv4.ip_early_demux`, which is for both families.
+    #[must_use]
+    pub fn early_demux() -> Self {
+        Self("ipv4/ip_early_demux".to_owned())
+    }
+
     /// `net.ipv6.conf.all.forwarding`.
     #[must_use]
     pub fn ipv6_forwarding() -> Self {

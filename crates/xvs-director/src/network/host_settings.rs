@@ -1,5 +1,5 @@
 //! Settings of the host that the datapath needs: each is written down before it is changed, and given
-//! back at a clean stop.
+//! back when it is not needed any more, at the latest at a clean stop.
 
 use tracing::warn;
 use xvs_net::{Restored, Sysctl, SysctlRecord};
@@ -49,13 +49,29 @@ impl Feed {
 
     /// Gives every setting back that nobody else set since.
     pub(super) async fn restore_settings(&mut self) -> Result<(), Ended> {
+        self.restore_where(|_sysctl| true).await
+    }
+
+    /// Gives one setting back, unless somebody else set it since.
+    pub(super) async fn restore_setting(&mut self, one: &Sysctl) -> Result<(), Ended> {
+        self.restore_where(|sysctl| sysctl == one).await
+    }
+
+    async fn restore_where(&mut self, chosen: impl Fn(&Sysctl) -> bool) -> Result<(), Ended> {
         let records = self
             .worker
             .call(|keeper| keeper.state().changed_settings.clone())
             .await?;
+        if !records.iter().any(|record| chosen(&record.sysctl)) {
+            return Ok(());
+        }
         let mut left = Vec::new();
         // The last change first: one setting may have been changed twice.
         for record in records.into_iter().rev() {
+            if !chosen(&record.sysctl) {
+                left.push(record);
+                continue;
+            }
             match record.restore() {
                 Ok(Restored::Back | Restored::Gone) => {}
                 Ok(kept) => warn!(setting = %record.sysctl, ?kept, "a setting is not given back"),

@@ -33,9 +33,14 @@ impl Feed {
             let gone = self.host.bring_no_more().await;
             self.view.brings = gone.is_err();
             self.note("marks", gone.err().map(|error| error.to_string()));
+            self.restore_setting(&Sysctl::early_demux()).await?;
             info!(link = BROUGHT_BY, "marked packets are not brought any more");
             return Ok(true);
         };
+        // A packet that the kernel has given to a socket before it asks for a route is not routed to us.
+        let otherwise = "connections to services of this host on VIPs may stall";
+        self.change_setting(Sysctl::early_demux(), 0, otherwise)
+            .await?;
         match self.host.bring(&wanted).await {
             Ok(found) => {
                 self.note_all("marks", blocked(&wanted));

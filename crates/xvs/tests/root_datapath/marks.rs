@@ -86,8 +86,9 @@ fn root_a_daemon_that_stops_takes_the_routing_of_marks_down() {
 }
 
 /// The routing rules of both families, and whether the link for marked packets is there.
-fn routing(net: &Net) -> ([String; 2], bool) {
-    let rules = ["-4", "-6"].map(|family| net.on_director(&format!("ip {family} rule")));
+fn routing(net: &Net) -> ([String; 3], bool) {
+    let state = ["ip -4 rule", "ip -6 rule", "sysctl net.ipv4.ip_early_demux"];
     // The namespaces' own names have the word too.
-    (rules, net.on_director("ip -o link").contains(": xvs-mark"))
+    let has_link = net.on_director("ip -o link").contains(": xvs-mark");
+    (state.map(|command| net.on_director(command)), has_link)
 }

@@ -1,5 +1,7 @@
 //! Advertisements that are malformed, spoofed or replayed: rejected, counted, logged once.
 
+use std::collections::BTreeSet;
+
 use crate::{
     inside::{Inside, VIP},
     support::{can_run, wait_until},
@@ -136,5 +138,21 @@ fn root_replayed_and_forged_authentication_headers_are_rejected_counted_and_logg
     inside.wait_for_state("MASTER");
     let (status, log) = daemon.terminate();
     assert_eq!(status, Some(0));
-    assert_eq!(log.matches("rejected advert").count(), 2, "{log}");
+    // Once for each reason, and anew only after the state has changed.
+    let told: Vec<&str> = log
+        .lines()
+        .filter_map(|line| {
+            let (_, rest) = line.split_once("(VI) ")?;
+            rest.strip_prefix("rejected advert").or_else(|| {
+                let changed = rest.starts_with("Entering");
+                changed.then_some("changed")
+            })
+        })
+        .collect();
+    let reasons: BTreeSet<&&str> = told.iter().filter(|one| **one != "changed").collect();
+    assert_eq!(reasons.len(), 2, "{log}");
+    for period in told.split(|one| *one == "changed") {
+        let distinct: BTreeSet<&&str> = period.iter().collect();
+        assert_eq!(distinct.len(), period.len(), "{log}");
+    }
 }

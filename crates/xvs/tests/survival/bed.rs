@@ -24,7 +24,7 @@ use nix::{
 use xvs_lab::{Host, Topology};
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// The virtual address that is balanced by NAT.
 pub(crate) const NAT: &str = "10.1.0.10";
 /// The virtual address that is balanced by DR.
