@@ -49,7 +49,7 @@ pub fn lookup(context: *mut c_void, ingress: u32, query: &mut Fib) -> FibAnswer 
     parameters.length_or_mtu = 1;
     parameters.ifindex = ingress;
     parameters.class = 0;
-    parameters.source = [0; 4];
+    parameters.source = query.source;
     parameters.destination = query.destination;
     parameters.vlan = 0;
     // SAFETY: the context is the program's.

@@ -215,6 +215,7 @@ impl Network {
         let mut add = |prefix: Prefix, gateway, answer| {
             routes.push(FibRoute {
                 destination: prefix.address,
+                source: None,
                 length: Some(prefix.length),
                 gateway,
                 answer,

@@ -10,11 +10,12 @@ use crate::{
     Env, Fib, Packet, Verdict,
     abi::{
         Address, Counter, HopKey, HopKind, Method, NextHop, RealServer, Settings, Tag, Tuple,
-        real_server_flag,
+        real_server_flag, setting_flag,
     },
     admission,
     memory::{load32, load64, opaque},
     packet::FibAnswer,
+    state,
     table::Family,
 };
 
@@ -128,7 +129,7 @@ pub(crate) unsafe fn resolve<F: Family, P: Packet, E: Env>(
         }
     }
     // SAFETY: as above.
-    unsafe { ask::<F, P, E>(packet, env, &recipe, tag, server, hop) };
+    unsafe { ask::<F, P, E>(packet, env, entry, &recipe, tag, server, hop) };
     if hop.code > HOP_NEIGHBOUR {
         return;
     }
@@ -162,11 +163,12 @@ pub(crate) unsafe fn resolve<F: Family, P: Packet, E: Env>(
 /// Asks the kernel.
 ///
 /// # Safety
-/// `server` must be valid.
+/// `entry` and `server` must be valid.
 #[inline(always)]
 unsafe fn ask<F: Family, P: Packet, E: Env>(
     packet: &mut P,
     env: &E,
+    entry: *const F::Entry,
     recipe: &Tuple,
     tag: u64,
     server: *const RealServer,
@@ -174,10 +176,20 @@ unsafe fn ask<F: Family, P: Packet, E: Env>(
 ) {
     let mut query = Fib {
         destination: recipe.destination,
+        source: [0; 4],
         family: if F::V6 { 6 } else { 4 },
         protocol: Tag(tag).protocol(),
     };
     let tag = Tag(tag);
+    if tag.reverse() {
+        // As what the host itself sends from the VIP (kernel `ip_vs_route_me_harder`), or what it forwards.
+        query.source = if state::is_set(env, setting_flag::NO_SNAT_REROUTE) {
+            // SAFETY: the caller vouches for the entry.
+            unsafe { F::tuple(entry) }.source
+        } else {
+            recipe.source
+        };
+    }
     if !tag.reverse() && !Method::two_way(tag.method()) {
         // DR and TUN: the way to the real server, not to what the packet is addressed to.
         // SAFETY: the caller vouches for the server.
@@ -200,6 +212,7 @@ pub(crate) fn towards_client<P: Packet, E: Env>(
 ) {
     let mut query = Fib {
         destination: *destination,
+        source: [0; 4],
         family,
         protocol: 0,
     };

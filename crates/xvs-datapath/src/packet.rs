@@ -10,6 +10,8 @@ use crate::{
 pub struct Fib {
     /// Where it goes; in the answer the neighbour's address.
     pub destination: Address,
+    /// Where it comes from, for rules of routing by source; zeros where none shall match.
+    pub source: Address,
     /// 4 or 6; in the answer the neighbour's family.
     pub family: u8,
     /// IANA protocol number.

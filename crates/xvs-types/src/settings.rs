@@ -99,7 +99,7 @@ settings! {
     /// A backup of connection synchronisation directs nothing.
     BackupOnly = "backup_only", later("0", SYNC);
     /// Without a real server, packets of a firewall mark go where they are addressed.
-    CacheBypass = "cache_bypass", later("0", "cache bypass");
+    CacheBypass = "cache_bypass", never("0", "what is not for this host is balanced by no mark, and goes where it is addressed");
     /// A bitmap: 1, a SYN on a connection that is closed begins anew; 2, also in FIN_WAIT where replies
     /// are never seen; 0, neither.
     ConnReuseMode = "conn_reuse_mode", number(1, i32::MAX);
@@ -119,7 +119,7 @@ settings! {
     /// Templates of a real server of weight 0 end.
     ExpireQuiescentTemplate = "expire_quiescent_template", flag(0);
     /// Leave ICMP errors about tunnel packets alone.
-    IgnoreTunneled = "ignore_tunneled", later("0", "ICMP errors about tunnel packets");
+    IgnoreTunneled = "ignore_tunneled", never("0", "what comes out of a tunnel on this host is not balanced");
     /// Seconds after which lblc forgets a destination.
     LblcExpiration = "lblc_expiration", number(86_400, i32::MAX / 1000);
     /// Seconds after which lblcr takes a server from a destination's set.
@@ -138,8 +138,9 @@ settings! {
     SloppySctp = "sloppy_sctp", flag(0);
     /// Any TCP segment but a reset opens a connection.
     SloppyTcp = "sloppy_tcp", flag(0);
-    /// Route replies of NAT anew.
-    SnatReroute = "snat_reroute", later("1", "routing of replies by other rules than their destination");
+    /// Replies of NAT take the way that rules of routing give to packets from the VIP, else that of packets
+    /// from the real server. A connection keeps the way that it has.
+    SnatReroute = "snat_reroute", flag(1);
     /// Which connections of templates are synchronised.
     SyncPersistMode = "sync_persist_mode", later("0", SYNC);
     /// Ports of the synchronisation.

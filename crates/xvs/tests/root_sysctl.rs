@@ -69,7 +69,8 @@ fn root_what_cannot_be_set_is_refused_with_a_reason() {
         ),
         (
             "cache_bypass=1",
-            "xvs: `cache_bypass` cannot be changed: the datapath does not have cache bypass yet\n",
+            "xvs: `cache_bypass` cannot be changed: what is not for this host is balanced by no mark, and goes where it \
+             is addressed\n",
         ),
         (
             "net.ipv4.ip_forward=1",

@@ -16,6 +16,8 @@ pub mod setting_flag {
     pub const NO_PMTU_DISC: u32 = 1 << 5;
     /// Any SCTP packet opens a connection.
     pub const SLOPPY_SCTP: u32 = 1 << 6;
+    /// The way of replies is asked for in the name of the real server, not of the VIP (`snat_reroute` 0).
+    pub const NO_SNAT_REROUTE: u32 = 1 << 7;
 }
 
 /// The secret of the flow table's hash.

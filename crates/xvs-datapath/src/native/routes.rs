@@ -9,6 +9,8 @@ use crate::{Fib, FibAnswer, abi::Address, native::address};
 pub struct Route {
     /// The destination.
     pub destination: IpAddr,
+    /// The source that it is for alone, before those for any (a rule of routing); none for any.
+    pub source: Option<IpAddr>,
     /// How many bits of the destination count; all of them where there is none.
     pub length: Option<u8>,
     /// The neighbour, where it is not the destination.
@@ -29,9 +31,17 @@ impl Routes {
     #[must_use]
     pub fn look_up(&self, query: &mut Fib) -> FibAnswer {
         let mine = |route: &&Route| {
-            query.family == family(route.destination) && route.covers(&query.destination)
+            query.family == family(route.destination)
+                && route.covers(&query.destination)
+                && route
+                    .source
+                    .is_none_or(|source| address(source) == query.source)
         };
-        let found = self.0.iter().filter(mine).max_by_key(|route| route.bits());
+        let found = self
+            .0
+            .iter()
+            .filter(mine)
+            .max_by_key(|route| (route.source.is_some(), route.bits()));
         let Some(route) = found else {
             return FibAnswer {
                 code: UNREACHABLE,

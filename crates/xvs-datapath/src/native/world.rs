@@ -391,6 +391,7 @@ impl World {
         let (mac0, mac1) = macs(mac, Self::CLIENTS_MAC);
         self.routes.push(Route {
             destination: parsed(destination),
+            source: None,
             length: None,
             gateway: None,
             answer: FibAnswer {
@@ -404,11 +405,22 @@ impl World {
         self
     }
 
+    /// Adds a route as [`World::reaching`], for packets from `source` alone.
+    #[must_use]
+    pub fn reaching_from(self, source: &str, destination: &str, mac: [u8; 6]) -> Self {
+        let mut world = self.reaching(destination, mac);
+        if let Some(route) = world.routes.last_mut() {
+            route.source = Some(parsed(source));
+        }
+        world
+    }
+
     /// Adds an address of this host.
     #[must_use]
     pub fn having(mut self, address: &str) -> Self {
         self.routes.push(Route {
             destination: parsed(address),
+            source: None,
             length: None,
             gateway: None,
             answer: FibAnswer {
@@ -432,6 +444,7 @@ impl World {
     pub fn unresolved(mut self, destination: &str) -> Self {
         self.routes.push(Route {
             destination: parsed(destination),
+            source: None,
             length: None,
             gateway: None,
             answer: FibAnswer {

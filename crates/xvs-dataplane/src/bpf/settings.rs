@@ -44,6 +44,10 @@ impl Bpf {
                 setting_flag::NO_PMTU_DISC,
             )
             | flag(
+                !settings.is_on(Setting::SnatReroute),
+                setting_flag::NO_SNAT_REROUTE,
+            )
+            | flag(
                 self.acts(Setting::SecureTcp, short.is_some()),
                 setting_flag::SECURE_TCP,
             );

@@ -74,6 +74,66 @@ fn root_marks_of_the_firewall_group_ports_and_outweigh_addresses() {
 }
 
 #[test]
+fn root_marks_of_iptables_group_ports_with_persistence() {
+    groups("markipt", "iptables", |net| {
+        for tables in ["iptables", "ip6tables"] {
+            net.on_director(&format!(
+                "{tables} -t mangle -A PREROUTING -p tcp -m multiport --dports 80,81 -j MARK --set-mark 7"
+            ));
+        }
+    });
+}
+
+#[test]
+fn root_marks_of_nftables_group_ports_with_persistence() {
+    groups("marknft", "nft", |net| {
+        net.on_director("nft add table inet m");
+        net.on_director("nft add chain inet m p { type filter hook prerouting priority mangle ; }");
+        net.on_director("nft add rule inet m p tcp dport { 80, 81 } meta mark set 7");
+    });
+}
+
+/// A client stays with one of two servers on both ports that `mark` gives a mark, as long as the mark's
+/// virtual server is persistent; else each connection goes to another one.
+fn groups(name: &str, tool: &str, mark: impl Fn(&Net)) {
+    let Some(mut net) = Net::new(name) else {
+        return;
+    };
+    if !has(tool) {
+        return;
+    }
+    net.replies_by_director();
+    let mut servers = Vec::new();
+    for (web, addresses) in net.webs.iter().zip(WEBS.iter().zip(WEBS6)) {
+        for port in [80, 81] {
+            servers.push(Server::tcp(web, addresses.0, port));
+            servers.push(Server::tcp(web, addresses.1, port));
+        }
+    }
+    mark(&net);
+    net.daemon(&[]);
+    for (vip, webs, family) in [(VIP, WEBS, ""), (VIP6, WEBS6, " -6")] {
+        net.line(&format!("ipvsadm -A -f 7{family} -s rr -p 60"));
+        for web in webs {
+            let address = if web.contains(':') {
+                format!("[{web}]")
+            } else {
+                web.to_owned()
+            };
+            net.line(&format!("ipvsadm -a -f 7{family} -r {address}:0 -m"));
+        }
+        let asked = |port| server_of(&net.client, vip, port);
+        let first = asked(80);
+        for port in [81, 80, 81, 81] {
+            assert_eq!(asked(port), first, "{vip}:{port}");
+        }
+        net.line(&format!("ipvsadm -E -f 7{family} -s rr"));
+        let each = [asked(81), asked(81)];
+        assert_ne!(each[0], each[1], "{vip}: in turn");
+    }
+}
+
+#[test]
 fn root_a_daemon_that_stops_takes_the_routing_of_marks_down() {
     let Some(mut net) = Net::new("markstop") else {
         return;

@@ -108,3 +108,34 @@ fn secure_tcp_without_sight_of_replies_begins_in_synack() {
         assert_eq!(director.states().0, [state]);
     }
 }
+
+#[test]
+fn replies_take_the_way_of_the_vip_or_of_the_real_server() {
+    const OF_VIP: [u8; 6] = [2, 0, 0, 0, 9, 1];
+    const OF_SERVER: [u8; 6] = [2, 0, 0, 0, 9, 2];
+    for (flags, expected) in [(0, OF_VIP), (setting_flag::NO_SNAT_REROUTE, OF_SERVER)] {
+        let mut world = World::new()
+            .reaching("198.51.100.7", World::ROUTER_MAC)
+            .reaching_from("192.0.2.1", "198.51.100.7", OF_VIP)
+            .reaching_from("10.0.0.1", "198.51.100.7", OF_SERVER);
+        world.add(Service::tcp(VIP), &[Server::new(Method::NAT, REAL)]);
+        let director = Director::new(&world);
+        director
+            .cpu
+            .tables()
+            .settings
+            .edit(0, |settings| settings.flags |= flags);
+        director.forward(&Datagram::syn(CLIENT, VIP));
+        let reply = Datagram::tcp(REAL, CLIENT, SYN | ACK);
+        let mut buffer = director.buffer(&reply);
+        assert_eq!(
+            crate::native::run(&mut buffer, &director.cpu),
+            Verdict::redirect(World::CLIENTS)
+        );
+        let left = reply
+            .from(VIP)
+            .returned()
+            .macs(expected, World::CLIENTS_MAC);
+        assert_eq!(buffer.bytes(), left.bytes());
+    }
+}
