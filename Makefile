@@ -125,7 +125,7 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS
 fuzz-check: ## build each fuzz target and give it a sample
 	scripts/fuzz-sample
 
-# ALL=1 takes every recording beside the kernel's IPVS, which is a matter of hours
+# a sample of every topic and scheduler, 20 minutes a hook; ALL=1 takes every recording, which is a matter of hours
 oracle: ## boot Linux 6.1 and 6.12 in virtual machines: programs, the lab, and xvs beside the kernel's IPVS
 	scripts/setup vm
 	oracle/budget

@@ -98,8 +98,26 @@ pub(crate) fn is_about_a_neighbour(frame: &[u8]) -> bool {
     )
 }
 
-/// Whether a frame is of those that the recorder left out: what an IPv6 stack says of itself.
+/// Whether a frame is of those that the recorder left out: what an IPv6 stack says of itself, and what a
+/// host says of fragments half a minute ago.
 pub(crate) fn is_noise(frame: &[u8]) -> bool {
+    is_said_of_fragments(frame) || is_of_ipv6(frame)
+}
+
+/// Whether a frame says that fragments were not put together in time.
+fn is_said_of_fragments(frame: &[u8]) -> bool {
+    let Some(packet) = Packet::of(frame) else {
+        return false;
+    };
+    let message = frame.get(packet.l4..packet.l4 + 2);
+    matches!(
+        (packet.protocol, message),
+        (ipv4::PROTOCOL_ICMP, Some([11, 1])) | (ipv4::PROTOCOL_ICMPV6, Some([3, 1]))
+    )
+}
+
+/// Whether a frame is what an IPv6 stack says of itself.
+fn is_of_ipv6(frame: &[u8]) -> bool {
     let Some(ip) = frame
         .get(14..)
         .filter(|_| frame.get(12..14) == Some(&[0x86, 0xdd]))

@@ -25,6 +25,8 @@ const SETTLE: Duration = Duration::from_millis(250);
 const LIMIT: Duration = Duration::from_secs(3);
 /// Nothing came for this long: nothing more comes.
 const QUIET: Duration = Duration::from_millis(12);
+/// Deleted servers have given up by then what they had learned: a daemon looks once a second.
+const GIVEN_BACK: Duration = Duration::from_millis(2_500);
 /// `ETHTOOL_SGRO`.
 const RECEIVE_OFFLOAD: u32 = 0x2c;
 /// `ETHTOOL_STXCSUM`, `ETHTOOL_STSO`, `ETHTOOL_SGSO`, `ETHTOOL_SGRO`.
@@ -66,6 +68,8 @@ pub struct Live {
     changed: Option<Instant>,
     /// It asked for a neighbour.
     asks: Cell<bool>,
+    /// An ICMP message came in: of the way to a server, something may be learned.
+    learns: bool,
     /// The firewall has rules.
     filters: bool,
     /// More was changed than what can be undone.
@@ -98,6 +102,7 @@ impl Live {
             begun: Instant::now(),
             changed: None,
             asks: Cell::new(false),
+            learns: false,
             filters: false,
             spoilt: false,
         };
@@ -138,6 +143,9 @@ impl Live {
         };
         if self.spoilt || self.asks.get() || daemon.empty().is_err() || !namespace::forget_paths() {
             return false;
+        }
+        if std::mem::take(&mut self.learns) {
+            thread::sleep(GIVEN_BACK);
         }
         if std::mem::take(&mut self.filters) && !namespace::forget_filters() {
             return false;
@@ -236,6 +244,7 @@ impl Director for Live {
         self.settle();
         let wire = self.wires.iter().find(|(name, _)| name == leg);
         let (_, wire) = wire.ok_or_else(|| format!("there is no leg `{leg}`"))?;
+        self.learns |= host::Packet::of(frame).is_some_and(|packet| packet.is_icmp());
         wire.send(frame)
             .map_err(|error| format!("cannot send: {error}"))?;
         Ok(Seen::Frames(self.collect(awaited)))

@@ -176,7 +176,7 @@ impl Suite {
                     io::stderr(),
                     "{by}: {noted} replayed, {id} differs: {first}"
                 );
-            } else if noted.is_multiple_of(50) {
+            } else if noted.is_multiple_of(10) {
                 let _unheard = writeln!(io::stderr(), "{by}: {noted} replayed");
             }
             Ok(())

@@ -39,8 +39,7 @@ pub(super) trait Machine: Send {
     fn know_links(&mut self, links: &[Attachment]);
 
     /// Forgets what the programs remember of fragments for a while.
-    #[cfg(feature = "testing")]
-    fn forget_lately(&mut self);
+    fn forget_fragments(&mut self);
 
     /// Runs the programs of a hook on a frame that came in by a link; at tcx with a firewall mark.
     #[cfg(feature = "testing")]
@@ -154,9 +153,8 @@ impl Machine for Kernel {
         }
     }
 
-    #[cfg(feature = "testing")]
-    fn forget_lately(&mut self) {
-        super::test_run::forget(&mut self.object);
+    fn forget_fragments(&mut self) {
+        super::fragments::forget(&mut self.object);
     }
 
     #[cfg(feature = "testing")]

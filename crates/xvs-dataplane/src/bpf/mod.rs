@@ -16,6 +16,7 @@ mod clock;
 #[cfg(test)]
 mod effort;
 mod error;
+mod fragments;
 mod hops;
 mod kernel_link;
 mod limits;
@@ -345,6 +346,9 @@ impl Dataplane for Bpf {
     }
 
     fn kill(&mut self, filter: &ConnectionFilter) -> u64 {
+        if *filter == ConnectionFilter::default() {
+            self.machine.forget_fragments();
+        }
         let now = self.now();
         self.end_connections(filter, now)
     }

@@ -181,7 +181,7 @@ impl Machine for Process {
         self.attach(links);
     }
 
-    fn forget_lately(&mut self) {
+    fn forget_fragments(&mut self) {
         for (key, _fragment) in self.tables.fragments.entries() {
             self.tables.fragments.remove(&key);
         }

@@ -2,16 +2,12 @@
 
 use aya::{
     Ebpf,
-    maps::HashMap,
     programs::{ProgramError, TestRun, TestRunOptions, TestRunResult},
 };
-
-use xvs_datapath::abi::{Early, Fragment, FragmentKey};
 
 use super::{
     OpenError,
     load::{classifier, xdp},
-    plain::Plain,
 };
 use crate::{
     Hook,
@@ -106,28 +102,4 @@ fn test_run(
     let result = run(options).map_err(|error| OpenError::load("test run", &error))?;
     out.truncate(usize::try_from(result.data_size_out).unwrap_or(0));
     Ok((result.return_value, out))
-}
-
-/// Empties the maps of what is remembered of fragments for a while.
-pub(super) fn forget(object: &mut Ebpf) {
-    empty::<FragmentKey, Fragment>(object, "FRAGMENTS");
-    empty::<FragmentKey, Early>(object, "EARLY");
-}
-
-fn empty<K, V>(object: &mut Ebpf, name: &str)
-where
-    Plain<K>: aya::Pod,
-    Plain<V>: aya::Pod,
-{
-    let Some(map) = object.map_mut(name) else {
-        return;
-    };
-    let Ok(mut map) = HashMap::<_, Plain<K>, Plain<V>>::try_from(map) else {
-        return;
-    };
-    let keys: Vec<Plain<K>> = map.keys().filter_map(Result::ok).collect();
-    for key in keys {
-        // One that was used longest ago may have gone meanwhile.
-        let _gone = map.remove(&key);
-    }
 }

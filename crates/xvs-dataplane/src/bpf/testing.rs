@@ -80,7 +80,6 @@ impl Bpf {
         self.kill(&ConnectionFilter::default());
         self.housekeep();
         self.servers.forget_all_bygone();
-        self.machine.forget_lately();
     }
 }
 
