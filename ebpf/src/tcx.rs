@@ -12,7 +12,7 @@ use aya_ebpf::{
 };
 use xvs_datapath::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, HELD, Held},
+    abi::{Address, HELD, Held, TEXT, Text},
     memory::{opaque, opaque_number, store32},
 };
 
@@ -226,6 +226,19 @@ impl Packet for Buffer {
             // A failure shows in the bounds.
             // SAFETY: the context is the program's.
             unsafe { bpf_skb_pull_data(self.context, wanted) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn read(&mut self, offset: u32, room: *mut Text, length: u32) -> bool {
+        let last = opaque_number(length.wrapping_sub(1));
+        if last >= TEXT {
+            return false;
+        }
+        // SAFETY: the caller vouches for the room, which has more bytes.
+        unsafe {
+            let bytes = (&raw mut (*room).bytes).cast();
+            bpf_skb_load_bytes(self.context.cast(), offset, bytes, last + 1) == 0
         }
     }
 

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use xvs_datapath::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, Held},
+    abi::{Address, Held, TEXT, Text},
     memory::{opaque, opaque_number, store32},
 };
 
@@ -117,6 +117,19 @@ impl Packet for Frame {
 
     #[inline(always)]
     fn pull(&mut self, _length: u32) {}
+
+    #[inline(always)]
+    unsafe fn read(&mut self, offset: u32, room: *mut Text, length: u32) -> bool {
+        let last = opaque_number(length.wrapping_sub(1));
+        if last >= TEXT {
+            return false;
+        }
+        // SAFETY: the caller vouches for the room, which has more bytes.
+        unsafe {
+            let bytes = (&raw mut (*room).bytes).cast();
+            bpf_xdp_load_bytes(self.context, offset, bytes, last + 1) == 0
+        }
+    }
 
     #[inline(always)]
     unsafe fn copy_to(&mut self, _room: *mut Held, _length: u32) -> bool {

@@ -39,6 +39,7 @@ mod reuse;
 mod rewrite;
 pub mod scheduler;
 mod service;
+pub mod sip;
 pub mod state;
 mod sum;
 pub mod table;

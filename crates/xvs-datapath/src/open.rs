@@ -13,7 +13,7 @@ use crate::{
     admission, answer, brought, fragments,
     martian::is_martian,
     memory::opaque,
-    persistence, port, related, service,
+    persistence, port, related, service, sip,
     state::{self, sctp, udp},
     table::{
         self, Draft, FOUND_OVERFLOW, Family, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL,
@@ -64,7 +64,7 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if flow.fragment == unusual::CUT || is_martian::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
-    let opened = open::<F, P, E>(packet, env, flow);
+    let opened = open::<F, P, E, true>(packet, env, flow);
     flow.opened = handed(opened);
     match opened {
         OPEN_PASS => {
@@ -113,9 +113,14 @@ pub fn refuse<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
 }
 
 /// Opens a connection for a flow that has none. Answers the index of its forward entry,
-/// [`OVERFLOWED`], or one of the constants above.
+/// [`OVERFLOWED`], or one of the constants above. `READS` says whether the packet has text of the
+/// flow's that may be read.
 #[inline(always)]
-fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
+fn open<F: Family, P: Packet, E: Env, const READS: bool>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+) -> i64 {
     let message = flow.fragment == unusual::MESSAGE;
     let opens = message
         || match flow.protocol {
@@ -151,6 +156,13 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
     let scratch = env.scratch();
     if scratch.is_null() {
         env.count(Counter::DropInternal);
+        return OPEN_DROP;
+    }
+    // SAFETY: the virtual server is a valid map value.
+    if unsafe { (*service).flags } & virtual_server_flag::SIP != 0
+        && !(READS && sip::read(packet, env, flow, index))
+    {
+        env.count(Counter::DropNoCallId);
         return OPEN_DROP;
     }
     // SAFETY: the scratch is this CPU's alone while the program runs.
@@ -203,14 +215,14 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
 /// now, [`Verdict::ONWARD`] when it is none of ours. It ends within seconds when no packet follows.
 #[inline(always)]
 pub(crate) fn by_message<F: Family, P: Packet, E: Env>(
-    packet: &P,
+    packet: &mut P,
     env: &E,
     flow: &Flow,
 ) -> Verdict {
     if !state::is_set(env, setting_flag::SCHEDULE_ICMP) {
         return Verdict::ONWARD;
     }
-    match open::<F, P, E>(packet, env, flow) {
+    match open::<F, P, E, false>(packet, env, flow) {
         OPEN_PASS => Verdict::ONWARD,
         // An error is never the cause of another one.
         OPEN_DROP | OPEN_REFUSE => Verdict::DROP,

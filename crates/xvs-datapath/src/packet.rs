@@ -2,7 +2,7 @@
 
 use crate::{
     Verdict,
-    abi::{Address, Held},
+    abi::{Address, Held, Text},
 };
 
 /// A question to the kernel's routing table.
@@ -86,6 +86,14 @@ pub trait Packet {
 
     /// Makes the first `length` bytes directly readable, as far as the packet is that long.
     fn pull(&mut self, length: u32);
+
+    /// Copies the `length` bytes at `offset`, 1 to [`TEXT`](crate::abi::TEXT), to `room`; `false` where
+    /// there are not as many.
+    ///
+    /// # Safety
+    ///
+    /// The room must be valid.
+    unsafe fn read(&mut self, offset: u32, room: *mut Text, length: u32) -> bool;
 
     /// Copies the packet's first `length` bytes, 1 to [`HELD`](crate::abi::HELD), to `room`; `false`
     /// where the hook cannot.

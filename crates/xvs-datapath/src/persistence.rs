@@ -6,7 +6,10 @@
 
 use crate::{
     Env,
-    abi::{Direction, NONE, Slot, Tag, VirtualServer, index, join, low16, low32, setting_flag},
+    abi::{
+        CallId, Direction, NONE, Slot, TEXT, Tag, VirtualServer, high32, index, join, low16, low32,
+        setting_flag, virtual_server_flag,
+    },
     memory::{opaque, read_shared},
     state::{self, template as template_state},
     table::{FORWARD, FOUND_OVERFLOW, Family, OVERFLOWED, Scratch, at, overflow_entry},
@@ -34,6 +37,9 @@ pub(crate) unsafe fn choose<F: Family, E: Env>(
     unsafe {
         let scratch = &mut *scratch;
         draft::<F>(scratch, service);
+        if (*service).flags & virtual_server_flag::SIP != 0 {
+            by_call(env, scratch);
+        }
         // One template for all protocols that the mark groups.
         let protocol = if (*service).key.mark == 0 {
             protocol
@@ -64,6 +70,12 @@ pub(crate) unsafe fn choose<F: Family, E: Env>(
             return join(chosen, NONE);
         }
         persists(env, chosen, 1);
+        // SAFETY: as above.
+        unsafe {
+            if (*service).flags & virtual_server_flag::SIP != 0 {
+                name(env, &mut *scratch);
+            }
+        }
         let template = if place < 0 {
             NONE
         } else {
@@ -214,4 +226,39 @@ unsafe fn draft<F: Family>(scratch: &mut Scratch, service: *const VirtualServer)
     forward.next_hop = 0;
     forward.ip_delta = 0;
     forward.l4_delta = 0;
+}
+
+/// Makes the draft the template of one call, whose Call-ID was read: a digest stands in place of the VIP
+/// and the ports, which the recipe has.
+#[inline(always)]
+fn by_call<E: Env>(env: &E, scratch: &mut Scratch) {
+    let text = env.text();
+    if text.is_null() {
+        return;
+    }
+    // SAFETY: the room is this CPU's alone while the program runs.
+    let digest = unsafe { (*opaque(text)).search.digest() };
+    let tuple = &mut scratch.forward.tuple;
+    tuple.destination = [low32(digest), 0, 0, 0];
+    tuple.ports = high32(digest);
+}
+
+/// Remembers the Call-ID of the template that was drafted.
+#[inline(always)]
+fn name<E: Env>(env: &E, scratch: &mut Scratch) {
+    let text = env.text();
+    if text.is_null() {
+        return;
+    }
+    scratch.note_overflow_key(FORWARD);
+    // SAFETY: the room is this CPU's alone while the program runs; it is longer than the place where a
+    // Call-ID may begin by the length of one.
+    unsafe {
+        let text = opaque(text);
+        if let Some(start) = (*text).search.found() {
+            let bytes = (&raw const (*text).bytes).cast::<u8>();
+            let call_id = bytes.add(index(start & (TEXT - 1))).cast::<CallId>();
+            env.call_id_insert(&scratch.key, call_id);
+        }
+    }
 }

@@ -60,6 +60,8 @@ counters! {
     DropCut = 21, "cut_header";
     /// A new connection that `drop_packet` took.
     DropDefence = 14, "drop_packet";
+    /// No Call-ID for a virtual server that is persistent by it.
+    DropNoCallId = 15, "no_call_id";
     /// Connections opened.
     Opened = 32, "opened";
     /// Connections put into the overflow hash.

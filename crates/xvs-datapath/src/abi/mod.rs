@@ -15,6 +15,7 @@ mod next_hop;
 mod rate;
 mod server;
 mod settings;
+mod text;
 
 pub use address::{Address, AddressFilter, FILTER_WORDS, LinkMac, ServiceKey, link_mac_flag};
 pub use convert::{high32, index, join, low8, low16, low32, upper16, wide};
@@ -31,6 +32,7 @@ pub use server::{
     BLOCK, Block, LocalAddress, RealServer, VirtualServer, real_server_flag, virtual_server_flag,
 };
 pub use settings::{Seed, Settings, setting_flag};
+pub use text::{CALL_ID, CallId, TEXT, Text};
 
 /// Version of every layout in this module; pinned maps of another version are not adopted.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;

@@ -6,8 +6,12 @@ use xvs_wire::checksum;
 
 use crate::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, Held, index},
-    native::{Routes, bytes::Bytes, frame::sum},
+    abi::{Address, Held, Text, index},
+    native::{
+        Routes,
+        bytes::Bytes,
+        frame::{read, sum},
+    },
 };
 
 const HEADROOM: usize = 128;
@@ -274,6 +278,11 @@ impl Packet for Buffer {
 
     fn pull(&mut self, length: u32) {
         self.linear = self.linear.max(index(length));
+    }
+
+    unsafe fn read(&mut self, offset: u32, room: *mut Text, length: u32) -> bool {
+        // SAFETY: the caller vouches for the room.
+        read(&self.bytes.to_vec(), offset, unsafe { &mut *room }, length)
     }
 
     unsafe fn copy_to(&mut self, room: *mut Held, length: u32) -> bool {

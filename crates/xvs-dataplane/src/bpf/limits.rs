@@ -1,15 +1,10 @@
 //! What the datapath cannot do yet: refused when it is asked for, not forwarded wrongly.
 
-use xvs_types::{
-    ForwardingMethod, Op, OpError, Protocol, RealServer, VirtualServer, VirtualServerId,
-};
+use xvs_types::{ForwardingMethod, Op, OpError, Protocol, RealServer, VirtualServerId};
 
 /// Refuses what the rule base takes but the programs cannot do.
 pub(super) fn check(op: &Op) -> Result<(), OpError> {
     match op {
-        Op::AddVirtualServer { virtual_server } | Op::EditVirtualServer { virtual_server } => {
-            virtual_server_limits(virtual_server)
-        }
         Op::AddRealServer {
             virtual_server,
             real_server,
@@ -20,13 +15,6 @@ pub(super) fn check(op: &Op) -> Result<(), OpError> {
         } => real_server_limits(virtual_server, real_server),
         _ => Ok(()),
     }
-}
-
-fn virtual_server_limits(server: &VirtualServer) -> Result<(), OpError> {
-    if server.engine.is_some() {
-        return refuse("persistence engines (`--pe`)");
-    }
-    Ok(())
 }
 
 /// The checksum of SCTP covers the ports, and every byte besides.
@@ -60,10 +48,6 @@ mod tests {
     #[test]
     fn what_would_be_forwarded_wrongly_is_refused() {
         let vip: Endpoint = "192.0.2.1:80".parse().unwrap();
-        let mut server = VirtualServer::new(VirtualServerId::udp(vip));
-        assert_eq!(virtual_server_limits(&server), Ok(()));
-        server.engine = Some(xvs_types::PersistenceEngine::Sip);
-        assert!(virtual_server_limits(&server).is_err());
         let id = VirtualServerId::Address {
             protocol: Protocol::Sctp,
             endpoint: vip,
