@@ -12,8 +12,8 @@ use xvs_datapath::{
     abi::{
         AddressFilter, Block, CallId, Cold, Counter, Early, Entry4, Entry6, Fragment, FragmentKey,
         Held, HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NONE, NextHop,
-        OverflowKey, RealServer, Seed, ServiceKey, Settings, Text, VirtualServer, WAYS, high32,
-        index, low16, low32,
+        OverflowKey, RealServer, Seed, Sequence, ServiceKey, Settings, Text, VirtualServer, WAYS,
+        high32, index, low16, low32,
     },
     memory::opaque,
     scheduler,
@@ -250,6 +250,23 @@ impl Env for Maps {
         let call_id: &CallId = unsafe { &*call_id };
         // Without room the template is listed without it.
         let _ = maps::CALL_IDS.insert(template, call_id, 0);
+    }
+
+    #[inline(always)]
+    fn sequence(&self, key: &OverflowKey) -> *mut Sequence {
+        or_null(maps::SEQUENCES.get_ptr_mut(key))
+    }
+
+    #[inline(always)]
+    fn sequence_insert(&self, key: &OverflowKey, sequence: &Sequence) {
+        // Without room what follows is taken for sent again, and the connection ends.
+        let _ = maps::SEQUENCES.insert(key, sequence, 0);
+    }
+
+    #[inline(always)]
+    fn sequence_remove(&self, key: &OverflowKey) {
+        // Most connections have none.
+        let _ = maps::SEQUENCES.remove(key);
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@ use xvs_datapath::{
     abi::{
         AddressFilter, Block, CallId, Cold, Early, Entry4, Entry6, Fragment, FragmentKey, Held,
         HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate,
-        RealServer, Seed, ServiceKey, Settings, Text, VirtualServer, WAYS,
+        RealServer, Seed, Sequence, ServiceKey, Settings, Text, VirtualServer, WAYS,
     },
     table::Scratch,
 };
@@ -58,6 +58,9 @@ pub static HELD_ROOM: PerCpuArray<Held> = PerCpuArray::with_max_entries(1, 0);
 /// Call-IDs of templates.
 #[map]
 pub static CALL_IDS: LruHashMap<OverflowKey, CallId> = LruHashMap::with_max_entries(16_384, 0);
+/// How the two ends of a connection count differently.
+#[map]
+pub static SEQUENCES: LruHashMap<OverflowKey, Sequence> = LruHashMap::with_max_entries(16_384, 0);
 /// Room for the text of a packet.
 #[map]
 pub static TEXT: PerCpuArray<Text> = PerCpuArray::with_max_entries(1, 0);

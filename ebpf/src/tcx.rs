@@ -12,7 +12,7 @@ use aya_ebpf::{
 };
 use xvs_datapath::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, HELD, Held, TEXT, Text},
+    abi::{ANSWER, Address, HELD, Held, TEXT, Text, index},
     memory::{opaque, opaque_number, store32},
 };
 
@@ -331,6 +331,21 @@ impl Packet for Buffer {
             let bytes = opaque(saved).cast::<u8>().add(from as usize);
             bpf_skb_store_bytes(self.context, offset, bytes.cast(), last + 1, 0) == 0
         }
+    }
+
+    #[inline(always)]
+    unsafe fn write(
+        &mut self,
+        offset: u32,
+        bytes: *const [u8; index(ANSWER)],
+        length: u32,
+    ) -> bool {
+        let last = opaque_number(length.wrapping_sub(1));
+        if last >= ANSWER {
+            return false;
+        }
+        // SAFETY: the caller vouches for the bytes, of which there are as many.
+        unsafe { bpf_skb_store_bytes(self.context, offset, bytes.cast(), last + 1, 0) == 0 }
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use xvs_datapath::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, Held, TEXT, Text},
+    abi::{ANSWER, Address, Held, TEXT, Text, index},
     memory::{opaque, opaque_number, store32},
 };
 
@@ -177,6 +177,11 @@ impl Packet for Frame {
 
     #[inline(always)]
     fn restore(&mut self, _offset: u32, _from: u32, _length: u32) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    unsafe fn write(&mut self, _: u32, _: *const [u8; index(ANSWER)], _: u32) -> bool {
         false
     }
 

@@ -101,6 +101,9 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         env.count(Counter::DropTorn);
         return Verdict::DROP;
     }
+    if is_to_be_heard(packet, env, flow, Tag(tag)) {
+        return Verdict::HEAR;
+    }
     let server = env.real_server(real_server);
     if server.is_null() {
         env.count(Counter::DropInternal);
@@ -238,6 +241,16 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         return cut::ask(env, &hop, outer);
     }
     next_hop::send(packet, env, &hop)
+}
+
+/// Whether a packet is one of a control connection of FTP that was not read yet. At XDP the companion
+/// at the other hook reads it, where there is one.
+#[inline(always)]
+fn is_to_be_heard<P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow, tag: Tag) -> bool {
+    tag.crossing()
+        && tag.method() == Method::NAT
+        && flow.heard == 0
+        && (P::RESOLVES || !admission::is_alone(packet, env))
 }
 
 /// Tells the sender of a packet why it cannot go on. The kernel's IPVS sees its own host send the

@@ -29,4 +29,6 @@ pub struct Flow {
     pub fragment: u32,
     /// Index of the entry that *open* found or made for the packet, plus one; 0 where *carry* has to look.
     pub opened: u32,
+    /// Not 0 once [`ftp`](crate::ftp) has heard it.
+    pub heard: u32,
 }

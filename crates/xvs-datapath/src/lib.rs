@@ -20,6 +20,7 @@ mod extent;
 pub mod fast;
 mod flow;
 pub mod fragments;
+pub mod ftp;
 mod hash;
 pub mod leave;
 mod martian;
@@ -43,6 +44,7 @@ pub mod sip;
 pub mod state;
 mod sum;
 pub mod table;
+mod text;
 mod unusual;
 mod verdict;
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Verdict,
-    abi::{Address, Held, Text},
+    abi::{ANSWER, Address, Held, Text, index},
 };
 
 /// A question to the kernel's routing table.
@@ -123,6 +123,15 @@ pub trait Packet {
 
     /// Writes `length` of the saved bytes, from the one at `from` on, to `offset`.
     fn restore(&mut self, offset: u32, from: u32, length: u32) -> bool;
+
+    /// Writes the first `length` of the bytes, 1 to [`ANSWER`], to `offset`; false where that cannot be
+    /// done.
+    ///
+    /// # Safety
+    ///
+    /// The bytes must be valid.
+    unsafe fn write(&mut self, offset: u32, bytes: *const [u8; index(ANSWER)], length: u32)
+    -> bool;
 
     /// Sends a copy of the packet as it is by a link; false where the hook cannot.
     fn send_copy(&mut self, ifindex: u32) -> bool;

@@ -10,6 +10,7 @@ use crate::{
         CallId, Direction, NONE, Slot, TEXT, Tag, VirtualServer, high32, index, join, low16, low32,
         setting_flag, virtual_server_flag,
     },
+    ftp,
     memory::{opaque, read_shared},
     state::{self, template as template_state},
     table::{FORWARD, FOUND_OVERFLOW, Family, OVERFLOWED, Scratch, at, overflow_entry},
@@ -195,7 +196,7 @@ fn persists<E: Env>(env: &E, real_server: u32, amount: u32) {
 }
 
 /// Drafts the template (kernel `ip_vs_sched_persist`): masked client, port 0; VIP and the virtual
-/// server's port, which is 0 where it takes every port. In the place of a VIP stands a firewall mark.
+/// server's port, which is 0 where it takes every port or is FTP's. In the place of a VIP stands a firewall mark.
 ///
 /// # Safety
 /// `service` must be a valid map value.
@@ -221,6 +222,8 @@ unsafe fn draft<F: Family>(scratch: &mut Scratch, service: *const VirtualServer)
     } else {
         [mark.to_be(), 0, 0, 0]
     };
+    // The data connections of FTP, whatever their ports, go where the control connection goes.
+    let port = if port == ftp::PORT.to_be() { 0 } else { port };
     forward.tuple.ports = u32::from(port) << 16;
     forward.recipe = forward.tuple;
     forward.next_hop = 0;

@@ -7,9 +7,10 @@
 use xvs_wire::ipv4;
 
 use crate::{
-    Env, Flow, Packet, Rounds,
+    Env, Flow, Packet,
     abi::{CALL_ID, TEXT, Text, index, wide},
     memory::opaque,
+    text::{self, Reader},
     unusual,
 };
 
@@ -221,59 +222,29 @@ pub(crate) fn read<P: Packet, E: Env>(
     flow: &Flow,
     virtual_server: u32,
 ) -> bool {
-    let text = env.text();
-    let is_message = flow.fragment == unusual::MESSAGE;
-    if flow.protocol != ipv4::PROTOCOL_UDP || is_message || text.is_null() {
-        return false;
-    }
-    let text = opaque(text);
+    let room = env.text();
     let payload = flow.l4 + flow.l4_header;
-    let length = flow.length.wrapping_sub(payload);
-    if flow.length <= payload {
+    let is_message = flow.fragment == unusual::MESSAGE;
+    let is_sip = flow.protocol == ipv4::PROTOCOL_UDP && !is_message && flow.length > payload;
+    if !is_sip || room.is_null() {
         return false;
     }
-    let length = if length < TEXT { length } else { TEXT };
+    let room = opaque(room);
     // SAFETY: the room is this CPU's alone while the program runs.
-    let found = unsafe {
-        (*text).length = length;
-        (*text).at = 0;
-        (*text).search.begin(virtual_server);
-        packet.read(ETHERNET + payload, text, length)
-    };
-    if !found {
-        return false;
-    }
-    let mut scan = Scan {
-        text,
-        multiplier: env.seed().multiplier1,
-    };
-    env.repeat(TEXT, &mut scan);
-    // SAFETY: as above.
-    unsafe { (*text).search.found().is_some() }
+    unsafe { (*room).search.begin(virtual_server) };
+    let length = flow.length.wrapping_sub(payload);
+    text::read::<Search, P, E>(packet, env, ETHERNET + payload, length, TEXT)
+        // SAFETY: as above.
+        && unsafe { (*room).search.found().is_some() }
 }
 
 /// Bytes of the Ethernet header.
 const ETHERNET: u32 = 14;
 
-/// A look at the text, one byte a round.
-struct Scan {
-    /// The environment's room.
-    text: *mut Text,
-    multiplier: u64,
-}
-
-impl Rounds for Scan {
+impl Reader for Search {
     #[inline(always)]
-    fn round(&mut self) -> bool {
-        // SAFETY: the room is this CPU's alone while the program runs.
-        let text = unsafe { &mut *self.text };
-        let at = text.at;
-        if at >= text.length {
-            return true;
-        }
-        text.at = at + 1;
-        let byte = text.bytes[index(at & (TEXT - 1))];
-        text.search.step(byte, at, self.multiplier)
+    fn look(room: &mut Text, byte: u8, at: u32, secret: u64) -> bool {
+        room.search.step(byte, at, secret)
     }
 }
 

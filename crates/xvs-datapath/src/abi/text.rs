@@ -1,12 +1,14 @@
 //! Text of packets, and what is remembered of it.
 
 use super::index;
-use crate::sip;
+use crate::{ftp, sip};
 
 /// Bytes of a packet's text that are read.
 pub const TEXT: u32 = 2048;
 /// Bytes of the longest Call-ID and the end of its line (kernel `IP_VS_PEDATA_MAXLEN`, 255).
 pub const CALL_ID: u32 = 256;
+/// Bytes of the room for what is written in place of text.
+pub const ANSWER: u32 = 32;
 /// Bytes of the room for text.
 const ROOM: usize = index(TEXT + CALL_ID);
 
@@ -21,11 +23,15 @@ pub struct Text {
     pub at: u32,
     /// The search for a Call-ID.
     pub search: sip::Search,
+    /// The line of FTP.
+    pub line: ftp::Line,
+    /// What is written in place of text.
+    pub answer: [u8; index(ANSWER)],
     /// The bytes, with room behind them so that a Call-ID at the very end is as long as any.
     pub bytes: [u8; ROOM],
 }
 
-const _: () = assert!(size_of::<Text>() == 32 + ROOM);
+const _: () = assert!(size_of::<Text>() == 112 + ROOM);
 
 impl Default for Text {
     fn default() -> Self {
@@ -33,6 +39,8 @@ impl Default for Text {
             length: 0,
             at: 0,
             search: sip::Search::default(),
+            line: ftp::Line::default(),
+            answer: [0; index(ANSWER)],
             bytes: [0; ROOM],
         }
     }

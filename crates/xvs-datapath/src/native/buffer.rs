@@ -6,7 +6,7 @@ use xvs_wire::checksum;
 
 use crate::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, Held, Text, index},
+    abi::{ANSWER, Address, Held, Text, index},
     native::{
         Routes,
         bytes::Bytes,
@@ -335,6 +335,24 @@ impl Packet for Buffer {
         }
         self.bytes.write(index(offset), &bytes);
         self.linear = usize::MAX;
+        true
+    }
+
+    unsafe fn write(
+        &mut self,
+        offset: u32,
+        bytes: *const [u8; index(ANSWER)],
+        length: u32,
+    ) -> bool {
+        // SAFETY: the caller vouches for the bytes.
+        let bytes = unsafe { *bytes };
+        let Some(bytes) = bytes.get(..index(length)) else {
+            return false;
+        };
+        if bytes.is_empty() || index(offset) + bytes.len() > self.bytes.len() {
+            return false;
+        }
+        self.bytes.write(index(offset), bytes);
         true
     }
 

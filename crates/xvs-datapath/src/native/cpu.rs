@@ -13,8 +13,8 @@ use crate::{
     abi::{
         AddressFilter, Block, CallId, Cold, Counter, DROPS, Early, Entry4, Entry6, Fragment,
         FragmentKey, Held, HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NONE,
-        NextHop, OverflowKey, RealServer, Seed, ServiceKey, Settings, Text, VirtualServer, WAYS,
-        high32, index, low16, low32,
+        NextHop, OverflowKey, RealServer, Seed, Sequence, ServiceKey, Settings, Text,
+        VirtualServer, WAYS, high32, index, low16, low32,
     },
     native::Tables,
     open, scheduler,
@@ -274,6 +274,18 @@ impl Env for Cpu {
         self.tables
             .call_ids
             .insert_new(*template, unsafe { *call_id });
+    }
+
+    fn sequence(&self, key: &OverflowKey) -> *mut Sequence {
+        self.tables.sequences.pointer(key)
+    }
+
+    fn sequence_insert(&self, key: &OverflowKey, sequence: &Sequence) {
+        self.tables.sequences.insert_new(*key, *sequence);
+    }
+
+    fn sequence_remove(&self, key: &OverflowKey) {
+        self.tables.sequences.remove(key);
     }
 
     fn local_address(&self, index: u32) -> *mut LocalAddress {

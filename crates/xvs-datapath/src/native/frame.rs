@@ -6,7 +6,7 @@ use xvs_wire::checksum;
 
 use crate::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, Held, TEXT, Text, index},
+    abi::{ANSWER, Address, Held, TEXT, Text, index},
     native::{Routes, bytes::Bytes},
 };
 
@@ -138,6 +138,10 @@ impl Packet for Frame {
     }
 
     fn restore(&mut self, _: u32, _: u32, _: u32) -> bool {
+        false
+    }
+
+    unsafe fn write(&mut self, _: u32, _: *const [u8; index(ANSWER)], _: u32) -> bool {
         false
     }
 

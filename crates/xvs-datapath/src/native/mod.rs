@@ -38,7 +38,7 @@ pub use verify::checksums_are_valid;
 pub use world::{Server, Service, World};
 
 use crate::{
-    Packet, Verdict, brought, carry, cut, fast, fragments, leave, open, related, relay,
+    Packet, Verdict, brought, carry, cut, fast, fragments, ftp, leave, open, related, relay,
     table::{V4, V6},
 };
 
@@ -64,6 +64,9 @@ pub fn run<P: Packet>(packet: &mut P, cpu: &Cpu) -> Verdict {
             (Verdict::RELEASE, _) => return Verdict::PASS,
             (Verdict::REFUSE, _) => open::refuse(packet, cpu),
             (Verdict::CUT, _) => cut::run(packet, cpu),
+            (Verdict::HEAR, _) if !P::RESOLVES => return Verdict::PASS,
+            (Verdict::HEAR, false) => ftp::run::<V4, P, Cpu>(packet, cpu),
+            (Verdict::HEAR, true) => ftp::run::<V6, P, Cpu>(packet, cpu),
             (Verdict::REPLY, _) if brought::is_brought(packet, cpu) => {
                 return brought::reply(packet, cpu);
             }

@@ -10,7 +10,8 @@ use crate::{
     abi::{
         AddressFilter, BLOCK, Block, CallId, Cold, Early, Entry4, Entry6, FILTER_WORDS, Fragment,
         FragmentKey, Held, HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop,
-        OverflowKey, Rate, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, index,
+        OverflowKey, Rate, RealServer, Seed, Sequence, ServiceKey, Settings, VirtualServer, WAYS,
+        index,
     },
     native::HashMap,
 };
@@ -127,6 +128,8 @@ pub struct Tables {
     pub held: HashMap<HeldKey, Held>,
     /// Call-IDs of templates.
     pub call_ids: HashMap<OverflowKey, CallId>,
+    /// Deltas of sequence numbers.
+    pub sequences: HashMap<OverflowKey, Sequence>,
     pub locals: Array<LocalAddress>,
     pub link_macs: HashMap<LinkMac, u32>,
     pub filter: Array<AddressFilter>,
@@ -173,6 +176,7 @@ impl Tables {
             early: HashMap::new(1024),
             held: HashMap::new(2048),
             call_ids: HashMap::new(16_384),
+            sequences: HashMap::new(16_384),
             locals: Array::of(LocalAddress::default(), sizes.locals),
             link_macs: HashMap::new(4096),
             filter: Array::new([AddressFilter {

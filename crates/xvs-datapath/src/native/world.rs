@@ -508,6 +508,7 @@ impl World {
             early: HashMap::new(1024),
             held: HashMap::new(2048),
             call_ids: HashMap::new(16_384),
+            sequences: HashMap::new(16_384),
             locals: Array::new(self.locals.iter().copied()),
             link_macs,
             filter: Array::new([*self.filter]),
