@@ -14,7 +14,7 @@ use crate::{
     admission, answer, cut,
     fast::{direction, exceeds, outer_header, touch},
     fragments,
-    memory::{opaque, read_shared},
+    memory::{opaque, opaque_number, read_shared},
     next_hop::{self, HOP_NONE, Hop},
     path_mtu, persistence, reuse,
     rewrite::{self, Outer, Place, Shim},
@@ -247,10 +247,9 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
 /// at the other hook reads it, where there is one.
 #[inline(always)]
 fn is_to_be_heard<P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow, tag: Tag) -> bool {
-    tag.crossing()
-        && tag.method() == Method::NAT
-        && flow.heard == 0
-        && (P::RESOLVES || !admission::is_alone(packet, env))
+    // One comparison: each of several would double what the verifier walks behind it.
+    let not_to_be = (tag.is_heard() ^ 1) | flow.heard;
+    opaque_number(not_to_be) == 0 && (P::RESOLVES || !admission::is_alone(packet, env))
 }
 
 /// Tells the sender of a packet why it cannot go on. The kernel's IPVS sees its own host send the

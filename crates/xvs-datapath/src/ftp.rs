@@ -52,8 +52,8 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
     flow.heard = 1;
-    // Of fragments nobody knows where the next segment begins: none is sent by any FTP.
-    if flow.fragment != unusual::WHOLE || flow.protocol != ipv4::PROTOCOL_TCP {
+    let is_headed = flow.fragment == unusual::WHOLE || flow.fragment == unusual::FIRST;
+    if !is_headed || flow.protocol != ipv4::PROTOCOL_TCP || flow.l4_header < 20 {
         return Verdict::CARRY;
     }
     let place = if flow.opened == 0 {
@@ -86,7 +86,9 @@ unsafe fn hear<F: Family, P: Packet, E: Env>(
         return Verdict::CARRY;
     }
     let payload = flow.l4 + flow.l4_header;
-    let says = tag.state() == tcp::ESTABLISHED && flow.length > payload;
+    // No FTP sends a line in fragments.
+    let is_whole = flow.fragment == unusual::WHOLE;
+    let says = is_whole && tag.state() == tcp::ESTABLISHED && flow.length > payload;
     if says && listen::<F, P, E>(packet, env, flow, tag) {
         // SAFETY: as above.
         if !unsafe { expect::announced::<F, E>(env, flow, entry, tag, place) } {

@@ -157,6 +157,8 @@ impl Search {
             } else if self.step == Step::AT {
                 self.step = Step::HOST;
             }
+        } else if self.count == 0 && matches!(byte, b'\r' | b'\n') {
+            self.step = Step::FAILED;
         } else if self.count == 0 || self.step == Step::AT {
             // The kernel looks for another such header.
             self.rest(byte);

@@ -168,6 +168,16 @@ impl Tag {
         self.0 & Self::CROSSING != 0
     }
 
+    /// 1 for a control connection of FTP, else 0.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn is_heard(self) -> u32 {
+        // NAT is method 0, which alone wraps. Without a branch, for the verifier's sake.
+        let method = low32(self.0 >> Self::METHOD_SHIFT) & 7;
+        let crossing = low32(self.0 >> 7) & 1;
+        crossing & (method.wrapping_sub(1) >> 31)
+    }
+
     /// The IANA protocol number.
     #[inline(always)]
     #[must_use]

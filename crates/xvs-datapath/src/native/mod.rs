@@ -21,6 +21,7 @@ mod routes;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod text;
 mod verify;
 mod world;
 
@@ -34,6 +35,7 @@ pub use hash_map::HashMap;
 pub use icmp_error::{IcmpError, icmp_error};
 pub use routes::{Route, Routes};
 pub use tables::{Array, Sizes, Tables};
+pub use text::exercise_text;
 pub use verify::checksums_are_valid;
 pub use world::{Server, Service, World};
 

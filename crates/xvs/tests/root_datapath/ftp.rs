@@ -92,7 +92,7 @@ fn fetched(net: &Net, hook: &str, vip: &str, way: &str, options: &[&str]) -> Str
     String::from_utf8(name.to_vec()).unwrap()
 }
 
-/// An FTP server on a host, which sends data of its own accord from port 20.
+/// An FTP server on a host, which sends data of its own accord from port 20. Its package made the user.
 fn server(host: &Host, address: &str) -> Running {
     let family = if address.contains(':') { "6" } else { "4" };
     let files = host.folder().join(format!("ftp{family}"));
@@ -109,7 +109,7 @@ fn server(host: &Host, address: &str) -> Running {
     let settings = host.folder().join(format!("vsftpd{family}.conf"));
     let text = format!(
         "{listen}background=NO\nanonymous_enable=YES\nno_anon_password=YES\nlocal_enable=NO\n\
-         anon_root={}\nsecure_chroot_dir={}\nftp_username=nobody\nnopriv_user=nobody\n\
+         anon_root={}\nsecure_chroot_dir={}\nftp_username=ftp\nnopriv_user=nobody\n\
          connect_from_port_20=YES\nseccomp_sandbox=NO\n",
         files.display(),
         empty.display()
