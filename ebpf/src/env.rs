@@ -10,9 +10,10 @@ use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_jiffies64, bpf_loop};
 use xvs_datapath::{
     Env, Flow, Rounds, Visitor,
     abi::{
-        AddressFilter, Block, Cold, Counter, Early, Entry4, Entry6, Fragment, FragmentKey, Held,
-        HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NONE, NextHop, OverflowKey,
-        RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, high32, index, low16, low32,
+        AddressFilter, Block, CallId, Cold, Counter, Early, Entry4, Entry6, Fragment, FragmentKey,
+        Held, HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NONE, NextHop,
+        OverflowKey, RealServer, Seed, Sequence, ServiceKey, Settings, Text, VirtualServer, WAYS,
+        high32, index, low16, low32,
     },
     memory::opaque,
     scheduler,
@@ -235,6 +236,37 @@ impl Env for Maps {
     fn held_remove(&self, key: &HeldKey) {
         // What is not there need not be removed.
         let _ = maps::HELD.remove(key);
+    }
+
+    #[inline(always)]
+    fn text(&self) -> *mut Text {
+        or_null(maps::TEXT.get_ptr_mut(0))
+    }
+
+    #[inline(always)]
+    fn call_id_insert(&self, template: &OverflowKey, call_id: *const CallId) {
+        // By reference: a copy would take half of the stack.
+        // SAFETY: the Call-ID is in this CPU's room.
+        let call_id: &CallId = unsafe { &*call_id };
+        // Without room the template is listed without it.
+        let _ = maps::CALL_IDS.insert(template, call_id, 0);
+    }
+
+    #[inline(always)]
+    fn sequence(&self, key: &OverflowKey) -> *mut Sequence {
+        or_null(maps::SEQUENCES.get_ptr_mut(key))
+    }
+
+    #[inline(always)]
+    fn sequence_insert(&self, key: &OverflowKey, sequence: &Sequence) {
+        // Without room what follows is taken for sent again, and the connection ends.
+        let _ = maps::SEQUENCES.insert(key, sequence, 0);
+    }
+
+    #[inline(always)]
+    fn sequence_remove(&self, key: &OverflowKey) {
+        // Most connections have none.
+        let _ = maps::SEQUENCES.remove(key);
     }
 
     #[inline(always)]

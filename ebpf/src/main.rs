@@ -24,7 +24,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use xvs_datapath::{
-    Env, Packet, Verdict, answer, brought, carry, cut, fast, fragments, leave,
+    Env, Packet, Verdict, answer, brought, carry, cut, fast, fragments, ftp, leave,
     memory::load16,
     open, related, relay,
     table::{V4, V6},
@@ -157,6 +157,14 @@ tcx_program!(
 );
 
 tcx_program!(
+    /// Reads control connections of FTP at tcx ingress, IPv4.
+    xvs_tcx_hear4, ftp::run::<V4, _, _>, 4
+);
+tcx_program!(
+    /// Reads control connections of FTP at tcx ingress, IPv6.
+    xvs_tcx_hear6, ftp::run::<V6, _, _>, 6
+);
+tcx_program!(
     /// Holds fragments before their first, at tcx ingress.
     xvs_tcx_hold, fragments::hold, 0
 );
@@ -254,6 +262,8 @@ impl Stage {
     const HOLD: u32 = 10;
     /// Lets held fragments go on.
     const RELEASE: u32 = 11;
+    /// Reads control connections of FTP over IPv4; the next one over IPv6.
+    const HEAR: u32 = 12;
 }
 
 /// The program that a verdict asks for. `family` is 4 or 6, or 0 where the frame must say.
@@ -274,6 +284,8 @@ fn stage<P: Packet>(verdict: Verdict, packet: &P, family: u32) -> Option<u32> {
         // At XDP the stage is not there: its companion does it.
         Verdict::RELEASE => Some(Stage::RELEASE),
         Verdict::CUT => Some(Stage::CUT),
+        // As above.
+        Verdict::HEAR => Some(Stage::HEAR + ipv6),
         Verdict::REPLY if brought::is_brought(packet, &Maps) => Some(Stage::REPLY),
         _ => None,
     }

@@ -7,9 +7,9 @@ use aya_ebpf::{
 use xvs_datapath::{
     Flow,
     abi::{
-        AddressFilter, Block, Cold, Early, Entry4, Entry6, Fragment, FragmentKey, Held, HeldKey,
-        HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate,
-        RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
+        AddressFilter, Block, CallId, Cold, Early, Entry4, Entry6, Fragment, FragmentKey, Held,
+        HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate,
+        RealServer, Seed, Sequence, ServiceKey, Settings, Text, VirtualServer, WAYS,
     },
     table::Scratch,
 };
@@ -55,6 +55,15 @@ pub static HELD: LruHashMap<HeldKey, Held> = LruHashMap::with_max_entries(2048, 
 /// Room for a frame.
 #[map]
 pub static HELD_ROOM: PerCpuArray<Held> = PerCpuArray::with_max_entries(1, 0);
+/// Call-IDs of templates.
+#[map]
+pub static CALL_IDS: LruHashMap<OverflowKey, CallId> = LruHashMap::with_max_entries(16_384, 0);
+/// How the two ends of a connection count differently.
+#[map]
+pub static SEQUENCES: LruHashMap<OverflowKey, Sequence> = LruHashMap::with_max_entries(16_384, 0);
+/// Room for the text of a packet.
+#[map]
+pub static TEXT: PerCpuArray<Text> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static LOCALS: Array<LocalAddress> = Array::with_max_entries(4_096, MMAPABLE);
 #[map]

@@ -12,7 +12,7 @@ use aya_ebpf::{
 };
 use xvs_datapath::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, HELD, Held},
+    abi::{ANSWER, Address, HELD, Held, TEXT, Text, index},
     memory::{opaque, opaque_number, store32},
 };
 
@@ -230,6 +230,19 @@ impl Packet for Buffer {
     }
 
     #[inline(always)]
+    unsafe fn read(&mut self, offset: u32, room: *mut Text, length: u32) -> bool {
+        let last = opaque_number(length.wrapping_sub(1));
+        if last >= TEXT {
+            return false;
+        }
+        // SAFETY: the caller vouches for the room, which has more bytes.
+        unsafe {
+            let bytes = (&raw mut (*room).bytes).cast();
+            bpf_skb_load_bytes(self.context.cast(), offset, bytes, last + 1) == 0
+        }
+    }
+
+    #[inline(always)]
     unsafe fn copy_to(&mut self, room: *mut Held, length: u32) -> bool {
         // Of a number below the room's size every verifier sees that one more is not above it.
         let last = opaque_number(length.wrapping_sub(1));
@@ -318,6 +331,21 @@ impl Packet for Buffer {
             let bytes = opaque(saved).cast::<u8>().add(from as usize);
             bpf_skb_store_bytes(self.context, offset, bytes.cast(), last + 1, 0) == 0
         }
+    }
+
+    #[inline(always)]
+    unsafe fn write(
+        &mut self,
+        offset: u32,
+        bytes: *const [u8; index(ANSWER)],
+        length: u32,
+    ) -> bool {
+        let last = opaque_number(length.wrapping_sub(1));
+        if last >= ANSWER {
+            return false;
+        }
+        // SAFETY: the caller vouches for the bytes, of which there are as many.
+        unsafe { bpf_skb_store_bytes(self.context, offset, bytes.cast(), last + 1, 0) == 0 }
     }
 
     #[inline(always)]

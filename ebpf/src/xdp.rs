@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use xvs_datapath::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, Held},
+    abi::{ANSWER, Address, Held, TEXT, Text, index},
     memory::{opaque, opaque_number, store32},
 };
 
@@ -119,6 +119,19 @@ impl Packet for Frame {
     fn pull(&mut self, _length: u32) {}
 
     #[inline(always)]
+    unsafe fn read(&mut self, offset: u32, room: *mut Text, length: u32) -> bool {
+        let last = opaque_number(length.wrapping_sub(1));
+        if last >= TEXT {
+            return false;
+        }
+        // SAFETY: the caller vouches for the room, which has more bytes.
+        unsafe {
+            let bytes = (&raw mut (*room).bytes).cast();
+            bpf_xdp_load_bytes(self.context, offset, bytes, last + 1) == 0
+        }
+    }
+
+    #[inline(always)]
     unsafe fn copy_to(&mut self, _room: *mut Held, _length: u32) -> bool {
         false
     }
@@ -164,6 +177,11 @@ impl Packet for Frame {
 
     #[inline(always)]
     fn restore(&mut self, _offset: u32, _from: u32, _length: u32) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    unsafe fn write(&mut self, _: u32, _: *const [u8; index(ANSWER)], _: u32) -> bool {
         false
     }
 

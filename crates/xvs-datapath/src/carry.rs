@@ -14,7 +14,7 @@ use crate::{
     admission, answer, cut,
     fast::{direction, exceeds, outer_header, touch},
     fragments,
-    memory::{opaque, read_shared},
+    memory::{opaque, opaque_number, read_shared},
     next_hop::{self, HOP_NONE, Hop},
     path_mtu, persistence, reuse,
     rewrite::{self, Outer, Place, Shim},
@@ -100,6 +100,9 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     if Tag(tag).slot() < Slot::LIVE || !unsafe { F::matches(entry, &key) } {
         env.count(Counter::DropTorn);
         return Verdict::DROP;
+    }
+    if is_to_be_heard(packet, env, flow, Tag(tag)) {
+        return Verdict::HEAR;
     }
     let server = env.real_server(real_server);
     if server.is_null() {
@@ -233,6 +236,15 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         return cut::ask(env, &hop, outer);
     }
     next_hop::send(packet, env, &hop)
+}
+
+/// Whether a packet is one of a control connection of FTP that was not read yet. At XDP the companion
+/// at the other hook reads it, where there is one.
+#[inline(always)]
+fn is_to_be_heard<P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow, tag: Tag) -> bool {
+    // One comparison: each of several would double what the verifier walks behind it.
+    let not_to_be = (tag.is_heard() ^ 1) | flow.heard;
+    opaque_number(not_to_be) == 0 && (P::RESOLVES || !admission::is_alone(packet, env))
 }
 
 /// Has the sender of a packet told why it cannot go on.

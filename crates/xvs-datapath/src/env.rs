@@ -3,9 +3,9 @@
 use crate::{
     Flow,
     abi::{
-        AddressFilter, Block, Cold, Counter, Early, Entry4, Entry6, Fragment, FragmentKey, Held,
-        HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey,
-        RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
+        AddressFilter, Block, CallId, Cold, Counter, Early, Entry4, Entry6, Fragment, FragmentKey,
+        Held, HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey,
+        RealServer, Seed, Sequence, ServiceKey, Settings, Text, VirtualServer, WAYS,
     },
     table::Scratch,
 };
@@ -101,6 +101,17 @@ pub trait Env {
     fn held_insert(&self, key: &HeldKey, held: *const Held) -> bool;
     /// Holds a frame no more.
     fn held_remove(&self, key: &HeldKey);
+    /// Room of this CPU for the text of its packet.
+    fn text(&self) -> *mut Text;
+    /// Remembers the Call-ID of a template, for those who list it; what was used longest ago may be
+    /// forgotten for it.
+    fn call_id_insert(&self, template: &OverflowKey, call_id: *const CallId);
+    /// How the two ends of a connection count differently.
+    fn sequence(&self, key: &OverflowKey) -> *mut Sequence;
+    /// Remembers how they do; what was used longest ago may be forgotten for it.
+    fn sequence_insert(&self, key: &OverflowKey, sequence: &Sequence);
+    /// Forgets that they do.
+    fn sequence_remove(&self, key: &OverflowKey);
     /// A local address.
     fn local_address(&self, index: u32) -> *mut LocalAddress;
     /// Flags of [`link_mac_flag`](crate::abi::link_mac_flag) of a link's address; 0 for another's.

@@ -51,7 +51,10 @@ fn decide<F: Family, P: Packet, E: Env>(
         if !room.is_null() {
             // What an earlier packet left there is not of this one.
             // SAFETY: the room is this CPU's alone while the program runs.
-            unsafe { (*opaque(room)).opened = 0 };
+            unsafe {
+                (*opaque(room)).opened = 0;
+                (*opaque(room)).heard = 0;
+            }
         }
     }
     verdict

@@ -33,4 +33,6 @@ pub struct Flow {
     pub message: Message,
     /// Index of the real server on whose account the message goes, plus one; else 0.
     pub account: u32,
+    /// Not 0 once [`ftp`](crate::ftp) has heard it.
+    pub heard: u32,
 }

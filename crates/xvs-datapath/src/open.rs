@@ -10,10 +10,10 @@ use crate::{
         Counter, Direction, LocalAddress, Method, NONE, RealServer, Tag, VirtualServer, high32,
         join, low8, low16, low32, setting_flag, virtual_server_flag, wide,
     },
-    admission, answer, brought, fragments,
+    admission, answer, brought, fragments, ftp,
     martian::is_martian,
     memory::opaque,
-    persistence, port, related, service,
+    persistence, port, related, service, sip,
     state::{self, sctp, udp},
     table::{
         self, Draft, FOUND_OVERFLOW, Family, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL,
@@ -29,7 +29,9 @@ const OPEN_DROP: i64 = -11;
 /// No real server: the client is told that the port is unreachable.
 const OPEN_REFUSE: i64 = -12;
 /// Somebody else opened it meanwhile: look it up.
-const OPEN_AGAIN: i64 = -13;
+pub(crate) const OPEN_AGAIN: i64 = -13;
+/// Nobody has announced it.
+pub(crate) const NOBODY: i64 = -14;
 
 /// How many local ports a FULLNAT connection tries.
 const PORT_TRIES: u32 = 32;
@@ -46,6 +48,7 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     }
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
+    flow.heard = 0;
     if !unusual::parse::<F, P, E>(packet, env, flow) {
         if flow.fragment == unusual::EARLY {
             return fragments::unknown::<F, P, E>(packet, env, flow);
@@ -64,7 +67,7 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if flow.fragment == unusual::CUT || is_martian::<F, P, E>(packet, env, flow) {
         return Verdict::PASS;
     }
-    let opened = open::<F, P, E>(packet, env, flow);
+    let opened = open::<F, P, E, true>(packet, env, flow);
     flow.opened = handed(opened);
     match opened {
         OPEN_PASS => {
@@ -101,9 +104,14 @@ fn handed(place: i64) -> u32 {
 }
 
 /// Opens a connection for a flow that has none. Answers the index of its forward entry,
-/// [`OVERFLOWED`], or one of the constants above.
+/// [`OVERFLOWED`], or one of the constants above. `READS` says whether the packet has text of the
+/// flow's that may be read.
 #[inline(always)]
-fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
+fn open<F: Family, P: Packet, E: Env, const READS: bool>(
+    packet: &mut P,
+    env: &E,
+    flow: &Flow,
+) -> i64 {
     let message = flow.fragment == unusual::MESSAGE;
     let opens = message
         || match flow.protocol {
@@ -114,6 +122,17 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
     // Where the connection of a later fragment is gone, only a first one opens another; AH and ESP open none.
     if !opens || !unusual::has_ports(flow) {
         return OPEN_PASS;
+    }
+    if READS {
+        let state = state::next_tcp(env, state::tcp::INPUT, flow.flags, state::tcp::NONE);
+        let announced = ftp::expect::open::<F, E>(env, flow, state, |index| {
+            let service = env.virtual_server(index);
+            // SAFETY: the virtual server is a valid map value.
+            !service.is_null() && unsafe { admission::admits(packet, env, opaque(service)) }
+        });
+        if announced != NOBODY {
+            return announced;
+        }
     }
     let index = service::of(env, flow, packet.mark());
     if index == NONE {
@@ -129,6 +148,10 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
     }
     let service = opaque(service);
     // SAFETY: the virtual server is a valid map value.
+    if unsafe { is_data_alone(flow, service) } {
+        return OPEN_PASS;
+    }
+    // SAFETY: the virtual server is a valid map value.
     if !unsafe { admission::admits(packet, env, service) } {
         return OPEN_PASS;
     }
@@ -139,6 +162,13 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
     let scratch = env.scratch();
     if scratch.is_null() {
         env.count(Counter::DropInternal);
+        return OPEN_DROP;
+    }
+    // SAFETY: the virtual server is a valid map value.
+    if unsafe { (*service).flags } & virtual_server_flag::SIP != 0
+        && !(READS && sip::read(packet, env, flow, index))
+    {
+        env.count(Counter::DropNoCallId);
         return OPEN_DROP;
     }
     // SAFETY: the scratch is this CPU's alone while the program runs.
@@ -186,19 +216,35 @@ fn open<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow: &Flow) -> i64 {
     answer
 }
 
+/// Whether a packet is data of FTP that nobody has announced: what a server sends of its own accord, and
+/// what the look-up finds another port's virtual server for, unless that one is persistent (kernel
+/// `ip_vs_schedule`, `ip_vs_leave`).
+///
+/// # Safety
+/// `service` must be a valid map value.
+#[inline(always)]
+unsafe fn is_data_alone(flow: &Flow, service: *const VirtualServer) -> bool {
+    // SAFETY: the caller vouches for the virtual server.
+    let (port, flags) = unsafe { ((*service).key.port, (*service).flags) };
+    flow.tuple.source_port() == ftp::DATA_PORT.to_be()
+        || port != 0
+            && port != flow.tuple.destination_port()
+            && flags & virtual_server_flag::PERSISTENT == 0
+}
+
 /// Opens a connection for packets that an ICMP error quotes, whose tuple is in `flow`, where that is
 /// asked for (`schedule_icmp`; kernel `ip_vs_try_to_schedule`): [`Verdict::RELATED`] when there is one
 /// now, [`Verdict::ONWARD`] when it is none of ours. It ends within seconds when no packet follows.
 #[inline(always)]
 pub(crate) fn by_message<F: Family, P: Packet, E: Env>(
-    packet: &P,
+    packet: &mut P,
     env: &E,
     flow: &Flow,
 ) -> Verdict {
     if !state::is_set(env, setting_flag::SCHEDULE_ICMP) {
         return Verdict::ONWARD;
     }
-    match open::<F, P, E>(packet, env, flow) {
+    match open::<F, P, E, false>(packet, env, flow) {
         OPEN_PASS => Verdict::ONWARD,
         // An error is never the cause of another one.
         OPEN_DROP | OPEN_REFUSE => Verdict::DROP,
@@ -302,7 +348,8 @@ fn first_state<E: Env>(env: &E, flow: &Flow, server: *const RealServer) -> u8 {
 }
 
 /// Drafts the entries of a connection of the tuple in the scratch, and inserts them. `how` has the
-/// protocol in its second byte and the first state in its first.
+/// protocol in its second byte and the first state in its first; with
+/// [`KNOWN_PORT`](ftp::expect::KNOWN_PORT) the scratch names the real server's port.
 #[inline(always)]
 pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32, how: u32) -> i64 {
     let scratch = env.scratch();
@@ -339,6 +386,14 @@ pub fn connect<F: Family, E: Env>(env: &E, virtual_server: u32, real_server: u32
             // SAFETY: as above.
             let answer = unsafe {
                 to_server(draft, service, server);
+                if how & ftp::expect::KNOWN_PORT != 0 {
+                    let port = (*scratch).real_port;
+                    (*scratch).forward.recipe.ports =
+                        (*scratch).forward.recipe.ports & 0xffff | port << 16;
+                } else if ftp::is_control(low8(wide(how >> 8)), (*scratch).tuple.destination_port())
+                {
+                    (*scratch).forward.tag |= Tag::CROSSING;
+                }
                 two_way::<F, E>(env, scratch)
             };
             outcome(env, answer)
@@ -563,6 +618,18 @@ unsafe fn account<E: Env>(
     unsafe {
         env.add64(&raw mut (*service).connections, 1);
         env.add64(&raw mut (*server).connections, 1);
+        occupy(env, server, protocol, state);
+    }
+}
+
+/// Notes a connection in this state among those that a real server has.
+///
+/// # Safety
+/// `server` must be a valid map value.
+#[inline(always)]
+pub(crate) unsafe fn occupy<E: Env>(env: &E, server: *mut RealServer, protocol: u8, state: u8) {
+    // SAFETY: the caller vouches for the server; counters are shared by atomics alone.
+    unsafe {
         let tag = Tag(u64::from(protocol) << 8).with_state(state);
         if state::is_active(tag) {
             env.add32(&raw mut (*server).active, 1);

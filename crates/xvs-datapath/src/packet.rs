@@ -2,7 +2,7 @@
 
 use crate::{
     Verdict,
-    abi::{Address, Held},
+    abi::{ANSWER, Address, Held, Text, index},
 };
 
 /// A question to the kernel's routing table.
@@ -89,6 +89,14 @@ pub trait Packet {
     /// Makes the first `length` bytes directly readable, as far as the packet is that long.
     fn pull(&mut self, length: u32);
 
+    /// Copies the `length` bytes at `offset`, 1 to [`TEXT`](crate::abi::TEXT), to `room`; `false` where
+    /// there are not as many.
+    ///
+    /// # Safety
+    ///
+    /// The room must be valid.
+    unsafe fn read(&mut self, offset: u32, room: *mut Text, length: u32) -> bool;
+
     /// Copies the packet's first `length` bytes, 1 to [`HELD`](crate::abi::HELD), to `room`; `false`
     /// where the hook cannot.
     ///
@@ -117,6 +125,15 @@ pub trait Packet {
 
     /// Writes `length` of the saved bytes, from the one at `from` on, to `offset`.
     fn restore(&mut self, offset: u32, from: u32, length: u32) -> bool;
+
+    /// Writes the first `length` of the bytes, 1 to [`ANSWER`], to `offset`; false where that cannot be
+    /// done.
+    ///
+    /// # Safety
+    ///
+    /// The bytes must be valid.
+    unsafe fn write(&mut self, offset: u32, bytes: *const [u8; index(ANSWER)], length: u32)
+    -> bool;
 
     /// Sends a copy of the packet as it is by a link; false where the hook cannot.
     fn send_copy(&mut self, ifindex: u32) -> bool;

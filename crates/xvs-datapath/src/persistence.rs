@@ -6,7 +6,11 @@
 
 use crate::{
     Env,
-    abi::{Direction, NONE, Slot, Tag, VirtualServer, index, join, low16, low32, setting_flag},
+    abi::{
+        CallId, Direction, NONE, Slot, TEXT, Tag, VirtualServer, high32, index, join, low16, low32,
+        setting_flag, virtual_server_flag,
+    },
+    ftp,
     memory::{opaque, read_shared},
     state::{self, template as template_state},
     table::{FORWARD, FOUND_OVERFLOW, Family, OVERFLOWED, Scratch, at, overflow_entry},
@@ -34,6 +38,9 @@ pub(crate) unsafe fn choose<F: Family, E: Env>(
     unsafe {
         let scratch = &mut *scratch;
         draft::<F>(scratch, service);
+        if (*service).flags & virtual_server_flag::SIP != 0 {
+            by_call(env, scratch);
+        }
         // One template for all protocols that the mark groups.
         let protocol = if (*service).key.mark == 0 {
             protocol
@@ -64,6 +71,12 @@ pub(crate) unsafe fn choose<F: Family, E: Env>(
             return join(chosen, NONE);
         }
         persists(env, chosen, 1);
+        // SAFETY: as above.
+        unsafe {
+            if (*service).flags & virtual_server_flag::SIP != 0 {
+                name(env, &mut *scratch);
+            }
+        }
         let template = if place < 0 {
             NONE
         } else {
@@ -183,7 +196,7 @@ fn persists<E: Env>(env: &E, real_server: u32, amount: u32) {
 }
 
 /// Drafts the template (kernel `ip_vs_sched_persist`): masked client, port 0; VIP and the virtual
-/// server's port, which is 0 where it takes every port. In the place of a VIP stands a firewall mark.
+/// server's port, which is 0 where it takes every port or is FTP's. In the place of a VIP stands a firewall mark.
 ///
 /// # Safety
 /// `service` must be a valid map value.
@@ -209,9 +222,46 @@ unsafe fn draft<F: Family>(scratch: &mut Scratch, service: *const VirtualServer)
     } else {
         [mark.to_be(), 0, 0, 0]
     };
+    // The data connections of FTP, whatever their ports, go where the control connection goes.
+    let port = if port == ftp::PORT.to_be() { 0 } else { port };
     forward.tuple.ports = u32::from(port) << 16;
     forward.recipe = forward.tuple;
     forward.next_hop = 0;
     forward.ip_delta = 0;
     forward.l4_delta = 0;
+}
+
+/// Makes the draft the template of one call, whose Call-ID was read: a digest stands in place of the VIP
+/// and the ports, which the recipe has.
+#[inline(always)]
+fn by_call<E: Env>(env: &E, scratch: &mut Scratch) {
+    let text = env.text();
+    if text.is_null() {
+        return;
+    }
+    // SAFETY: the room is this CPU's alone while the program runs.
+    let digest = unsafe { (*opaque(text)).search.digest() };
+    let tuple = &mut scratch.forward.tuple;
+    tuple.destination = [low32(digest), 0, 0, 0];
+    tuple.ports = high32(digest);
+}
+
+/// Remembers the Call-ID of the template that was drafted.
+#[inline(always)]
+fn name<E: Env>(env: &E, scratch: &mut Scratch) {
+    let text = env.text();
+    if text.is_null() {
+        return;
+    }
+    scratch.note_overflow_key(FORWARD);
+    // SAFETY: the room is this CPU's alone while the program runs; it is longer than the place where a
+    // Call-ID may begin by the length of one.
+    unsafe {
+        let text = opaque(text);
+        if let Some(start) = (*text).search.found() {
+            let bytes = (&raw const (*text).bytes).cast::<u8>();
+            let call_id = bytes.add(index(start & (TEXT - 1))).cast::<CallId>();
+            env.call_id_insert(&scratch.key, call_id);
+        }
+    }
 }

@@ -38,6 +38,8 @@ impl Verdict {
     pub const RELEASE: Self = Self(15);
     /// Into this host, as if it came by the loopback link.
     pub const INWARD: Self = Self(16);
+    /// A packet of a control connection of FTP: run [`ftp`](crate::ftp).
+    pub const HEAR: Self = Self(17);
     /// Not decided here: the packet is as it was.
     pub const ONWARD: Self = Self(10);
     const REDIRECT: u64 = 6;

@@ -10,6 +10,10 @@ pub const HEADER: usize = 20;
 pub const HEADER_MAX: usize = 60;
 /// Offset of the source port; the destination port follows.
 pub const PORTS: usize = 0;
+/// Offset of the sequence number.
+pub const SEQUENCE: usize = 4;
+/// Offset of the acknowledgement number.
+pub const ACKNOWLEDGEMENT: usize = 8;
 /// Offset of the data offset (high four bits, in words).
 pub const DATA_OFFSET: usize = 12;
 /// Offset of the flags.
@@ -32,6 +36,8 @@ pub const OPTION_END: u8 = 0;
 pub const OPTION_NOP: u8 = 1;
 /// Option kind: maximum segment size, length 4.
 pub const OPTION_MSS: u8 = 2;
+/// Option kind: selective acknowledgements (RFC 2018).
+pub const OPTION_SACK: u8 = 5;
 /// Option kind of TOA for an IPv4 client.
 pub const OPTION_TOA_V4: u8 = 254;
 /// Length of the TOA option for an IPv4 client.

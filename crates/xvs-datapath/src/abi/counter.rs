@@ -60,6 +60,10 @@ counters! {
     DropCut = 21, "cut_header";
     /// A new connection that `drop_packet` took.
     DropDefence = 14, "drop_packet";
+    /// No Call-ID for a virtual server that is persistent by it.
+    DropNoCallId = 15, "no_call_id";
+    /// The address in a reply of FTP could not be replaced.
+    DropFtp = 16, "ftp";
     /// Connections opened.
     Opened = 32, "opened";
     /// Connections put into the overflow hash.
@@ -96,4 +100,8 @@ counters! {
     FragmentReleased = 56, "fragment_released";
     /// Packets cut into fragments.
     Cut = 57, "cut";
+    /// Data connections of FTP that were announced.
+    FtpAnnounced = 58, "ftp_announced";
+    /// Announcements of FTP that are not sound, or do not end within their segment's first 512 bytes.
+    FtpUnsound = 59, "ftp_unsound";
 }

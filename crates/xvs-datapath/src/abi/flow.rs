@@ -32,7 +32,7 @@ pub const NONE: u32 = u32::MAX;
 /// ```
 ///
 /// *Crossing* marks a tunnel whose outer family is not the inner one, or that is no plain IPIP: its
-/// recipe is in the real server.
+/// recipe is in the real server. Of NAT it marks a control connection of FTP, whose packets are read.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tag(pub u64);
@@ -161,11 +161,21 @@ impl Tag {
         self.0 & Self::TEMPLATE != 0
     }
 
-    /// Whether the entry is a tunnel across families.
+    /// Whether the entry is a tunnel across families, or of NAT a control connection of FTP.
     #[inline(always)]
     #[must_use]
     pub const fn crossing(self) -> bool {
         self.0 & Self::CROSSING != 0
+    }
+
+    /// 1 for a control connection of FTP, else 0.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn is_heard(self) -> u32 {
+        // NAT is method 0, which alone wraps. Without a branch, for the verifier's sake.
+        let method = low32(self.0 >> Self::METHOD_SHIFT) & 7;
+        let crossing = low32(self.0 >> 7) & 1;
+        crossing & (method.wrapping_sub(1) >> 31)
     }
 
     /// The IANA protocol number.

@@ -13,8 +13,10 @@ mod fragment;
 mod locality;
 mod next_hop;
 mod rate;
+mod sequence;
 mod server;
 mod settings;
+mod text;
 
 pub use address::{Address, AddressFilter, FILTER_WORDS, LinkMac, ServiceKey, link_mac_flag};
 pub use convert::{high32, index, join, low8, low16, low32, upper16, wide};
@@ -27,10 +29,12 @@ pub use fragment::{Early, Fragment, FragmentKey, HELD, Held, HeldKey};
 pub use locality::{Locality, LocalityKey, PLACES};
 pub use next_hop::{HopKey, HopKind, NextHop};
 pub use rate::{RATE_OF_VIRTUAL, Rate};
+pub use sequence::Sequence;
 pub use server::{
     BLOCK, Block, LocalAddress, RealServer, VirtualServer, real_server_flag, virtual_server_flag,
 };
 pub use settings::{Seed, Settings, setting_flag};
+pub use text::{ANSWER, CALL_ID, CallId, TEXT, Text};
 
 /// Version of every layout in this module; pinned maps of another version are not adopted.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;

@@ -17,6 +17,8 @@ pub mod virtual_server_flag {
     pub const PERSISTENT: u32 = 1 << 3;
     /// One-packet scheduling.
     pub const ONE_PACKET: u32 = 1 << 4;
+    /// Persistent by the Call-ID of SIP as well.
+    pub const SIP: u32 = 1 << 5;
 }
 
 /// Flags of a [`RealServer`].

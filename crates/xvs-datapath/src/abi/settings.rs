@@ -74,8 +74,8 @@ pub struct Settings {
     /// is no virtual server of a firewall mark. While there is one, packets open connections at this
     /// link alone.
     pub brought_by: u32,
-    /// Zero.
-    pub spare32: u32,
+    /// Jiffies when a data connection of FTP was last announced; 0 for never. The programs write it.
+    pub announced: u32,
     /// Zero.
     pub spare: [u64; 2],
 }

@@ -6,8 +6,12 @@ use xvs_wire::checksum;
 
 use crate::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, Held, index},
-    native::{Routes, bytes::Bytes, frame::sum},
+    abi::{ANSWER, Address, Held, Text, index},
+    native::{
+        Routes,
+        bytes::Bytes,
+        frame::{read, sum},
+    },
 };
 
 const HEADROOM: usize = 128;
@@ -276,6 +280,11 @@ impl Packet for Buffer {
         self.linear = self.linear.max(index(length));
     }
 
+    unsafe fn read(&mut self, offset: u32, room: *mut Text, length: u32) -> bool {
+        // SAFETY: the caller vouches for the room.
+        read(&self.bytes.to_vec(), offset, unsafe { &mut *room }, length)
+    }
+
     unsafe fn copy_to(&mut self, room: *mut Held, length: u32) -> bool {
         let bytes = self.bytes.to_vec();
         let Some(bytes) = bytes.get(..index(length)) else {
@@ -326,6 +335,24 @@ impl Packet for Buffer {
         }
         self.bytes.write(index(offset), &bytes);
         self.linear = usize::MAX;
+        true
+    }
+
+    unsafe fn write(
+        &mut self,
+        offset: u32,
+        bytes: *const [u8; index(ANSWER)],
+        length: u32,
+    ) -> bool {
+        // SAFETY: the caller vouches for the bytes.
+        let bytes = unsafe { *bytes };
+        let Some(bytes) = bytes.get(..index(length)) else {
+            return false;
+        };
+        if bytes.is_empty() || index(offset) + bytes.len() > self.bytes.len() {
+            return false;
+        }
+        self.bytes.write(index(offset), bytes);
         true
     }
 

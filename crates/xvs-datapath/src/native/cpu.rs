@@ -11,10 +11,10 @@ use std::{
 use crate::{
     Env, Flow, Rounds, Visitor,
     abi::{
-        AddressFilter, Block, Cold, Counter, DROPS, Early, Entry4, Entry6, Fragment, FragmentKey,
-        Held, HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NONE, NextHop,
-        OverflowKey, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, high32, index,
-        low16, low32,
+        AddressFilter, Block, CallId, Cold, Counter, DROPS, Early, Entry4, Entry6, Fragment,
+        FragmentKey, Held, HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NONE,
+        NextHop, OverflowKey, RealServer, Seed, Sequence, ServiceKey, Settings, Text,
+        VirtualServer, WAYS, high32, index, low16, low32,
     },
     native::Tables,
     open, scheduler,
@@ -31,6 +31,7 @@ pub struct Cpu {
     scratch: Box<UnsafeCell<Scratch>>,
     flow: Box<UnsafeCell<Flow>>,
     held: Box<UnsafeCell<Held>>,
+    text: Box<UnsafeCell<Text>>,
     now: Cell<u32>,
     random: Cell<u64>,
     counters: Box<[Cell<u64>; 64]>,
@@ -45,6 +46,7 @@ impl Cpu {
             scratch: Box::default(),
             flow: Box::default(),
             held: Box::default(),
+            text: Box::default(),
             now: Cell::new(now),
             random: Cell::new(random | 1),
             counters: Box::new([const { Cell::new(0) }; 64]),
@@ -256,6 +258,34 @@ impl Env for Cpu {
 
     fn held_remove(&self, key: &HeldKey) {
         self.tables.held.remove(key);
+    }
+
+    fn text(&self) -> *mut Text {
+        self.text.get()
+    }
+
+    #[expect(
+        clippy::not_unsafe_ptr_arg_deref,
+        reason = "the trait vouches for the Call-ID"
+    )]
+    fn call_id_insert(&self, template: &OverflowKey, call_id: *const CallId) {
+        self.tables.call_ids.remove(template);
+        // SAFETY: the Call-ID is in this CPU's room.
+        self.tables
+            .call_ids
+            .insert_new(*template, unsafe { *call_id });
+    }
+
+    fn sequence(&self, key: &OverflowKey) -> *mut Sequence {
+        self.tables.sequences.pointer(key)
+    }
+
+    fn sequence_insert(&self, key: &OverflowKey, sequence: &Sequence) {
+        self.tables.sequences.insert_new(*key, *sequence);
+    }
+
+    fn sequence_remove(&self, key: &OverflowKey) {
+        self.tables.sequences.remove(key);
     }
 
     fn local_address(&self, index: u32) -> *mut LocalAddress {

@@ -6,7 +6,7 @@ use xvs_wire::checksum;
 
 use crate::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{Address, Held, index},
+    abi::{ANSWER, Address, Held, TEXT, Text, index},
     native::{Routes, bytes::Bytes},
 };
 
@@ -112,6 +112,11 @@ impl Packet for Frame {
 
     fn pull(&mut self, _length: u32) {}
 
+    unsafe fn read(&mut self, offset: u32, room: *mut Text, length: u32) -> bool {
+        // SAFETY: the caller vouches for the room.
+        read(&self.bytes.to_vec(), offset, unsafe { &mut *room }, length)
+    }
+
     unsafe fn copy_to(&mut self, _room: *mut Held, _length: u32) -> bool {
         false
     }
@@ -136,6 +141,10 @@ impl Packet for Frame {
         false
     }
 
+    unsafe fn write(&mut self, _: u32, _: *const [u8; index(ANSWER)], _: u32) -> bool {
+        false
+    }
+
     fn send_copy(&mut self, _: u32) -> bool {
         false
     }
@@ -157,4 +166,14 @@ pub(super) fn sum(bytes: &[u8], offset: u32, length: u32) -> u32 {
     bytes
         .get(index(offset)..index(offset + length))
         .map_or(0, checksum::sum)
+}
+
+/// Reads as the adapters in `ebpf/` do.
+pub(super) fn read(bytes: &[u8], offset: u32, room: &mut Text, length: u32) -> bool {
+    let wanted = bytes.get(index(offset)..index(offset + length));
+    let Some(wanted) = wanted.filter(|_| (1..=TEXT).contains(&length)) else {
+        return false;
+    };
+    room.bytes[..wanted.len()].copy_from_slice(wanted);
+    true
 }

@@ -22,6 +22,7 @@ mod routes;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod text;
 mod verify;
 mod world;
 
@@ -36,11 +37,13 @@ pub use icmp_error::{IcmpError, icmp_error};
 pub use relabel::{relabelled, sctp};
 pub use routes::{Route, Routes};
 pub use tables::{Array, Sizes, Tables};
+pub use text::exercise_text;
 pub use verify::checksums_are_valid;
 pub use world::{Server, Service, World};
 
 use crate::{
-    Packet, Verdict, answer, brought, carry, cut, fast, fragments, leave, open, related, relay,
+    Packet, Verdict, answer, brought, carry, cut, fast, fragments, ftp, leave, open, related,
+    relay,
     table::{V4, V6},
 };
 
@@ -66,6 +69,9 @@ pub fn run<P: Packet>(packet: &mut P, cpu: &Cpu) -> Verdict {
             (Verdict::RELEASE, _) => return Verdict::PASS,
             (Verdict::ANSWER, _) => answer::run(packet, cpu),
             (Verdict::CUT, _) => cut::run(packet, cpu),
+            (Verdict::HEAR, _) if !P::RESOLVES => return Verdict::PASS,
+            (Verdict::HEAR, false) => ftp::run::<V4, P, Cpu>(packet, cpu),
+            (Verdict::HEAR, true) => ftp::run::<V6, P, Cpu>(packet, cpu),
             (Verdict::REPLY, _) if brought::is_brought(packet, cpu) => {
                 return brought::reply(packet, cpu);
             }

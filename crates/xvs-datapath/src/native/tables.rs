@@ -8,9 +8,10 @@ use std::{
 
 use crate::{
     abi::{
-        AddressFilter, BLOCK, Block, Cold, Early, Entry4, Entry6, FILTER_WORDS, Fragment,
+        AddressFilter, BLOCK, Block, CallId, Cold, Early, Entry4, Entry6, FILTER_WORDS, Fragment,
         FragmentKey, Held, HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop,
-        OverflowKey, Rate, RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS, index,
+        OverflowKey, Rate, RealServer, Seed, Sequence, ServiceKey, Settings, VirtualServer, WAYS,
+        index,
     },
     native::HashMap,
 };
@@ -125,6 +126,10 @@ pub struct Tables {
     pub early: HashMap<FragmentKey, Early>,
     /// Held fragments.
     pub held: HashMap<HeldKey, Held>,
+    /// Call-IDs of templates.
+    pub call_ids: HashMap<OverflowKey, CallId>,
+    /// Deltas of sequence numbers.
+    pub sequences: HashMap<OverflowKey, Sequence>,
     pub locals: Array<LocalAddress>,
     pub link_macs: HashMap<LinkMac, u32>,
     pub filter: Array<AddressFilter>,
@@ -170,6 +175,8 @@ impl Tables {
             fragments: HashMap::new(16_384),
             early: HashMap::new(1024),
             held: HashMap::new(2048),
+            call_ids: HashMap::new(16_384),
+            sequences: HashMap::new(16_384),
             locals: Array::of(LocalAddress::default(), sizes.locals),
             link_macs: HashMap::new(4096),
             filter: Array::new([AddressFilter {

@@ -36,6 +36,8 @@ pub struct Service {
     pub persistent: Option<u8>,
     /// One-packet scheduling.
     pub one_packet: bool,
+    /// Persistent by the Call-ID of SIP as well.
+    pub sip: bool,
     /// Whether packets may open connections.
     pub open: bool,
     /// Local addresses, each with its first and last port.
@@ -52,6 +54,7 @@ impl Service {
             scheduler: number::RR,
             persistent: None,
             one_packet: false,
+            sip: false,
             open: true,
             locals: Vec::new(),
         }
@@ -88,6 +91,12 @@ impl Service {
             one_packet: true,
             ..self
         }
+    }
+
+    /// Persistent by the Call-ID of SIP as well.
+    #[must_use]
+    pub fn sip(self) -> Self {
+        Self { sip: true, ..self }
     }
 
     /// With a local address for FULLNAT and its ports from `first` to `last`.
@@ -311,6 +320,9 @@ impl World {
         if service.one_packet {
             flags |= virtual_server_flag::ONE_PACKET;
         }
+        if service.sip {
+            flags |= virtual_server_flag::SIP;
+        }
         if service.persistent.is_some() {
             flags |= virtual_server_flag::PERSISTENT;
         }
@@ -508,6 +520,8 @@ impl World {
             fragments: HashMap::new(16_384),
             early: HashMap::new(1024),
             held: HashMap::new(2048),
+            call_ids: HashMap::new(16_384),
+            sequences: HashMap::new(16_384),
             locals: Array::new(self.locals.iter().copied()),
             link_macs,
             filter: Array::new([*self.filter]),

@@ -190,7 +190,7 @@ impl<F: Family, P: Packet> Rounds for Options<'_, F, P> {
 
 /// The delta of one byte at an even or odd place.
 #[inline(always)]
-fn byte_delta(place: u32, old: u8, new: u8) -> u32 {
+pub(crate) fn byte_delta(place: u32, old: u8, new: u8) -> u32 {
     let (old, new) = if place & 1 == 0 {
         (u16::from_ne_bytes([old, 0]), u16::from_ne_bytes([new, 0]))
     } else {

@@ -62,16 +62,18 @@ pub struct Scratch {
     pub reverse: Draft,
     /// The client's address for schedulers that hash it, and what else they read of the packet.
     pub tuple: Tuple,
-    /// Zero.
-    pub spare: u32,
+    /// Port as in a packet of the real server that a data connection of FTP goes to.
+    pub real_port: u32,
     /// Key of a look-up in the overflow hash.
     pub key: OverflowKey,
     /// Key of a look-up among fragmented packets.
     pub fragment: FragmentKey,
     /// What is to be cut.
     pub cut: Cut,
+    /// Key of a look-up among the deltas of sequence numbers.
+    pub sequence: OverflowKey,
     /// Zero.
-    pub padding: [u64; 8],
+    pub padding: [u64; 3],
 }
 
 const _: () = assert!(size_of::<Scratch>() == 512);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use xvs_datapath::abi::setting_flag;
 use xvs_types::{Op, OpError, VirtualServerId};
 
-use super::{Bpf, limits, table::Record, upkeep::SMALL};
+use super::{Bpf, table::Record, upkeep::SMALL};
 use crate::Atomicity;
 
 impl Bpf {
@@ -17,7 +17,7 @@ impl Bpf {
         let mut known = HashSet::new();
         for op in ops {
             let ids = self.ids_of(op);
-            let result = limits::check(op).and_then(|()| self.rules.change(op));
+            let result = self.rules.change(op);
             let refused = result.is_err();
             results.push(result.map(|undo| done.push(undo)));
             if refused {

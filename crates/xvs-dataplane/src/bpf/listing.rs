@@ -4,7 +4,7 @@ use std::{collections::HashMap as StdMap, time::Duration};
 
 use xvs_datapath::{
     abi::{
-        Method, RATE_OF_VIRTUAL, Rate, RealServer as RealSlot, Settings, Tag, low32,
+        Method, OverflowKey, RATE_OF_VIRTUAL, Rate, RealServer as RealSlot, Settings, Tag, low32,
         real_server_flag, wide,
     },
     state::{sctp, tcp, template},
@@ -330,6 +330,21 @@ impl Bpf {
             .is_some_and(|listing| filter.matches(&listing))
     }
 
+    /// The Call-ID that a template is of.
+    fn call_id_of(&self, record: &Record) -> Option<String> {
+        if !record.tag.template() || record.tuple == record.recipe {
+            return None;
+        }
+        let key = OverflowKey {
+            source: record.tuple.source,
+            destination: record.tuple.destination,
+            ports: record.tuple.ports,
+            identity: u32::from(record.tag.protocol()) << 8 | low32(Tag::TEMPLATE),
+        };
+        let call_id = self.call_ids.get(&key)?;
+        Some(String::from_utf8_lossy(call_id.name()).into_owned())
+    }
+
     fn describe(
         &self,
         record: &Record,
@@ -343,7 +358,12 @@ impl Bpf {
         } else {
             tag.method()
         };
-        let tuple = &record.tuple;
+        // A template's key may have a digest in place of what it is of.
+        let tuple = if tag.template() {
+            &record.recipe
+        } else {
+            &record.tuple
+        };
         let virtual_endpoint = endpoint(&tuple.destination, tuple.destination_port(), ipv6);
         let templates = |index: u16| {
             self.servers
@@ -373,7 +393,7 @@ impl Bpf {
                 wide(left).saturating_mul(1000) / wide(settings.hz.max(1)),
             ),
             template: tag.template(),
-            engine_data: None,
+            engine_data: self.call_id_of(&record),
             packets_in: record.packets_in,
             packets_out: record.packets_out,
             bytes_in: record.bytes_in,

@@ -12,9 +12,9 @@ use aya::{
     programs::{Program, ProgramFd, SchedClassifier, Xdp},
 };
 use xvs_datapath::abi::{
-    self, AddressFilter, Block, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress, Locality,
-    LocalityKey, NextHop, OverflowKey, Rate, RealServer, Seed, ServiceKey, Settings, VirtualServer,
-    WAYS,
+    self, AddressFilter, Block, CallId, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress,
+    Locality, LocalityKey, NextHop, OverflowKey, Rate, RealServer, Seed, Sequence, ServiceKey,
+    Settings, VirtualServer, WAYS,
 };
 
 use super::{
@@ -53,7 +53,7 @@ const fn bytes<T>() -> u32 {
 
 /// The maps that are pinned for the next daemon. Room of a CPU for itself is not, and the arrays of
 /// stages are pinned by generation.
-const PINNED: [Shape; 21] = [
+const PINNED: [Shape; 23] = [
     shape::<u32, [Entry4; WAYS]>("FLOWS4", 0),
     shape::<u32, [Entry6; WAYS]>("FLOWS6", 0),
     shape::<u32, [Cold; WAYS]>("COLD4", 0),
@@ -67,6 +67,8 @@ const PINNED: [Shape; 21] = [
     shape::<u32, Block>("BLOCKS", 32_768),
     shape::<u32, LocalAddress>("LOCALS", 4_096),
     shape::<LocalityKey, Locality>("LOCALITIES", 16_384),
+    shape::<OverflowKey, CallId>("CALL_IDS", 16_384),
+    shape::<OverflowKey, Sequence>("SEQUENCES", 16_384),
     shape::<LinkMac, u32>("LINK_MACS", 4_096),
     shape::<u32, AddressFilter>("FILTER", 1),
     shape::<u32, NextHop>("NEXT_HOPS", 65_536),

@@ -19,7 +19,6 @@ mod error;
 mod fragments;
 mod hops;
 mod kernel_link;
-mod limits;
 mod listing;
 mod load;
 mod localities;
@@ -51,8 +50,9 @@ use std::{collections::BTreeSet, net::IpAddr, os::fd::AsFd, path::PathBuf, time:
 use aya::{Ebpf, maps::Map};
 use xvs_datapath::{
     abi::{
-        self, AddressFilter, Block, Cold, Counter, DROPS, Entry4, Entry6, HopKey, LocalAddress,
-        Locality, LocalityKey, NextHop, Rate, ServiceKey, Settings, WAYS,
+        self, AddressFilter, Block, CallId, Cold, Counter, DROPS, Entry4, Entry6, HopKey,
+        LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate, ServiceKey, Settings,
+        WAYS,
     },
     table::{V4, V6},
 };
@@ -110,6 +110,7 @@ struct Maps {
     hop_index: Pairs<HopKey, u32>,
     hops_free: Indexes,
     rates: Pairs<u32, Rate>,
+    call_ids: Pairs<OverflowKey, CallId>,
     flows4: Mapped<[Entry4; WAYS]>,
     cold4: Mapped<[Cold; WAYS]>,
     overflow4: Overflow<Entry4>,
@@ -134,6 +135,8 @@ pub struct Bpf {
     virtual_estimators: Estimators,
     /// The estimators that move, for the next daemon.
     rates: Pairs<u32, Rate>,
+    /// Call-IDs of templates.
+    call_ids: Pairs<OverflowKey, CallId>,
     /// Slots of virtual servers that counted something at the last sample, or still have a rate.
     moving: BTreeSet<u32>,
     last_sample: Option<Instant>,
@@ -194,6 +197,7 @@ impl Bpf {
             hop_index: hash(&mut object, "HOP_INDEX")?,
             hops_free: queue(&mut object, "HOPS_FREE")?,
             rates: hash(&mut object, "RATES")?,
+            call_ids: hash(&mut object, "CALL_IDS")?,
             flows4: load::mapped(&object, "FLOWS4", sizes.sets4)?,
             cold4: load::mapped(&object, "COLD4", sizes.sets4)?,
             overflow4: Overflow::new(
@@ -281,6 +285,7 @@ impl Bpf {
             estimators: Estimators::default(),
             virtual_estimators: Estimators::default(),
             rates: maps.rates,
+            call_ids: maps.call_ids,
             moving: BTreeSet::new(),
             last_sample: None,
             thinning: Thinning::default(),

@@ -1,8 +1,8 @@
 //! Values of the ABI as aya wants them.
 
 use xvs_datapath::abi::{
-    Early, Fragment, FragmentKey, HopKey, LinkMac, Locality, LocalityKey, OverflowKey, Rate,
-    ServiceKey,
+    CallId, Early, Fragment, FragmentKey, HopKey, LinkMac, Locality, LocalityKey, OverflowKey,
+    Rate, ServiceKey,
 };
 
 /// A value of the ABI as a key or value of a hash map.
@@ -17,4 +17,4 @@ macro_rules! plain {
     )+ };
 }
 
-plain!(Early Fragment FragmentKey HopKey LinkMac Locality LocalityKey OverflowKey Rate ServiceKey u32 xvs_datapath::abi::Entry4 xvs_datapath::abi::Entry6);
+plain!(CallId Early Fragment FragmentKey HopKey LinkMac Locality LocalityKey OverflowKey Rate ServiceKey u32 xvs_datapath::abi::Entry4 xvs_datapath::abi::Entry6);

@@ -91,6 +91,7 @@ impl Bpf {
             hop_index: pairs(tables, |tables| &tables.hop_index),
             hops_free: Indexes::Process(Arc::clone(tables)),
             rates: pairs(tables, |tables| &tables.rates),
+            call_ids: pairs(tables, |tables| &tables.call_ids),
             flows4: array(tables, &tables.flows4),
             cold4: array(tables, &tables.cold4),
             overflow4: Overflow::new(

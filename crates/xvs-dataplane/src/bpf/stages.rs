@@ -22,9 +22,9 @@ use super::{
 const ARRAYS: [(&str, &str); 2] = [("STAGES_XDP", "xvs_xdp"), ("STAGES_TCX", "xvs_tcx")];
 
 /// The programs by their place in the arrays.
-const STAGES: [&str; 12] = [
+const STAGES: [&str; 14] = [
     "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay", "reply",
-    "cut", "hold", "release",
+    "cut", "hold", "release", "hear4", "hear6",
 ];
 /// How many of them XDP has: the others need what only tcx can.
 const STAGES_OF_XDP: usize = 8;

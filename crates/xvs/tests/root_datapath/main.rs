@@ -12,6 +12,7 @@ mod bad_input;
 mod clients;
 mod drops;
 mod firewall;
+mod ftp;
 mod full_nat;
 mod local;
 mod marks;

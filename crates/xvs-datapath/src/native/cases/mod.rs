@@ -7,6 +7,7 @@ mod answers;
 mod broken;
 mod direct;
 mod foreign;
+mod ftp;
 mod full_nat;
 mod local;
 mod nat;
@@ -37,7 +38,7 @@ pub struct Case {
 }
 
 /// Something that happens.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Step {
     /// The daemon edits the real server with this index.
     Edit(u32, fn(&mut RealServer)),
@@ -94,6 +95,12 @@ pub fn all() -> Vec<Case> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Those that tcx alone can do, beside [`all`].
+#[must_use]
+pub fn of_tcx() -> Vec<Case> {
+    ftp::cases()
 }
 
 /// The client of most cases, and another.

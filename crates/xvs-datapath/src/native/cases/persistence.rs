@@ -90,7 +90,56 @@ pub(super) fn cases() -> Vec<Case> {
                 refused(Datagram::syn("198.51.100.7:40001", VIP)),
             ],
         },
+        Case {
+            description: "calls of SIP have real servers of their own, told by client and Call-ID",
+            world: persistent(
+                Service::udp(SIP).persistent(32).sip(),
+                ["10.0.0.1:5060", "10.0.0.2:5060"],
+            ),
+            steps: vec![
+                call(CLIENT, "Call-ID: one@host\r\n", 0),
+                call("198.51.100.7:40001", "i: two\r\n", 1),
+                call("198.51.100.7:40002", "CALL-ID : one@host\r\n", 0),
+                call("198.51.100.7:40003", "Via: x\r\nCall-ID:two\n", 1),
+                call(OTHER_CLIENT, "Call-ID: two\r\n", 0),
+            ],
+        },
+        Case {
+            description: "what is no message of SIP is dropped where calls are told apart",
+            world: persistent(
+                Service::udp(SIP).persistent(32).sip(),
+                ["10.0.0.1:5060", "10.0.0.2:5060"],
+            ),
+            steps: vec![
+                lost(Datagram::udp(CLIENT, SIP)),
+                lost(message(CLIENT, SIP, "Call-ID: unended")),
+                lost(message(CLIENT, SIP, " Call-ID: continued\r\n")),
+                call(CLIENT, "Call-ID: one@host\r\n", 0),
+            ],
+        },
     ]
+}
+
+const SIP: &str = "192.0.2.1:5060";
+
+/// A message of SIP with these header lines behind the first line.
+fn message(from: &str, to: &str, headers: &str) -> Datagram {
+    Datagram {
+        payload: format!("OPTIONS sip:b@example.net SIP/2.0\r\n{headers}").into_bytes(),
+        ..Datagram::udp(from, to)
+    }
+}
+
+fn call(client: &str, headers: &str, server: u32) -> Step {
+    let real = ["10.0.0.1:5060", "10.0.0.2:5060"][crate::abi::index(server)];
+    to_server(
+        message(client, SIP, headers).bytes(),
+        message(client, real, headers).forwarded(server).bytes(),
+    )
+}
+
+fn lost(datagram: Datagram) -> Step {
+    Step::Packet(datagram.bytes(), Outcome::Drop(Counter::DropNoCallId))
 }
 
 fn refused(datagram: Datagram) -> Step {

@@ -21,7 +21,7 @@ fn every_packet_table_holds_at_xdp() {
 
 #[test]
 fn every_packet_table_holds_at_tcx_with_complete_checksums() {
-    for case in cases::all() {
+    for case in cases::all().into_iter().chain(cases::of_tcx()) {
         check(&case, |bytes, world| {
             Some(Buffer::new(bytes, World::CLIENTS, &world.routes()))
         });
@@ -30,7 +30,7 @@ fn every_packet_table_holds_at_tcx_with_complete_checksums() {
 
 #[test]
 fn every_packet_table_holds_at_tcx_where_bytes_must_be_pulled() {
-    for case in cases::all() {
+    for case in cases::all().into_iter().chain(cases::of_tcx()) {
         check(&case, |bytes, world| {
             Some(Buffer::new(bytes, World::CLIENTS, &world.routes()).with_linear(14))
         });
@@ -39,7 +39,7 @@ fn every_packet_table_holds_at_tcx_where_bytes_must_be_pulled() {
 
 #[test]
 fn every_packet_table_holds_at_tcx_with_checksums_left_to_the_device() {
-    for case in cases::all() {
+    for case in cases::all().into_iter().chain(cases::of_tcx()) {
         check(&case, |bytes, world| {
             let buffer = Buffer::new(bytes, World::CLIENTS, &world.routes());
             let whole = checksums_are_valid(bytes) == Some(true);

@@ -9,7 +9,7 @@ use super::director::Director;
 use crate::{
     Verdict,
     abi::{Counter, Method, Tag},
-    native::{Datagram, Server, Service, World, leave, run},
+    native::{Datagram, Server, Service, World, exercise_text, leave, run},
     scheduler::number,
     state::{self, tcp, udp},
 };
@@ -78,6 +78,42 @@ fn greatest_divisor(weights: &[u32]) -> u32 {
     };
     weights.iter().copied().fold(0, divisor)
 }
+
+/// Pieces of which lines of SIP and FTP are made, sound and not.
+const PIECES: [&str; 32] = [
+    "\r\n",
+    "\r",
+    "\n",
+    "\r\n\n",
+    " ",
+    "\t",
+    "Call-ID",
+    "call-id: ",
+    "CALL-ID:",
+    "i",
+    "I: ",
+    "Via: x",
+    "a1b2",
+    "@",
+    "host.example",
+    ":",
+    "<>",
+    "PORT ",
+    "eprt ",
+    "227 ",
+    "229 ",
+    "(",
+    ")",
+    "|",
+    "|||",
+    "1",
+    "2",
+    "10,0,0,1,",
+    "19,137",
+    "198.51.100.7",
+    "2001:db8::7",
+    "65535",
+];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
@@ -264,5 +300,14 @@ proptest! {
         weights.insert(quiesced, 0);
         let shares = shares(scheduler, &weights, 20);
         prop_assert_eq!(shares[quiesced], 0);
+    }
+
+    #[test]
+    fn text_is_read_byte_by_byte_as_it_stands(
+        places in prop::collection::vec(0..PIECES.len(), 0..24),
+        name in prop::option::of(17_usize..21),
+    ) {
+        let pieces = name.iter().chain(&places).map(|place| PIECES[*place]);
+        exercise_text(pieces.collect::<String>().as_bytes());
     }
 }

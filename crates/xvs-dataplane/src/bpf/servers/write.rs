@@ -6,7 +6,7 @@ use xvs_datapath::{
     abi::{NONE, VirtualServer as VirtualSlot, real_server_flag, virtual_server_flag},
     scheduler::{rr, table, wrr},
 };
-use xvs_types::{OpError, RealServer, VirtualServer, VirtualServerId};
+use xvs_types::{OpError, PersistenceEngine, RealServer, VirtualServer, VirtualServerId};
 
 use super::{
     super::{
@@ -134,6 +134,10 @@ impl Servers {
                 virtual_server_flag::PERSISTENT,
             ),
             (server.one_packet, virtual_server_flag::ONE_PACKET),
+            (
+                server.persistence.is_some() && server.engine == Some(PersistenceEngine::Sip),
+                virtual_server_flag::SIP,
+            ),
         ] {
             if on {
                 new.flags |= flag;

@@ -167,7 +167,7 @@ where
             slow_when_gone(&fields, real_servers, real_server);
             return half;
         }
-        if tag.template() && self.parents.contains(&index) {
+        if (tag.template() || tag.crossing()) && self.parents.contains(&index) {
             // Its connections live: it stays, and is looked at again in a minute.
             let again = clock
                 .now
