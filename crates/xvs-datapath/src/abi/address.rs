@@ -63,7 +63,8 @@ pub mod link_mac_flag {
 pub const FILTER_WORDS: usize = 1024;
 
 /// A bitmap that says at once of most packets that they are not ours: bits of the VIPs as
-/// destination, of real servers as source. See [`address_bit`](crate::address_bit).
+/// destination, of real servers as source, of this host as source. See [`address_bit`](crate::address_bit)
+/// and [`own_bit`](crate::own_bit).
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct AddressFilter {

@@ -33,4 +33,4 @@ pub use server::{
 pub use settings::{Seed, Settings, setting_flag};
 
 /// Version of every layout in this module; pinned maps of another version are not adopted.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;

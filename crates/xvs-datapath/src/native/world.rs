@@ -19,6 +19,7 @@ use crate::{
     },
     address_bit,
     native::{Array, Cpu, HashMap, Route, Routes, Tables, address},
+    own_bit,
     scheduler::{number, wrr},
     state::{tcp, udp},
 };
@@ -424,6 +425,8 @@ impl World {
     pub fn owning(mut self, address: &str) -> Self {
         let own = super::datagram::address(parsed(address));
         self.services.push((ServiceKey::host(own), 0));
+        let (word, mask) = own_bit(own[0]);
+        self.filter.words[word] |= mask;
         self
     }
 
