@@ -252,6 +252,15 @@ impl Env for Maps {
     }
 
     #[inline(always)]
+    fn link(&self, ifindex: u32) -> u64 {
+        match maps::FIRST_MACS.get_ptr(ifindex) {
+            // SAFETY: the value is a valid map value, written whole.
+            Some(noted) => unsafe { *noted },
+            None => 0,
+        }
+    }
+
+    #[inline(always)]
     fn next_hop(&self, index: u32) -> *const NextHop {
         or_null(maps::NEXT_HOPS.get_ptr_mut(index))
     }

@@ -7,8 +7,8 @@ use aya_ebpf::{
 use xvs_datapath::{
     Flow,
     abi::{
-        AddressFilter, Block, Cold, Early, Entry4, Entry6, Fragment, FragmentKey, Held, HeldKey,
-        HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate,
+        self, AddressFilter, Block, Cold, Early, Entry4, Entry6, Fragment, FragmentKey, Held,
+        HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate,
         RealServer, Seed, ServiceKey, Settings, VirtualServer, WAYS,
     },
     table::Scratch,
@@ -59,6 +59,9 @@ pub static HELD_ROOM: PerCpuArray<Held> = PerCpuArray::with_max_entries(1, 0);
 pub static LOCALS: Array<LocalAddress> = Array::with_max_entries(4_096, MMAPABLE);
 #[map]
 pub static LINK_MACS: HashMap<LinkMac, u32> = HashMap::with_max_entries(4_096, NO_PREALLOC);
+/// What is noted of the first address of each link, by the link's index.
+#[map]
+pub static FIRST_MACS: Array<u64> = Array::with_max_entries(abi::LINKS, MMAPABLE);
 #[map]
 pub static FILTER: Array<AddressFilter> = Array::with_max_entries(1, MMAPABLE);
 #[map]

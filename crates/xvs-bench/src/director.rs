@@ -21,7 +21,10 @@ use xvs_types::{
 
 use crate::{
     kernel,
-    program::{frame::Segment, tester::Target},
+    program::{
+        frame::{Segment, WHOLE},
+        tester::Target,
+    },
 };
 
 /// The link that clients are behind, as the director has it.
@@ -253,6 +256,7 @@ impl Director {
             source: (family.client(), 0),
             destination: (family.vip(), PORT),
             flags,
+            fragment: WHOLE,
         }
     }
 

@@ -4,7 +4,7 @@ use xvs_dataplane::Hook;
 use xvs_types::Scheduler;
 
 use super::{
-    frame::{ACK, Order, Plan, Segment},
+    frame::{ACK, Order, Plan, Segment, WHOLE},
     rounds::{self, Floors, Subject},
     tester::Tester,
 };
@@ -30,6 +30,7 @@ pub(super) fn measure(tester: &mut Tester, scale: &Scale) -> anyhow::Result<Vec<
             source: (family.client(), 0),
             destination: (destination, port),
             flags: ACK,
+            fragment: WHOLE,
         }
         .plan(1024, Order::Random)
         .to_link(ifindex)

@@ -35,6 +35,13 @@ pub(crate) struct Plan {
     through: u32,
 }
 
+/// Flags and offset of an IPv4 packet that is whole, and may not be cut.
+pub(crate) const WHOLE: u16 = 0x4000;
+/// The same of the first fragment of one.
+pub(crate) const FIRST: u16 = 0x2000;
+/// The same of its last, behind 1,480 bytes.
+pub(crate) const LAST: u16 = 1480 / 8;
+
 /// In what order flows come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -55,6 +62,8 @@ pub(crate) struct Segment {
     pub(crate) destination: (IpAddr, u16),
     /// Flags.
     pub(crate) flags: u8,
+    /// Flags and offset of the IPv4 header, as [`WHOLE`].
+    pub(crate) fragment: u16,
 }
 
 impl Segment {
@@ -97,7 +106,10 @@ impl Segment {
         frame[6..12].copy_from_slice(&from);
         let transport = match (self.source.0, self.destination.0) {
             (IpAddr::V6(source), IpAddr::V6(destination)) => v6(&mut frame, source, destination),
-            (IpAddr::V4(source), IpAddr::V4(destination)) => v4(&mut frame, source, destination),
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                frame[20..22].copy_from_slice(&self.fragment.to_be_bytes());
+                v4(&mut frame, source, destination)
+            }
             _ => return frame,
         };
         let tcp = &mut frame[transport..];
@@ -164,7 +176,6 @@ fn v4(frame: &mut [u8; LENGTH], source: Ipv4Addr, destination: Ipv4Addr) -> usiz
     frame[14] = 0x45;
     let length = u16::try_from(LENGTH - 14).unwrap_or(0);
     frame[16..18].copy_from_slice(&length.to_be_bytes());
-    frame[20] = 0x40;
     frame[22] = 64;
     frame[23] = 6;
     frame[26..30].copy_from_slice(&source.octets());
@@ -211,6 +222,7 @@ mod tests {
             source: (IpAddr::from([10, 0, 0, last]), port),
             destination: (IpAddr::from([10, 9, 9, 9]), 80),
             flags: ACK,
+            fragment: WHOLE,
         };
         let one = segment(1, 7).plan(1, Order::InOrder);
         let two = segment(2, 9).plan(1, Order::InOrder);

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     director::{Director, Method, NEIGHBOUR, PORT},
     kernel,
-    program::frame::{ACK, SYN, Segment},
+    program::frame::{ACK, SYN, Segment, WHOLE},
 };
 
 /// Real servers behind the VIP.
@@ -149,6 +149,7 @@ impl Contender {
             source: (FAMILY.client(), 0),
             destination: to,
             flags,
+            fragment: WHOLE,
         }
     }
 

@@ -22,6 +22,7 @@ mod limits;
 mod listing;
 mod load;
 mod machine;
+mod macs;
 mod memory;
 mod pairs;
 mod pins;
@@ -66,6 +67,7 @@ use self::{
     hops::Hops,
     load::{Loaded, Sizes},
     machine::{Kernel, Machine},
+    macs::Macs,
     memory::{Mapped, wait_for_programs},
     pairs::{Indexes, Pairs},
     pins::Pins,
@@ -203,7 +205,10 @@ impl Bpf {
                 1,
             ),
         };
-        let links = Links::new(hash(&mut object, "LINK_MACS")?);
+        let links = Links::new(Macs::new(
+            hash(&mut object, "LINK_MACS")?,
+            load::mapped(&object, "FIRST_MACS", abi::LINKS)?,
+        ));
         Self::on(
             Box::new(Kernel::new(object, generation, pins, links)),
             maps,
