@@ -284,6 +284,15 @@ impl Env for Maps {
     }
 
     #[inline(always)]
+    fn link(&self, ifindex: u32) -> u64 {
+        match maps::FIRST_MACS.get_ptr(ifindex) {
+            // SAFETY: the value is a valid map value, written whole.
+            Some(noted) => unsafe { *noted },
+            None => 0,
+        }
+    }
+
+    #[inline(always)]
     fn next_hop(&self, index: u32) -> *const NextHop {
         or_null(maps::NEXT_HOPS.get_ptr_mut(index))
     }
@@ -534,30 +543,65 @@ unsafe extern "C" fn step<V: Visitor>(round: u32, context: *mut c_void) -> i64 {
     // Registers hold a copy better than a place that every call might change.
     // SAFETY: a visitor is plain integers, and the copy is the only one in use until it is moved back.
     let mut visitor = unsafe { core::ptr::read(&raw const walk.visitor) };
-    let mut ended = 0;
-    let mut inner = 0;
-    while inner < STEP {
-        let position = from + inner;
-        // SAFETY: the block is a valid map value; the index is masked to its length.
-        let member = unsafe { (*block).members[index((from & 0x30) + inner)] };
-        inner += 1;
-        if position >= high {
-            break;
-        }
-        let Some(server) = maps::REAL.get_ptr(member) else {
-            ended = 1;
-            break;
-        };
-        // SAFETY: the server is a valid map value.
-        let server = unsafe { &*opaque(server.cast_mut()) };
-        // No `continue` before: the compiler then lays the loop out so that an instruction which is no
-        // jump leads back to its head, which Linux 6.1 refuses as a back-edge.
-        if position >= low && visitor.visit(position, member, server) {
-            ended = 1;
-            break;
-        }
-    }
+    // SAFETY: the block is a valid map value; a group's index is masked to its begins.
+    let group = opaque(unsafe {
+        (&raw mut (*block).members)
+            .cast::<u32>()
+            .add(index(from & 0x30))
+    });
+    let ended = if low <= from && from + STEP <= high {
+        whole(group, from, &mut visitor)
+    } else {
+        part(group, from, low, high, &mut visitor)
+    };
     // SAFETY: the walk is this CPU's, as above.
     unsafe { core::ptr::write(&raw mut walk.visitor, visitor) };
     ended
+}
+
+/// Looks at the servers of a whole group, of which `from` is the first. Written out: in a loop, what it counts
+/// and where it ends take the registers that the visitor needs, and each server costs half as much again.
+#[inline(always)]
+fn whole<V: Visitor>(group: *mut u32, from: u32, visitor: &mut V) -> i64 {
+    macro_rules! look {
+        ($($inner:literal)*) => {
+            $(if look(group, $inner, from + $inner, visitor) {
+                return 1;
+            })*
+        };
+    }
+    const { assert!(STEP == 16) };
+    look!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    0
+}
+
+/// Looks at the servers of a group from position `low` up to `high`.
+#[inline(always)]
+fn part<V: Visitor>(group: *mut u32, from: u32, low: u32, high: u32, visitor: &mut V) -> i64 {
+    let mut inner = 0;
+    while inner < STEP {
+        let position = from + inner;
+        if position >= high {
+            return 0;
+        }
+        // No `continue`: the compiler then lays the loop out so that an instruction which is no jump
+        // leads back to its head, which Linux 6.1 refuses as a back-edge.
+        if position >= low && look(group, inner, position, visitor) {
+            return 1;
+        }
+        inner += 1;
+    }
+    0
+}
+
+/// Looks at the server at `position`, `inner` of its group; `true` ends the walk.
+#[inline(always)]
+fn look<V: Visitor>(group: *mut u32, inner: u32, position: u32, visitor: &mut V) -> bool {
+    // SAFETY: the group has as many members.
+    let member = unsafe { *group.add(index(inner & (STEP - 1))) };
+    let Some(server) = maps::REAL.get_ptr(member) else {
+        return true;
+    };
+    // SAFETY: the server is a valid map value.
+    visitor.visit(position, member, unsafe { &*opaque(server.cast_mut()) })
 }

@@ -7,9 +7,9 @@ use aya_ebpf::{
 use xvs_datapath::{
     Flow,
     abi::{
-        AddressFilter, Block, CallId, Cold, Early, Entry4, Entry6, Fragment, FragmentKey, Held,
-        HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey, Rate,
-        RealServer, Seed, Sequence, ServiceKey, Settings, Text, VirtualServer, WAYS,
+        self, AddressFilter, Block, CallId, Cold, Early, Entry4, Entry6, Fragment, FragmentKey,
+        Held, HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop, OverflowKey,
+        Rate, RealServer, Seed, Sequence, ServiceKey, Settings, Text, VirtualServer, WAYS,
     },
     table::Scratch,
 };
@@ -68,6 +68,9 @@ pub static TEXT: PerCpuArray<Text> = PerCpuArray::with_max_entries(1, 0);
 pub static LOCALS: Array<LocalAddress> = Array::with_max_entries(4_096, MMAPABLE);
 #[map]
 pub static LINK_MACS: HashMap<LinkMac, u32> = HashMap::with_max_entries(4_096, NO_PREALLOC);
+/// What is noted of the first address of each link, by the link's index.
+#[map]
+pub static FIRST_MACS: Array<u64> = Array::with_max_entries(abi::LINKS, MMAPABLE);
 #[map]
 pub static FILTER: Array<AddressFilter> = Array::with_max_entries(1, MMAPABLE);
 #[map]

@@ -25,7 +25,7 @@ use xvs_types::{
 use crate::{
     kernel,
     program::{
-        frame::{self, Segment},
+        frame::{Segment, WHOLE},
         tester::Target,
     },
 };
@@ -259,7 +259,7 @@ impl Director {
             source: (family.client(), 0),
             destination: (family.vip(), PORT),
             flags,
-            fragment: frame::WHOLE,
+            fragment: WHOLE,
         }
     }
 

@@ -7,7 +7,7 @@
 
 use crate::{
     Env, Packet,
-    abi::{Counter, LinkMac, VirtualServer, link_mac_flag, virtual_server_flag},
+    abi::{Counter, LinkMac, VirtualServer, link_mac_flag, low32, virtual_server_flag},
     memory::{load16, load32},
 };
 
@@ -39,6 +39,9 @@ pub(crate) fn is_alone<P: Packet, E: Env>(packet: &P, env: &E) -> bool {
     flags(packet, env) & link_mac_flag::ALONE != 0
 }
 
+/// The bits of [`LinkMac::noted`] that are the address.
+const ADDRESS: u64 = (1 << 48) - 1;
+
 /// Flags of the link's address that the frame is addressed to.
 #[inline(always)]
 fn flags<P: Packet, E: Env>(packet: &P, env: &E) -> u32 {
@@ -50,6 +53,10 @@ fn flags<P: Packet, E: Env>(packet: &P, env: &E) -> u32 {
     let (first, last) = unsafe { (load32(start), load16(start + 4)) };
     let [a, b, c, d] = first.to_ne_bytes();
     let [e, f] = last.to_ne_bytes();
+    let noted = env.link(packet.ingress());
+    if noted != 0 && noted & ADDRESS == u64::from_le_bytes([a, b, c, d, e, f, 0, 0]) {
+        return low32(noted >> 48);
+    }
     env.link_mac(&LinkMac {
         ifindex: packet.ingress(),
         mac: [a, b, c, d, e, f],

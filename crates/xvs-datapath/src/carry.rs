@@ -32,6 +32,7 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     }
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
+    let is_new = flow.opened != 0 && flow.is_new != 0;
     let place = if flow.opened != 0 {
         // The stage before this one has read the packet and knows its connection.
         i64::from(flow.opened.wrapping_sub(1))
@@ -48,7 +49,7 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
         return Verdict::DROP;
     }
     // SAFETY: `entry` is a valid map value.
-    let verdict = unsafe { carry::<F, P, E>(packet, env, flow, opaque(entry), place) };
+    let verdict = unsafe { carry::<F, P, E>(packet, env, flow, opaque(entry), place, is_new) };
     // What XDP passes comes by tcx once more, where its connection is known.
     if flow.protocol == ipv4::PROTOCOL_UDP && (P::RESOLVES || verdict != Verdict::PASS) {
         // SAFETY: as above.
@@ -77,7 +78,8 @@ unsafe fn end_of_one_packet<F: Family, E: Env>(env: &E, entry: *mut F::Entry, pl
     }
 }
 
-/// Carries a packet of a known connection, whose entry is at `place`: [`FOUND_OVERFLOW`], or its index.
+/// Carries a packet of a known connection, whose entry is at `place`: [`FOUND_OVERFLOW`], or its index. One
+/// that the packet opened (`is_new`) is in the state after it.
 ///
 /// # Safety
 /// `entry` must be a valid map value.
@@ -88,6 +90,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     flow: &mut Flow,
     entry: *mut F::Entry,
     place: i64,
+    is_new: bool,
 ) -> Verdict {
     // SAFETY: the caller vouches for the entry.
     let fields = unsafe { F::fields(entry) };
@@ -114,7 +117,8 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     let available = unsafe { table::available(server) };
     if !Tag(tag).reverse() {
         // SAFETY: as above.
-        let begins = unsafe { reuse::begins_anew::<F, E>(env, flow, place, tag, server) };
+        let begins =
+            !is_new && unsafe { reuse::begins_anew::<F, E>(env, flow, place, tag, server) };
         if begins && place >= 0 && env.end_call(F::V6, low32(place.unsigned_abs())) {
             env.count(Counter::Reused);
             return Verdict::OPEN;
@@ -134,7 +138,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
     }
     let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
     // A state comes of TCP's flags, that of UDP of any packet; what rides with a connection steps none.
-    if unusual::has_ports(flow) && !(is_tcp && flow.fragment == unusual::CUT) {
+    if !is_new && unusual::has_ports(flow) && !(is_tcp && flow.fragment == unusual::CUT) {
         // SAFETY: the caller vouches for the entry.
         unsafe { advance::<F, E>(env, entry, tag, direction(Tag(tag)), flow, place) };
     }

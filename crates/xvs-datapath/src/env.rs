@@ -117,6 +117,10 @@ pub trait Env {
     /// Flags of [`link_mac_flag`](crate::abi::link_mac_flag) of a link's address; 0 for another's.
     fn link_mac(&self, key: &LinkMac) -> u32;
 
+    /// What is noted of a link's first address ([`LinkMac::noted`]); 0 where nothing is, and
+    /// [`Env::link_mac`] has to be asked.
+    fn link(&self, ifindex: u32) -> u64;
+
     /// A next hop.
     fn next_hop(&self, index: u32) -> *const NextHop;
     /// Index of the next hop of a neighbour, 0 for none.

@@ -40,24 +40,42 @@ fn decide<F: Family, P: Packet, E: Env>(
 ) -> Verdict {
     let mut flow = Flow::default();
     if !parse::parse::<F>(start, end, &mut flow) {
-        return parse::other(start, end);
+        let verdict = parse::other(start, end);
+        if verdict != Verdict::PASS {
+            hand_on(env);
+        }
+        return verdict;
     }
     if !may_be_ours::<F, E>(env, &flow) || !extent::trim(packet, &flow) {
         return Verdict::PASS;
     }
     let verdict = established::<F, P, E>(packet, env, &flow);
     if verdict == Verdict::CARRY {
+        hand_on(env);
+    }
+    if verdict == Verdict::OPEN {
         let room = env.flow();
         if !room.is_null() {
-            // What an earlier packet left there is not of this one.
+            flow.opened = Flow::READ;
             // SAFETY: the room is this CPU's alone while the program runs.
-            unsafe {
-                (*opaque(room)).opened = 0;
-                (*opaque(room)).heard = 0;
-            }
+            unsafe { *opaque(room) = flow };
         }
     }
     verdict
+}
+
+/// Clears what an earlier packet left in the room: the next stage has to look for itself.
+#[inline(always)]
+fn hand_on<E: Env>(env: &E) {
+    let room = env.flow();
+    if !room.is_null() {
+        // SAFETY: the room is this CPU's alone while the program runs.
+        unsafe {
+            (*opaque(room)).opened = 0;
+            (*opaque(room)).heard = 0;
+            (*opaque(room)).is_new = 0;
+        }
+    }
 }
 
 /// Whether the destination may be a VIP or a local address, or the source a real server.
@@ -83,7 +101,12 @@ pub(crate) fn has<F: Family>(
     } else {
         address[0]
     };
-    let (word, mask) = address_bit(folded, source);
+    is_set(filter, address_bit(folded, source))
+}
+
+/// Whether a bit of the filter is set.
+#[inline(always)]
+pub(crate) fn is_set(filter: *const AddressFilter, (word, mask): (usize, u64)) -> bool {
     // SAFETY: the filter is a valid map value; a word is below 1,024.
     unsafe { (*filter).words[word & 1023] & mask != 0 }
 }
@@ -109,7 +132,8 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
     }
     let tag = Tag(tag);
     let is_tcp = flow.protocol == ipv4::PROTOCOL_TCP;
-    if unsettled(tag, flow, is_tcp) || tag.crossing() {
+    // *carry* revives what is about to be freed.
+    if unsettled(tag, flow, is_tcp) || tag.crossing() || tag.dying() {
         return Verdict::CARRY;
     }
     if tag.method() == Method::LOCAL {

@@ -28,6 +28,7 @@ pub struct Flow {
     /// 0 when it is whole, 1 for the first fragment, 2 for another.
     pub fragment: u32,
     /// Index of the entry that *open* found or made for the packet, plus one; 0 where *carry* has to look.
+    /// For *open* itself [`Flow::READ`], or anything else where it has to read the packet.
     pub opened: u32,
     /// What its sender is to be told.
     pub message: Message,
@@ -35,4 +36,11 @@ pub struct Flow {
     pub account: u32,
     /// Not 0 once [`ftp`](crate::ftp) has heard it.
     pub heard: u32,
+    /// Not 0 where *open* made the entry for the packet, whose state is then the one after it.
+    pub is_new: u32,
+}
+
+impl Flow {
+    /// The fast path has read the packet into the room, and found no connection in the table.
+    pub(crate) const READ: u32 = u32::MAX;
 }

@@ -55,6 +55,18 @@ pub const fn bucket(word: u32, bits: u32) -> u32 {
 #[inline(always)]
 #[must_use]
 pub const fn address_bit(folded: u32, source: bool) -> (usize, u64) {
-    let bit = bucket(folded ^ if source { 0x5bd1_e995 } else { 0 }, 16);
+    bit(folded ^ if source { 0x5bd1_e995 } else { 0 })
+}
+
+/// As [`address_bit`], of an IPv4 address of this host as a source.
+#[inline(always)]
+#[must_use]
+pub const fn own_bit(word: u32) -> (usize, u64) {
+    bit(word ^ 0x1b87_3593)
+}
+
+#[inline(always)]
+const fn bit(word: u32) -> (usize, u64) {
+    let bit = bucket(word, 16);
     (index(bit >> 6), 1 << (bit & 63))
 }

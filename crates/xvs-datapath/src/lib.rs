@@ -50,6 +50,6 @@ mod verdict;
 
 pub use env::{Env, Rounds, Visitor};
 pub use flow::Flow;
-pub use hash::{address_bit, bucket};
+pub use hash::{address_bit, bucket, own_bit};
 pub use packet::{Fib, FibAnswer, Packet};
 pub use verdict::Verdict;

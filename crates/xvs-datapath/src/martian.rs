@@ -4,6 +4,9 @@
 use crate::{
     Env, Flow, Packet,
     abi::{NONE, ServiceKey},
+    fast,
+    hash::own_bit,
+    memory::opaque,
     table::Family,
 };
 
@@ -24,5 +27,13 @@ pub(crate) fn is_martian<F: Family, P: Packet, E: Env>(packet: &P, env: &E, flow
         || first == 127
         || first >= 224
         || packet.ingress() != LOOPBACK
+            && may_be_own(env, source[0])
             && env.virtual_server_index(&ServiceKey::host(*source)) != NONE
+}
+
+/// Whether an IPv4 address may be one of this host.
+#[inline(always)]
+fn may_be_own<E: Env>(env: &E, address: u32) -> bool {
+    let filter = env.filter();
+    filter.is_null() || fast::is_set(opaque(filter.cast_mut()), own_bit(address))
 }

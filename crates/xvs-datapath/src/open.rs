@@ -48,8 +48,11 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     }
     // SAFETY: the room is this CPU's alone while the program runs.
     let flow = unsafe { &mut *opaque(room) };
+    let is_read = flow.opened == Flow::READ;
+    flow.opened = 0;
     flow.heard = 0;
-    if !unusual::parse::<F, P, E>(packet, env, flow) {
+    flow.is_new = 0;
+    if !is_read && !unusual::parse::<F, P, E>(packet, env, flow) {
         if flow.fragment == unusual::EARLY {
             return fragments::unknown::<F, P, E>(packet, env, flow);
         }
@@ -58,10 +61,13 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     if fragments::is_awaited(env, flow) {
         return Verdict::RELEASE;
     }
-    let place = table::find_flow::<F, E>(env, flow);
-    flow.opened = handed(place);
-    if place >= 0 || place == FOUND_OVERFLOW {
-        return Verdict::CARRY;
+    // Where the fast path has looked, and there is no other place, the connection is not there.
+    if !is_read || table::is_overflown::<F, E>(env) {
+        let place = table::find_flow::<F, E>(env, flow);
+        flow.opened = handed(place);
+        if place >= 0 || place == FOUND_OVERFLOW {
+            return Verdict::CARRY;
+        }
     }
     // The host drops both, and says so where it is asked to.
     if flow.fragment == unusual::CUT || is_martian::<F, P, E>(packet, env, flow) {
@@ -69,6 +75,7 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     }
     let opened = open::<F, P, E, true>(packet, env, flow);
     flow.opened = handed(opened);
+    flow.is_new = 1;
     match opened {
         OPEN_PASS => {
             // Where it is brought once more, and opens a connection then, that is noted over this.
@@ -173,7 +180,8 @@ fn open<F: Family, P: Packet, E: Env, const READS: bool>(
     }
     // SAFETY: the scratch is this CPU's alone while the program runs.
     unsafe { (*opaque(scratch)).tuple = flow.tuple };
-    let choice = env.choose_call(F::V6, index, u32::from(flow.protocol));
+    // SAFETY: the virtual server is a valid map value.
+    let choice = unsafe { server_of::<F, E>(env, service, index, flow.protocol) };
     let (chosen, template) = (low32(choice), high32(choice));
     if chosen == NONE {
         env.count(Counter::DropNoRealServer);
@@ -256,8 +264,28 @@ pub(crate) fn by_message<F: Family, P: Packet, E: Env>(
     }
 }
 
-/// The real server for the tuple in the scratch (low half) and the template that says so (high half);
-/// each [`NONE`] when there is none.
+/// The real server for the tuple in the scratch, as [`choose`] says it. Only what persists is worth a call
+/// more than the scheduler's.
+///
+/// # Safety
+/// `service` must be the valid map value at `index`.
+#[inline(always)]
+pub(crate) unsafe fn server_of<F: Family, E: Env>(
+    env: &E,
+    service: *const VirtualServer,
+    index: u32,
+    protocol: u8,
+) -> u64 {
+    // SAFETY: the caller vouches for the virtual server.
+    if unsafe { (*service).flags } & virtual_server_flag::PERSISTENT == 0 {
+        join(env.pick_call(index), NONE)
+    } else {
+        env.choose_call(F::V6, index, u32::from(protocol))
+    }
+}
+
+/// The real server of a persistent virtual server for the tuple in the scratch (low half) and the template
+/// that says so (high half); each [`NONE`] when there is none.
 #[inline(always)]
 pub fn choose<F: Family, E: Env>(env: &E, virtual_server: u32, protocol: u32) -> u64 {
     let service = env.virtual_server(virtual_server);
@@ -266,10 +294,6 @@ pub fn choose<F: Family, E: Env>(env: &E, virtual_server: u32, protocol: u32) ->
         return join(NONE, NONE);
     }
     let (scratch, service) = (opaque(scratch), opaque(service));
-    // SAFETY: the virtual server is a valid map value.
-    if unsafe { (*service).flags } & virtual_server_flag::PERSISTENT == 0 {
-        return join(env.pick_call(virtual_server), NONE);
-    }
     // SAFETY: both are valid map values, and the scratch is this CPU's alone while the program runs.
     unsafe { persistence::choose::<F, E>(env, scratch, service, virtual_server, protocol) }
 }

@@ -5,7 +5,7 @@ use xvs_dataplane::Hook;
 use xvs_types::Scheduler;
 
 use super::{
-    frame::{ACK, Order, Plan, SYN},
+    frame::{ACK, FIRST, LAST, Order, Plan, SYN, Segment},
     rounds::{self, Floors, Subject},
     tester::Tester,
 };
@@ -101,11 +101,7 @@ fn of_size(
                     counted(flows)
                 ),
                 hook,
-                target: director.program(if hook == Hook::Tcx {
-                    "xvs_tcx"
-                } else {
-                    "xvs_xdp"
-                })?,
+                target: director.program(entry(hook))?,
                 plan: flow.established,
                 answer: rounds::redirected(hook),
                 floor: match (method, hook, family) {
@@ -144,9 +140,57 @@ fn of_size(
             };
             rows.push((row, point));
         }
+        if family == Family::V4 && method == Method::Nat && (2..=1024).contains(&flows) {
+            let fragments = fragments(tester, scale, &mut director, flows)?;
+            rows.extend(fragments.into_iter().map(|row| (row, None)));
+        }
         director.clear();
     }
     Ok(rows)
+}
+
+/// Measures fragments of established connections of NAT: those with ports, then those behind, which go by
+/// what the first left.
+fn fragments(
+    tester: &mut Tester,
+    scale: &Scale,
+    director: &mut Director,
+    flows: u32,
+) -> anyhow::Result<Vec<Row>> {
+    let plan = |fragment: u16| -> Plan {
+        Segment {
+            fragment,
+            ..director.segment(Family::V4, ACK)
+        }
+        .plan(flows, Order::InOrder)
+    };
+    let mut subjects = Floors::subjects(tester, plan(FIRST))?;
+    let floors = subjects.len();
+    for (name, fragment) in [("first fragment", FIRST), ("last fragment", LAST)] {
+        for hook in [Hook::Xdp, Hook::Tcx] {
+            subjects.push(Subject {
+                name: format!("IPv4 NAT {hook}, {name}, {}", counted(flows)),
+                hook,
+                target: director.program(entry(hook))?,
+                plan: plan(fragment),
+                answer: rounds::redirected(hook),
+                floor: Floors::of(hook),
+                limit: None,
+            });
+        }
+    }
+    let times = rounds::run(tester, director, &mut subjects, scale.rounds, scale.repeat)?;
+    let rows = rounds::rows(&subjects, &times);
+    Ok(rows.into_iter().skip(floors).collect())
+}
+
+/// The program that packets come to first.
+fn entry(hook: Hook) -> &'static str {
+    if hook == Hook::Tcx {
+        "xvs_tcx"
+    } else {
+        "xvs_xdp"
+    }
 }
 
 /// The gate, where the issue sets one.

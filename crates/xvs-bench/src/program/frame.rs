@@ -63,7 +63,7 @@ pub(crate) struct Segment {
     pub(crate) destination: (IpAddr, u16),
     /// Flags.
     pub(crate) flags: u8,
-    /// The fragment word, of IPv4 alone.
+    /// Flags and offset of the IPv4 header, as [`WHOLE`].
     pub(crate) fragment: u16,
 }
 

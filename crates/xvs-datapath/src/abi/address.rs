@@ -1,5 +1,7 @@
 //! Addresses as keys.
 
+use super::wide;
+
 /// An address as it lies in a packet; IPv4 in word 0, the other words 0.
 pub type Address = [u32; 4];
 
@@ -51,6 +53,21 @@ pub struct LinkMac {
 
 const _: () = assert!(size_of::<LinkMac>() == 12);
 
+/// Links whose first address stands in an array as well, where a look-up costs next to nothing: those with an
+/// index below.
+pub const LINKS: u32 = 4_096;
+
+impl LinkMac {
+    /// What stands in that array: the address as it lies in a frame, its flags of [`link_mac_flag`] behind it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn noted(&self, flags: u32) -> u64 {
+        let [a, b, c, d, e, f] = self.mac;
+        let address = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
+        address | wide(flags) << 48
+    }
+}
+
 /// Values under a [`LinkMac`].
 pub mod link_mac_flag {
     /// Frames to this address are for this host.
@@ -63,7 +80,8 @@ pub mod link_mac_flag {
 pub const FILTER_WORDS: usize = 1024;
 
 /// A bitmap that says at once of most packets that they are not ours: bits of the VIPs as
-/// destination, of real servers as source. See [`address_bit`](crate::address_bit).
+/// destination, of real servers as source, of this host as source. See [`address_bit`](crate::address_bit)
+/// and [`own_bit`](crate::own_bit).
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct AddressFilter {

@@ -133,6 +133,13 @@ impl Tag {
         self.0 & Slot::MASK
     }
 
+    /// Whether a slot that is LIVE or DYING is the latter.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn dying(self) -> bool {
+        self.0 & (Slot::LIVE ^ Slot::DYING) != 0
+    }
+
     /// The forwarding method.
     #[inline(always)]
     #[must_use]
@@ -379,7 +386,8 @@ pub struct Entry6 {
 const _: () = assert!(size_of::<Entry6>() == 128);
 const _: () = assert!(core::mem::offset_of!(Entry6, new_source) == 64);
 
-/// The cold side of a slot, under the same index: what only slow functions need.
+/// The cold side of a slot, under the same index: what only slow functions need. It is clear while the slot
+/// is free.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cold {

@@ -18,7 +18,9 @@ mod server;
 mod settings;
 mod text;
 
-pub use address::{Address, AddressFilter, FILTER_WORDS, LinkMac, ServiceKey, link_mac_flag};
+pub use address::{
+    Address, AddressFilter, FILTER_WORDS, LINKS, LinkMac, ServiceKey, link_mac_flag,
+};
 pub use convert::{high32, index, join, low8, low16, low32, upper16, wide};
 pub use counter::{Counter, DROPS};
 pub use flow::{

@@ -296,6 +296,15 @@ impl Env for Cpu {
         self.tables.link_macs.get(key).unwrap_or(0)
     }
 
+    fn link(&self, ifindex: u32) -> u64 {
+        let noted = self.tables.links.pointer(ifindex);
+        if noted.is_null() {
+            return 0;
+        }
+        // SAFETY: the element lives as long as the array.
+        unsafe { noted.read() }
+    }
+
     fn next_hop(&self, index: u32) -> *const NextHop {
         self.tables.next_hops.pointer(index)
     }

@@ -9,9 +9,9 @@ use std::{
 use crate::{
     abi::{
         AddressFilter, BLOCK, Block, CallId, Cold, Early, Entry4, Entry6, FILTER_WORDS, Fragment,
-        FragmentKey, Held, HeldKey, HopKey, LinkMac, LocalAddress, Locality, LocalityKey, NextHop,
-        OverflowKey, Rate, RealServer, Seed, Sequence, ServiceKey, Settings, VirtualServer, WAYS,
-        index,
+        FragmentKey, Held, HeldKey, HopKey, LINKS, LinkMac, LocalAddress, Locality, LocalityKey,
+        NextHop, OverflowKey, Rate, RealServer, Seed, Sequence, ServiceKey, Settings,
+        VirtualServer, WAYS, index,
     },
     native::HashMap,
 };
@@ -132,6 +132,7 @@ pub struct Tables {
     pub sequences: HashMap<OverflowKey, Sequence>,
     pub locals: Array<LocalAddress>,
     pub link_macs: HashMap<LinkMac, u32>,
+    pub links: Array<u64>,
     pub filter: Array<AddressFilter>,
     pub next_hops: Array<NextHop>,
     pub hop_index: HashMap<HopKey, u32>,
@@ -179,6 +180,7 @@ impl Tables {
             sequences: HashMap::new(16_384),
             locals: Array::of(LocalAddress::default(), sizes.locals),
             link_macs: HashMap::new(4096),
+            links: Array::of(0, index(LINKS)),
             filter: Array::new([AddressFilter {
                 words: [0; FILTER_WORDS],
             }]),

@@ -15,10 +15,11 @@ use crate::{
     abi::{
         self, AddressFilter, BLOCK, Block, Cold, Entry4, Entry6, FILTER_WORDS, HopKey, HopKind,
         LinkMac, LocalAddress, Method, NextHop, RealServer, Seed, ServiceKey, Settings,
-        VirtualServer, WAYS, join, real_server_flag, virtual_server_flag,
+        VirtualServer, WAYS, index, join, link_mac_flag, real_server_flag, virtual_server_flag,
     },
     address_bit,
     native::{Array, Cpu, HashMap, Route, Routes, Tables, address},
+    own_bit,
     scheduler::{number, wrr},
     state::{tcp, udp},
 };
@@ -448,6 +449,8 @@ impl World {
     pub fn owning(mut self, address: &str) -> Self {
         let own = super::datagram::address(parsed(address));
         self.services.push((ServiceKey::host(own), 0));
+        let (word, mask) = own_bit(own[0]);
+        self.filter.words[word] |= mask;
         self
     }
 
@@ -488,8 +491,10 @@ impl World {
             services.insert_new(*key, *index);
         }
         let link_macs = HashMap::new(4096);
+        let links = Array::of(0, index(abi::LINKS));
         for key in &self.link_macs {
-            link_macs.insert_new(*key, 1);
+            link_macs.insert_new(*key, link_mac_flag::OURS);
+            links.edit(key.ifindex, |word| *word = key.noted(link_mac_flag::OURS));
         }
         let hop_index = HashMap::new(4096);
         for (key, index) in &self.hop_index {
@@ -524,6 +529,7 @@ impl World {
             sequences: HashMap::new(16_384),
             locals: Array::new(self.locals.iter().copied()),
             link_macs,
+            links,
             filter: Array::new([*self.filter]),
             next_hops: Array::new(next_hops),
             hop_index,

@@ -13,7 +13,8 @@ use crate::{
         virtual_server_flag,
     },
     native::{Cpu, Server, Service, World, address},
-    table::burden,
+    open::server_of,
+    table::{V4, burden},
 };
 
 const RECORDED: &str = include_str!("../../tests/fixtures/schedulers.json");
@@ -142,7 +143,8 @@ impl Replay {
         // SAFETY: the scratch and the servers are this process's, and no program runs meanwhile.
         unsafe {
             (*self.cpu.scratch()).tuple = tuple;
-            let choice = self.cpu.choose_call(false, 0, u32::from(self.protocol));
+            let service = self.cpu.virtual_server(0);
+            let choice = server_of::<V4, _>(&self.cpu, service, 0, self.protocol);
             let chosen = low32(choice);
             let server = self.cpu.real_server(chosen);
             if !server.is_null() {

@@ -6,7 +6,7 @@ use crate::{
     memory::{opaque, read_shared},
     table::{
         Family, at,
-        end::{forget_overflown, free_reverse, held},
+        end::{forget_cold, forget_overflown, free_reverse, held},
         evictable, expired, retire,
     },
 };
@@ -26,25 +26,10 @@ pub fn claim<F: Family, E: Env>(env: &E, set: u32, way: u32, identity: u64, evic
         return CLAIMED_NOT;
     }
     let entries = opaque(entries);
-    macro_rules! try_free {
-        ($step:literal) => {
-            let at = (way ^ $step) & 3;
-            let word = tag_of::<F>(entries, at);
-            // SAFETY: tags are readable and shared by atomics alone.
-            let tag = unsafe { read_shared(word) };
-            if Tag(tag).slot() == Slot::FREE {
-                let busy = identity | Tag(tag).next_generation() | Slot::BUSY;
-                // SAFETY: as above.
-                if unsafe { env.compare_exchange(word, tag, busy) } == tag {
-                    return i64::from(set * 4 + at);
-                }
-            }
-        };
+    let free = claim_free::<F, E>(env, entries, set, way, identity);
+    if free >= 0 {
+        return free;
     }
-    try_free!(0);
-    try_free!(1);
-    try_free!(2);
-    try_free!(3);
     let now = env.now();
     let mut oldest = 0_u32;
     let mut victim = NONE;
@@ -78,6 +63,37 @@ pub fn claim<F: Family, E: Env>(env: &E, set: u32, way: u32, identity: u64, evic
     take::<F, E>(env, entries, set, victim, victim_tag, identity, oldest)
 }
 
+/// As [`claim`], of a free slot alone.
+#[inline(always)]
+pub(super) fn claim_free<F: Family, E: Env>(
+    env: &E,
+    entries: *mut [F::Entry; WAYS],
+    set: u32,
+    way: u32,
+    identity: u64,
+) -> i64 {
+    macro_rules! try_free {
+        ($step:literal) => {
+            let at = (way ^ $step) & 3;
+            let word = tag_of::<F>(entries, at);
+            // SAFETY: tags are readable and shared by atomics alone.
+            let tag = unsafe { read_shared(word) };
+            if Tag(tag).slot() == Slot::FREE {
+                let busy = identity | Tag(tag).next_generation() | Slot::BUSY;
+                // SAFETY: as above.
+                if unsafe { env.compare_exchange(word, tag, busy) } == tag {
+                    return i64::from(set * 4 + at);
+                }
+            }
+        };
+    }
+    try_free!(0);
+    try_free!(1);
+    try_free!(2);
+    try_free!(3);
+    CLAIMED_NOT
+}
+
 /// Takes the slot of a connection that ends, and settles its counts.
 #[inline(always)]
 fn take<F: Family, E: Env>(
@@ -109,6 +125,7 @@ fn take<F: Family, E: Env>(
     // SAFETY: the entry is ours since the exchange.
     unsafe { retire::<F, E>(env, entry, tag) };
     if !Tag(tag).reverse() {
+        forget_cold::<F, E>(env, mine);
         if peer == NONE && Method::two_way(Tag(tag).method()) {
             // SAFETY: as above.
             unsafe { forget_overflown::<F, E>(env, entry, tag) };
@@ -157,6 +174,7 @@ fn free_forward<F: Family, E: Env>(env: &E, peer: u32, mine: u32) -> bool {
     // SAFETY: the entry is ours since the exchange.
     unsafe {
         retire::<F, E>(env, entry, tag);
+        forget_cold::<F, E>(env, peer);
         env.exchange(fields.tag, held & Tag::GENERATION);
     }
     true

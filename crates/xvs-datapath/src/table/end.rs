@@ -2,7 +2,7 @@
 
 use crate::{
     Env,
-    abi::{Method, NONE, Slot, Tag, Tuple},
+    abi::{Cold, Method, NONE, Slot, Tag, Tuple, index},
     memory::{opaque, read_shared},
     table::{Family, at, overflow, retire},
 };
@@ -29,6 +29,7 @@ pub fn end<F: Family, E: Env>(env: &E, place: u32) -> bool {
     }
     // SAFETY: the entry is ours since the exchange.
     unsafe { retire::<F, E>(env, entry, tag) };
+    forget_cold::<F, E>(env, place);
     if peer == NONE && Method::two_way(Tag(tag).method()) {
         // SAFETY: as above.
         unsafe { forget_overflown::<F, E>(env, entry, tag) };
@@ -43,6 +44,18 @@ pub fn end<F: Family, E: Env>(env: &E, place: u32) -> bool {
 #[inline(always)]
 pub(super) fn held(tag: u64) -> u64 {
     tag & Tag::IDENTITY | Tag(tag).next_generation() | Slot::BUSY
+}
+
+/// Clears the cold side of the forward entry at `place`, which ends: that of a slot which is free, or of a
+/// reverse entry, is always clear, so that an insert need not touch it.
+#[inline(always)]
+pub(super) fn forget_cold<F: Family, E: Env>(env: &E, place: u32) {
+    let set = F::cold(env, place >> 2);
+    if set.is_null() {
+        return;
+    }
+    // SAFETY: the set is a valid map value of four; the slot is the caller's.
+    unsafe { *opaque(set).cast::<Cold>().add(index(place & 3)) = Cold::default() };
 }
 
 /// Frees the reverse entry at `peer` if it is one of `mine`.

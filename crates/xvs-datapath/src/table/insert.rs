@@ -7,8 +7,8 @@ use crate::{
     memory::opaque,
     table::{
         CONFLICT_NONE, FORWARD, Family, REVERSE, alternate, at,
-        claim::{publish, release},
-        conflict::CONFLICT_UNDECIDED,
+        claim::{claim_free, publish, release},
+        conflict::{CONFLICT_UNDECIDED, conflict},
         overflow, place,
         probe::{FOUND_OVERFLOW, overflow_entry, tag_identity},
     },
@@ -176,7 +176,6 @@ pub fn insert<F: Family, E: Env>(env: &E, two_way: bool) -> i64 {
                 F::fill(entry, &(*scratch).reverse, forward, now);
                 (*scratch).reverse.tag
             };
-            clear_cold::<F, E>(env, peer);
             publish::<F, E>(env, entry, tag);
         }
     }
@@ -189,7 +188,6 @@ pub fn insert<F: Family, E: Env>(env: &E, two_way: bool) -> i64 {
         F::fill(entry, &(*scratch).forward, peer, now);
         (*scratch).forward.tag
     };
-    clear_cold::<F, E>(env, forward);
     publish::<F, E>(env, entry, tag);
     i64::from(forward)
 }
@@ -213,7 +211,15 @@ unsafe fn slot<F: Family, E: Env>(
     let (set, way) = place(hash, shift);
     let identity = wide(fragment) << 32 | tag_identity(draft.identity);
     draft.tag = draft.tag & !Tag::IDENTITY | identity;
-    let mut mine = env.claim_call(F::V6, set, way, identity, false);
+    let entries = F::set(env, set);
+    if entries.is_null() {
+        return INSERT_FULL;
+    }
+    // What is nearly always so stands here: a call costs as much as the claim.
+    let mut mine = claim_free::<F, E>(env, opaque(entries), set, way, identity);
+    if mine < 0 {
+        mine = env.claim_call(F::V6, set, way, identity, false);
+    }
     if mine < 0 {
         mine = env.claim_call(F::V6, alternate(set, fragment, shift), way, identity, true);
     }
@@ -221,8 +227,8 @@ unsafe fn slot<F: Family, E: Env>(
         return INSERT_FULL;
     }
     let place = low32(mine.unsigned_abs());
-    let mut looks = 0;
-    let mut answer = CONFLICT_UNDECIDED;
+    let mut looks = 1;
+    let mut answer = conflict::<F, E>(env, set, place, which);
     while looks < 8 && answer == CONFLICT_UNDECIDED {
         if looks >= patience {
             break;
@@ -306,19 +312,5 @@ fn spill_one<F: Family, E: Env>(env: &E, scratch: &mut Scratch, which: u32, now:
         INSERT_FULL
     } else {
         INSERT_COLLISION
-    }
-}
-
-#[inline(always)]
-fn clear_cold<F: Family, E: Env>(env: &E, index: u32) {
-    let set = F::cold(env, index >> 2);
-    if set.is_null() {
-        return;
-    }
-    // SAFETY: the set is a valid map value of four; the slot is the caller's.
-    unsafe {
-        *opaque(set)
-            .cast::<crate::abi::Cold>()
-            .add(crate::abi::index(index & 3)) = crate::abi::Cold::default();
     }
 }

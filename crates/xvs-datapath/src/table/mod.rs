@@ -27,6 +27,7 @@ pub(crate) use family::deltas;
 pub use family::{Family, Fields, V4, V6};
 pub(crate) use insert::OVERFLOWED;
 pub use insert::{Draft, INSERT_COLLISION, INSERT_DUPLICATE, INSERT_FULL, Scratch, insert};
+pub(crate) use overflow::is_used as is_overflown;
 pub use probe::{FOUND_OVERFLOW, at, find};
 pub(crate) use probe::{alternate, entry_at, find_flow, locate, overflow_entry, place};
 pub use retire::{Account, account, evictable, expired, partner, relieve, retire};

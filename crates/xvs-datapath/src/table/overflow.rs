@@ -8,12 +8,19 @@ use crate::{Env, abi::OverflowKey, memory::opaque, table::Family};
 /// The entry of a key; null when there is none.
 #[inline(always)]
 pub(super) fn find<F: Family, E: Env>(env: &E, key: &OverflowKey) -> *mut F::Entry {
+    if is_used::<F, E>(env) {
+        F::overflow(env, key)
+    } else {
+        core::ptr::null_mut()
+    }
+}
+
+/// Whether there is anything to find.
+#[inline(always)]
+pub(crate) fn is_used<F: Family, E: Env>(env: &E) -> bool {
     let count = env.overflown(F::V6);
     // SAFETY: the count is a valid map value, shared by atomics.
-    if count.is_null() || unsafe { opaque(count).read_volatile() } == 0 {
-        return core::ptr::null_mut();
-    }
-    F::overflow(env, key)
+    !count.is_null() && unsafe { opaque(count).read_volatile() } != 0
 }
 
 /// Adds what is not there yet; false when it is there, or the hash is full.

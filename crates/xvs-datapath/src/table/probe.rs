@@ -61,24 +61,15 @@ fn probe<F: Family>(
     (core::ptr::null_mut(), 0, 0)
 }
 
-/// The LIVE entry of `key` in the table: (entry, tag, index); null when there is none.
+/// The LIVE or DYING entry of `key` in the table: (entry, tag, index); null when there is none.
 #[inline(always)]
 pub(crate) fn locate<F: Family, E: Env>(
     env: &E,
     key: &F::Key,
     identity: u32,
 ) -> (*mut F::Entry, u64, u32) {
-    locate_masked::<F, E>(env, key, identity, Tag::COMPARE)
-}
-
-/// As [`locate`], comparing the bits of `mask`.
-#[inline(always)]
-fn locate_masked<F: Family, E: Env>(
-    env: &E,
-    key: &F::Key,
-    identity: u32,
-    mask: u64,
-) -> (*mut F::Entry, u64, u32) {
+    // The two differ in the lowest bit.
+    let mask = Tag::COMPARE & !(Slot::LIVE ^ Slot::DYING);
     let (hash, fragment) = F::hash(key, identity, env.seed());
     let shift = F::shift(env);
     let (first, way) = place(hash, shift);
@@ -131,8 +122,7 @@ pub fn find<F: Family, E: Env>(env: &E, which: u32) -> i64 {
     let scratch = unsafe { &mut *opaque(scratch) };
     let draft = scratch.draft(which);
     let key = F::Key::from(&draft.tuple);
-    // LIVE and DYING differ in the lowest bit.
-    let (entry, tag, place) = locate_masked::<F, E>(env, &key, draft.identity, Tag::COMPARE & !1);
+    let (entry, tag, place) = locate::<F, E>(env, &key, draft.identity);
     if entry.is_null() {
         return if overflow_entry::<F, E>(env, scratch, which).is_null() {
             FOUND_NOT

@@ -21,7 +21,7 @@ use xvs_datapath::abi::{LinkMac, link_mac_flag};
 use super::{
     OpenError, kernel_link,
     load::{classifier, xdp},
-    pairs::Pairs,
+    macs::Macs,
     pins::Pins,
 };
 use crate::{Attachment, AttachmentStatus, Hook};
@@ -39,13 +39,13 @@ const FILTER: (u16, u32) = (0x7876, 0x7873);
 
 /// The links that carry the datapath.
 pub(super) struct Links {
-    macs: Pairs<LinkMac, u32>,
+    macs: Macs,
     attached: BTreeMap<u32, Attachment>,
     tcx: bool,
 }
 
 impl Links {
-    pub(super) fn new(macs: Pairs<LinkMac, u32>) -> Self {
+    pub(super) fn new(macs: Macs) -> Self {
         Self {
             macs,
             attached: BTreeMap::new(),
@@ -258,7 +258,7 @@ impl Links {
         let entry = entry_of(old.ifindex);
         self.detach_entry(pins, old, (entry, TcAttachType::Ingress, TCX));
         self.detach_entry(pins, old, (LEAVE, TcAttachType::Egress, EGRESS));
-        self.remove_macs(old.ifindex, &[]);
+        self.macs.forget(old.ifindex);
         self.attached.remove(&old.ifindex);
     }
 
@@ -269,7 +269,7 @@ impl Links {
         for (ifindex, kind) in links {
             if !wanted.iter().any(|new| new.ifindex == ifindex) {
                 release(pins, ifindex, &kind);
-                self.remove_macs(ifindex, &[]);
+                self.macs.forget(ifindex);
             }
         }
     }
@@ -288,26 +288,8 @@ impl Links {
             Hook::XdpGeneric => link_mac_flag::OURS | link_mac_flag::ALONE,
             Hook::Tcx | Hook::Xdp => link_mac_flag::OURS,
         };
-        for key in &keys {
-            if let Err(error) = self.macs.insert(*key, flags) {
-                tracing::warn!(link = %new.name, %error, "cannot note an address of a link");
-            }
-        }
-        self.remove_macs(new.ifindex, &keys);
-    }
-
-    fn remove_macs(&mut self, ifindex: u32, except: &[LinkMac]) {
-        let stale: Vec<LinkMac> = self
-            .macs
-            .entries()
-            .into_iter()
-            .map(|(key, _flags)| key)
-            .filter(|key| key.ifindex == ifindex && !except.contains(key))
-            .collect();
-        for key in stale {
-            if !self.macs.remove(&key) {
-                tracing::debug!(ifindex, "an address of a link was gone");
-            }
+        for error in self.macs.set(new.ifindex, &keys, flags) {
+            tracing::warn!(link = %new.name, %error, "cannot note an address of a link");
         }
     }
 }

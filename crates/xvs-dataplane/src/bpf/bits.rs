@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use xvs_datapath::{
     abi::{Address, AddressFilter, ServiceKey},
-    address_bit,
+    address_bit, own_bit,
 };
 
 use super::{
@@ -50,16 +50,32 @@ impl Bits {
         }
     }
 
+    /// Notes an IPv4 address as this host's own.
+    pub(super) fn add_own(&mut self, address: &Address) {
+        self.add_bit(own_bit(folded(address)));
+    }
+
+    /// Takes one [`Bits::add_own`] back.
+    pub(super) fn remove_own(&mut self, address: &Address) {
+        self.remove_bit(own_bit(folded(address)));
+    }
+
     /// Lets packets with this address, as source or as destination, be looked at.
     pub(super) fn add(&mut self, address: &Address, source: bool) {
-        let bit = address_bit(folded(address), source);
-        *self.counts.entry(bit).or_insert(0) += 1;
-        self.set(bit, true);
+        self.add_bit(address_bit(folded(address), source));
     }
 
     /// Takes one [`Bits::add`] back.
     pub(super) fn remove(&mut self, address: &Address, source: bool) {
-        let bit = address_bit(folded(address), source);
+        self.remove_bit(address_bit(folded(address), source));
+    }
+
+    fn add_bit(&mut self, bit: (usize, u64)) {
+        *self.counts.entry(bit).or_insert(0) += 1;
+        self.set(bit, true);
+    }
+
+    fn remove_bit(&mut self, bit: (usize, u64)) {
         if let Some(count) = self.counts.get_mut(&bit) {
             *count -= 1;
             if *count == 0 {

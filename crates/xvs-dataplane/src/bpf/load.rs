@@ -53,7 +53,7 @@ const fn bytes<T>() -> u32 {
 
 /// The maps that are pinned for the next daemon. Room of a CPU for itself is not, and the arrays of
 /// stages are pinned by generation.
-const PINNED: [Shape; 23] = [
+const PINNED: [Shape; 24] = [
     shape::<u32, [Entry4; WAYS]>("FLOWS4", 0),
     shape::<u32, [Entry6; WAYS]>("FLOWS6", 0),
     shape::<u32, [Cold; WAYS]>("COLD4", 0),
@@ -70,6 +70,7 @@ const PINNED: [Shape; 23] = [
     shape::<OverflowKey, CallId>("CALL_IDS", 16_384),
     shape::<OverflowKey, Sequence>("SEQUENCES", 16_384),
     shape::<LinkMac, u32>("LINK_MACS", 4_096),
+    shape::<u32, u64>("FIRST_MACS", abi::LINKS),
     shape::<u32, AddressFilter>("FILTER", 1),
     shape::<u32, NextHop>("NEXT_HOPS", 65_536),
     shape::<HopKey, u32>("HOP_INDEX", 65_536),

@@ -23,6 +23,7 @@ mod listing;
 mod load;
 mod localities;
 mod machine;
+mod macs;
 mod memory;
 mod pairs;
 mod pins;
@@ -69,6 +70,7 @@ use self::{
     load::{Loaded, Sizes},
     localities::Localities,
     machine::{Kernel, Machine},
+    macs::Macs,
     memory::{Mapped, wait_for_programs},
     pairs::{Indexes, Pairs},
     pins::Pins,
@@ -213,7 +215,10 @@ impl Bpf {
                 1,
             ),
         };
-        let links = Links::new(hash(&mut object, "LINK_MACS")?);
+        let links = Links::new(Macs::new(
+            hash(&mut object, "LINK_MACS")?,
+            load::mapped(&object, "FIRST_MACS", abi::LINKS)?,
+        ));
         Self::on(
             Box::new(Kernel::new(object, generation, pins, links)),
             maps,

@@ -137,6 +137,7 @@ impl Machine for Process {
     fn attach(&mut self, wanted: &[Attachment]) -> Vec<String> {
         for (key, _flags) in self.tables.link_macs.entries() {
             self.tables.link_macs.remove(&key);
+            self.tables.links.edit(key.ifindex, |word| *word = 0);
         }
         for attachment in wanted {
             for mac in &attachment.macs {
@@ -146,6 +147,8 @@ impl Machine for Process {
                     zero: 0,
                 };
                 self.tables.link_macs.insert_new(key, link_mac_flag::OURS);
+                let noted = key.noted(link_mac_flag::OURS);
+                self.tables.links.edit(key.ifindex, |word| *word = noted);
             }
         }
         self.attached = wanted.to_vec();

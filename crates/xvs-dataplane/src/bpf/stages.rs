@@ -23,7 +23,7 @@ const ARRAYS: [(&str, &str); 2] = [("STAGES_XDP", "xvs_xdp"), ("STAGES_TCX", "xv
 
 /// The programs by their place in the arrays.
 const STAGES: [&str; 14] = [
-    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay", "reply",
+    "open4", "open6", "carry4", "carry6", "answer", "related4", "related6", "relay", "reply",
     "cut", "hold", "release", "hear4", "hear6",
 ];
 /// How many of them XDP has: the others need what only tcx can.

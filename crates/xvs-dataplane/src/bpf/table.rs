@@ -95,6 +95,18 @@ where
             .map_or(0, |cold| cold.control)
     }
 
+    /// Clears the cold side of an entry that is the caller's, as it must be once the slot is free.
+    fn forget_cold(&self, place: u32) {
+        if self.control(place) != 0 {
+            let set = self.cold.at(place >> 2);
+            // SAFETY: `control` found the set, which is mapped and has four.
+            unsafe {
+                let cold = set.cast::<Cold>().add(index(place & 3));
+                cold.write_volatile(Cold::default());
+            }
+        }
+    }
+
     /// The other entry of a connection, if both name each other.
     fn partner(&self, index: u32, fields: &Fields) -> Option<(u32, *mut F::Entry)> {
         // SAFETY: the fields are those of a mapped entry.

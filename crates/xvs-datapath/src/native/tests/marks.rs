@@ -20,7 +20,7 @@ fn director() -> Director {
         &[Server::new(Method::DIRECT, "10.0.0.1:0")],
     );
     world.add(
-        Service::udp("192.0.2.99:1"),
+        Service::udp("192.0.2.99:80"),
         &[Server::new(Method::DIRECT, "10.0.0.2:0")],
     );
     let director = Director::new(&world);

@@ -24,7 +24,7 @@ fn spread(scheduler: u32, weights: &[u32], connections: u16) -> Vec<u32> {
         .collect();
     world.add(Service::tcp(VIP).scheduler(scheduler), &servers);
     let director = Director::new(&world);
-    for port in 1..=connections {
+    for port in (1001..).take(usize::from(connections)) {
         director.forward(&Datagram::tcp(&format!("198.51.100.7:{port}"), VIP, SYN));
     }
     director.audit();

@@ -38,7 +38,7 @@ fn what_finds_no_place_goes_to_the_overflow_hash_and_is_carried_from_there() {
         for method in [Method::NAT, Method::DIRECT] {
             let vip = if real.starts_with('[') { VIP6 } else { VIP };
             let director = tiny(Service::tcp(vip), Server::new(method, real), 64);
-            for client in 1..=20 {
+            for client in 1001..=1020 {
                 director.forward(&make(client, SYN));
                 director.forward(&make(client, ACK));
             }
@@ -49,7 +49,7 @@ fn what_finds_no_place_goes_to_the_overflow_hash_and_is_carried_from_there() {
             assert_eq!(director.counted(Counter::Opened), 20);
             assert_eq!(director.counts(0), (20, 0));
             director.audit();
-            for client in 1..=20 {
+            for client in 1001..=1020 {
                 director.forward(&make(client, ACK).payload(10));
                 director.forward(&make(client, FIN | ACK));
             }
@@ -68,11 +68,11 @@ fn replies_of_overflown_connections_find_their_way() {
         &[Server::new(Method::NAT, "10.0.0.1:8080")],
     );
     let director = Director::new(&world);
-    for client in 1..=20 {
+    for client in 1001..=1020 {
         director.forward(&segment(client, SYN));
         director.forward(&segment(client, ACK));
     }
-    for client in 1..=20 {
+    for client in 1001..=1020 {
         let client = format!("198.51.100.7:{client}");
         let reply = Datagram::tcp("10.0.0.1:8080", &client, FIN | ACK);
         assert_eq!(director.send(&reply), Verdict::redirect(World::CLIENTS));
@@ -86,7 +86,7 @@ fn without_any_room_a_connection_is_dropped_and_counted() {
     for method in [Method::NAT, Method::DIRECT] {
         let director = tiny(Service::tcp(VIP), Server::new(method, "10.0.0.1:8080"), 3);
         let mut opened = 0;
-        for client in 1..=20 {
+        for client in 1001..=1020 {
             if director.send(&segment(client, SYN)) != Verdict::DROP {
                 director.forward(&segment(client, ACK));
                 opened += 1;
@@ -229,14 +229,14 @@ fn replies_of_two_connections_collide_wherever_either_of_them_lies() {
     world.add(Service::tcp(VIP), &server);
     world.add(Service::tcp("192.0.2.2:80"), &server);
     let director = Director::new(&world);
-    for client in 1..=20 {
+    for client in 1001..=1020 {
         director.forward(&segment(client, SYN));
         director.forward(&segment(client, ACK));
     }
     let overflown = director.counted(Counter::Overflowed);
     assert!((12..20).contains(&overflown), "some lie in the table");
     let second = |client| segment(client, SYN).to("192.0.2.2:80");
-    for client in 1..=20 {
+    for client in 1001..=1020 {
         assert_eq!(
             director.send(&second(client)),
             Verdict::DROP,
@@ -253,7 +253,7 @@ fn replies_of_two_connections_collide_wherever_either_of_them_lies() {
         let verdict = director.send(&segment(*client, ACK));
         ![Verdict::DROP, Verdict::PASS].contains(&verdict)
     };
-    let kept: Vec<u16> = (1..=20).filter(goes_on).collect();
+    let kept: Vec<u16> = (1001..=1020).filter(goes_on).collect();
     assert!(kept.len() >= 12);
     for client in kept {
         assert_eq!(
@@ -272,7 +272,7 @@ fn a_template_in_the_overflow_hash_keeps_its_client_too() {
     world.add(Service::tcp("192.0.2.9:80"), &servers[..1]);
     world.add(Service::tcp(VIP).persistent(32), &servers);
     let director = Director::new(&world);
-    for client in 1..=20 {
+    for client in 1001..=1020 {
         let first = segment(client, SYN).to("192.0.2.9:80");
         director.forward(&first);
         director.forward(&Datagram {

@@ -22,12 +22,21 @@ impl Servers {
         let before = match self.own.take() {
             Some(own) => own,
             // What a daemon before this one noted.
-            None => self.noted(),
+            None => {
+                let noted = self.noted();
+                for address in &noted {
+                    self.bits.add_own(address);
+                }
+                noted
+            }
         };
         for gone in before.difference(&wanted) {
             self.services.remove(&ServiceKey::host(*gone));
+            self.bits.remove_own(gone);
         }
         for new in wanted.difference(&before) {
+            // First, for a look in vain is but slow.
+            self.bits.add_own(new);
             if let Err(error) = self.services.insert(ServiceKey::host(*new), OWN) {
                 tracing::warn!(%error, "an address of this host is not noted; packets that claim to come from it may open connections");
             }

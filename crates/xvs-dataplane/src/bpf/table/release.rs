@@ -45,6 +45,9 @@ where
             // SAFETY: the entry is mapped.
             let word = unsafe { atomic64(F::fields(self.entry(index)).tag) };
             let free = tag & Tag::GENERATION;
+            if word.load(Ordering::Acquire) == tag {
+                self.forget_cold(index);
+            }
             // It fails for a slot that was published meanwhile, as it shall.
             let _ = word.compare_exchange(tag, free, Ordering::AcqRel, Ordering::Acquire);
         }
@@ -175,6 +178,7 @@ where
         }
         // SAFETY: the entry is ours since the exchange.
         unsafe { settle::<F>(entry, Tag(one.tag), real_servers) };
+        self.forget_cold(one.index);
         word.store(busy & Tag::GENERATION, Ordering::Release);
         true
     }
