@@ -45,9 +45,8 @@ fn call_id(text: &[u8]) -> Option<&[u8]> {
     let mut rest = text;
     loop {
         let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'))?;
-        let line = match rest.get(end..)? {
-            [b'\r', b'\n', line @ ..] | [_, line @ ..] => line,
-            [] => return None,
+        let ([b'\r', b'\n', line @ ..] | [_, line @ ..]) = rest.get(end..)? else {
+            return None;
         };
         let Some(behind) = behind_name(line) else {
             // The first byte of a line ends none.

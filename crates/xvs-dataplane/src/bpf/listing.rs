@@ -393,7 +393,7 @@ impl Bpf {
                 wide(left).saturating_mul(1000) / wide(settings.hz.max(1)),
             ),
             template: tag.template(),
-            engine_data: self.call_id_of(&record),
+            engine_data: self.call_id_of(record),
             packets_in: record.packets_in,
             packets_out: record.packets_out,
             bytes_in: record.bytes_in,
