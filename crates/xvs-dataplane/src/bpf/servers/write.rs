@@ -243,7 +243,8 @@ impl Servers {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
     use xvs_datapath::abi::{high32, join};
     use xvs_types::{Endpoint, Op, Scheduler, Weight};
