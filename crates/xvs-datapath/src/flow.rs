@@ -28,7 +28,7 @@ pub struct Flow {
     /// 0 when it is whole, 1 for the first fragment, 2 for another.
     pub fragment: u32,
     /// Index of the entry that *open* found or made for the packet, plus one; 0 where *carry* has to look.
-    /// For *open* itself [`Flow::READ`], or anything else where it has to read the packet.
+    /// For *open* itself `READ`, or anything else where it has to read the packet.
     pub opened: u32,
     /// What its sender is to be told.
     pub message: Message,

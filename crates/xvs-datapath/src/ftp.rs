@@ -3,9 +3,9 @@
 //!
 //! Packets of a control connection, one to port 21, come by here on their way to
 //! [`carry`](crate::carry); its entries have a bit that keeps them off the fast path. What client or
-//! server announce becomes a connection in the state LISTEN ([`expect`]). A server that names its own
-//! address has it replaced by the VIP ([`passive`]), and from then on the sequence numbers of the two
-//! ends differ ([`sequence`]).
+//! server announce becomes a connection in the state LISTEN (`expect`). A server that names its own
+//! address has it replaced by the VIP (`passive`), and from then on the sequence numbers of the two
+//! ends differ (`sequence`).
 
 pub(crate) mod expect;
 pub(crate) mod line;
