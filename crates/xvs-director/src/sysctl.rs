@@ -80,7 +80,8 @@ mod tests {
             [
                 (Setting::DropEntry, 3),
                 (Setting::SloppyTcp, 1),
-                (Setting::ConnReuseMode, 0)
+                (Setting::ConnReuseMode, 0),
+                (Setting::SnatReroute, 1)
             ]
         );
         assert!(complaints.is_empty(), "{complaints:?}");

@@ -16,9 +16,9 @@ use xvs_datapath::{
 /// Elements of each map that holds what a world has.
 const ROOM: u32 = 128;
 /// The programs behind the fast path, by their place in the stages.
-const STAGES: [&str; 12] = [
-    "open4", "open6", "carry4", "carry6", "refuse", "related4", "related6", "relay", "reply",
-    "cut", "hold", "release",
+const STAGES: [&str; 14] = [
+    "open4", "open6", "carry4", "carry6", "answer", "related4", "related6", "relay", "reply",
+    "cut", "hold", "release", "hear4", "hear6",
 ];
 /// How many of them XDP has.
 const STAGES_OF_XDP: usize = 8;
