@@ -85,11 +85,17 @@ pub struct Pins(PathBuf);
 impl Default for Pins {
     /// A place of this process.
     fn default() -> Self {
-        Self(place::folder().join("programs"))
+        Self::named("programs")
     }
 }
 
 impl Pins {
+    /// A place of this process beside others, of another name each.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self(place::folder().join(name))
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> PathBuf {
