@@ -65,7 +65,6 @@ conformance: setup ## what the kernel's IPVS and keepalived were recorded to do,
 	cargo test --locked -p xvs-datapath scheduler
 	cargo build --locked -p xvs -p xvs-conformance
 	target/debug/xvs-conformance $(REPLAY) $(FIXTURES)
-	target/debug/xvs-conformance $(REPLAY)
 	XVS_RECORDED=all cargo test --locked -p xvs --test root_checks recorded -- --nocapture
 
 soak: setup ## what outlives the daemon, for long: 500,000 connections, 10 minutes without one, 100 kills (root)
