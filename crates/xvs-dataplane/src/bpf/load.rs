@@ -2,8 +2,13 @@
 
 use std::{
     fs, io,
+    panic::resume_unwind,
     path::Path,
-    sync::atomic::{Ordering, fence},
+    sync::{
+        Mutex,
+        atomic::{Ordering, fence},
+    },
+    thread,
 };
 
 use aya::{
@@ -23,6 +28,9 @@ use super::{
     pins::Pins,
     stages::{self, Generation},
 };
+
+/// How many programs the kernel verifies at the same time, at most.
+const LOADERS: usize = 8;
 
 /// What a pinned map must be; maps of which the loader decides the size have 0 entries here.
 struct Shape {
@@ -175,6 +183,7 @@ pub(super) fn load(pins: &Pins, sizes: Sizes) -> Result<Loaded, OpenError> {
         .load(xvs_objects::DIRECTOR)
         .map_err(|error| OpenError::load("maps", &error))?;
     load_programs(&mut object)?;
+    stages::fill(&mut object)?;
     let settings = settings_of(&object)?;
     if let Some(mut value) = settings.read(0) {
         value.seed = seed;
@@ -188,16 +197,31 @@ pub(super) fn load(pins: &Pins, sizes: Sizes) -> Result<Loaded, OpenError> {
     })
 }
 
+/// Has the kernel verify the programs, on every processor at once: it takes seconds in all.
 fn load_programs(object: &mut Ebpf) -> Result<(), OpenError> {
-    for (name, program) in object.programs_mut() {
-        let loaded = match program {
-            Program::Xdp(program) => program.load(),
-            Program::SchedClassifier(program) => program.load(),
-            _ => Ok(()),
-        };
-        loaded.map_err(|error| OpenError::load(format!("program `{name}`"), &error))?;
-    }
-    stages::fill(object)
+    let waiting = Mutex::new(object.programs_mut());
+    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
+    let load_some = || {
+        while let Some((name, program)) = next() {
+            let loaded = match program {
+                Program::Xdp(program) => program.load(),
+                Program::SchedClassifier(program) => program.load(),
+                _ => Ok(()),
+            };
+            loaded.map_err(|error| OpenError::load(format!("program `{name}`"), &error))?;
+        }
+        Ok(())
+    };
+    let others = thread::available_parallelism().map_or(0, |all| all.get().min(LOADERS) - 1);
+    thread::scope(|scope| {
+        let others: Vec<_> = (0..others).map(|_| scope.spawn(load_some)).collect();
+        let mut loaded = load_some();
+        for other in others {
+            let other = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+            loaded = loaded.and(other);
+        }
+        loaded
+    })
 }
 
 /// A loaded program, to be named to the kernel.
