@@ -16,6 +16,8 @@ struct Line {
     reason: String,
     /// The way of replaying that it differs by; none for all.
     by: Option<String>,
+    /// By that way it differs only sometimes.
+    erratic: bool,
 }
 
 impl Known {
@@ -29,7 +31,8 @@ impl Known {
     }
 
     /// Reads lines of a scenario's name with `*` for any text, the name of a line of
-    /// `docs/compat.md`, and perhaps the one way of replaying that differs. `#` begins a comment.
+    /// `docs/compat.md`, and perhaps the one way of replaying that differs, with a `?` where it does so only sometimes. `#`
+    /// begins a comment.
     ///
     /// # Errors
     ///
@@ -46,13 +49,14 @@ impl Known {
             let (scenario, reason, by) = match words.as_slice() {
                 [] => continue,
                 [scenario, reason] => (scenario, reason, None),
-                [scenario, reason, by] => (scenario, reason, Some((*by).to_owned())),
+                [scenario, reason, by] => (scenario, reason, Some(*by)),
                 _ => return Err(format!("not a scenario and a reason: `{line}`")),
             };
             known.push(Line {
                 scenario: (*scenario).to_owned(),
                 reason: (*reason).to_owned(),
-                by,
+                by: by.map(|by| by.trim_end_matches('?').to_owned()),
+                erratic: by.is_some_and(|by| by.ends_with('?')),
             });
         }
         Ok(Self(known))
@@ -61,11 +65,20 @@ impl Known {
     /// The line of `docs/compat.md` that explains why a scenario differs `by` a way of replaying.
     #[must_use]
     pub fn reason(&self, scenario: &str, by: &str) -> Option<&str> {
-        let line = self.0.iter().find(|line| {
+        self.line(scenario, by).map(|line| line.reason.as_str())
+    }
+
+    /// Whether a scenario that is known to differ `by` a way of replaying does so only sometimes.
+    #[must_use]
+    pub fn is_erratic(&self, scenario: &str, by: &str) -> bool {
+        self.line(scenario, by).is_some_and(|line| line.erratic)
+    }
+
+    fn line(&self, scenario: &str, by: &str) -> Option<&Line> {
+        self.0.iter().find(|line| {
             matches(&line.scenario, scenario)
                 && line.by.as_ref().is_none_or(|only| by.contains(only))
-        })?;
-        Some(&line.reason)
+        })
     }
 
     /// Every line's scenario and reason.
@@ -93,11 +106,14 @@ mod tests {
 
     #[test]
     fn a_line_is_a_scenario_a_reason_and_perhaps_a_way() {
-        let text = "# head\nA/tcp/one  marks # why\n\nA/tcp/two sip live\n";
+        let text = "# head\nA/tcp/one  marks # why\n\nA/tcp/two sip live\nA/life/x zero kernel?\n";
         let known = Known::parse(text).unwrap();
         assert_eq!(known.reason("A/tcp/one", "native tcx"), Some("marks"));
         assert_eq!(known.reason("A/tcp/two", "native tcx"), None);
         assert_eq!(known.reason("A/tcp/two", "live xdp"), Some("sip"));
+        assert_eq!(known.reason("A/life/x", "kernel live tcx"), Some("zero"));
+        assert!(known.is_erratic("A/life/x", "kernel live tcx"));
+        assert!(!known.is_erratic("A/tcp/two", "live xdp"));
         assert!(Known::parse("A/tcp/one").is_err());
     }
 
