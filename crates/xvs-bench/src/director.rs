@@ -20,6 +20,7 @@ use xvs_dataplane::{
 };
 use xvs_types::{
     Endpoint, ForwardingMethod, Op, RealServer, Scheduler, Tunnel, VirtualServer, VirtualServerId,
+    Weight,
 };
 
 use crate::{
@@ -36,6 +37,8 @@ pub(crate) const CLIENTS: &str = "clients";
 pub(crate) const SERVERS: &str = "servers";
 /// The port of every virtual server.
 pub(crate) const PORT: u16 = 80;
+/// The port of FTP.
+pub(crate) const FTP: u16 = 21;
 /// The link-layer address of every neighbour.
 pub(crate) const NEIGHBOUR: [u8; 6] = [2, 0, 0, 0, 0, 9];
 
@@ -208,6 +211,10 @@ impl Director {
         for number in 0..servers {
             let mut real_server = RealServer::new(Endpoint::new(family.server(number), port));
             real_server.method = method.forwarding();
+            if scheduler == Scheduler::Ovf {
+                // It refuses when every server has more connections than its weight.
+                real_server.weight = Weight::MAX;
+            }
             ops.push(Op::AddRealServer {
                 virtual_server: id,
                 real_server,
@@ -218,6 +225,26 @@ impl Director {
             self.route(family.server(number), family)?;
         }
         Ok(())
+    }
+
+    /// Serves FTP by NAT to one real server of IPv4.
+    pub(crate) fn serve_ftp(&mut self) -> anyhow::Result<()> {
+        let id = VirtualServerId::tcp(Endpoint::new(Family::V4.vip(), FTP));
+        let server = Family::V4.server(0);
+        let mut virtual_server = VirtualServer::new(id);
+        virtual_server.anywhere = true;
+        let real_server = RealServer::new(Endpoint::new(server, FTP));
+        self.apply(&[
+            Op::AddVirtualServer { virtual_server },
+            Op::AddRealServer {
+                virtual_server: id,
+                real_server: RealServer {
+                    method: Method::Nat.forwarding(),
+                    ..real_server
+                },
+            },
+        ])?;
+        self.route(server, Family::V4)
     }
 
     /// Applies ops, all or nothing.

@@ -120,8 +120,9 @@ fn passes(
         let opened = director.count("opened") - before;
         ensure!(
             opened == u64::from(scale.connections),
-            "{opened} of {} connections were opened",
-            scale.connections
+            "{opened} of {} connections were opened by {} {scheduler} with {servers} servers",
+            scale.connections,
+            method.name()
         );
         let run = tester.run(
             Hook::Xdp,

@@ -143,6 +143,25 @@ impl Plan {
         plan
     }
 
+    /// The same for segments over IPv4 of `length` bytes as frames that begin to say `text`; the rest of what
+    /// they say is zeros, and their TCP checksum, which no program looks at, is wrong.
+    pub(crate) fn saying(mut self, text: &[u8], length: u16) -> Self {
+        let mut bytes = [0; LENGTH];
+        for (to, from) in bytes.iter_mut().zip(self.frame()) {
+            *to = from;
+        }
+        for (to, from) in bytes[54..].iter_mut().zip(text) {
+            *to = *from;
+        }
+        bytes[16..18].copy_from_slice(&length.saturating_sub(14).to_be_bytes());
+        let mut still = bytes;
+        still[26..30].fill(0);
+        self.ip_sum = sum(&still[14..34]);
+        self.length = u32::from(length);
+        self.set_frame(&bytes);
+        self
+    }
+
     /// A plan for frames that are all the same bytes, at most [`LENGTH`].
     pub(crate) fn fixed(bytes: &[u8]) -> Self {
         let mut frame = [0; LENGTH];
@@ -175,10 +194,14 @@ impl Plan {
 
     /// The bytes of the frame, to begin with.
     pub(crate) fn frame(&self) -> Vec<u8> {
-        self.frame
+        let mut frame: Vec<u8> = self
+            .frame
             .iter()
             .flat_map(|word| word.to_ne_bytes())
-            .collect()
+            .collect();
+        let length = usize::try_from(self.length).unwrap_or(LENGTH);
+        frame.resize(length.max(LENGTH), 0);
+        frame
     }
 
     fn set_frame(&mut self, bytes: &[u8; LENGTH]) {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::{
-    director::{Director, Family, PORT},
+    director::{Director, FTP, Family, PORT},
     program::frame::{ACK, FIRST, LAST, Order, Plan, SYN, Segment},
 };
 
@@ -16,6 +16,10 @@ const OF_ATTACK: u32 = 1 << 21;
 const OF_TURN: u32 = 1 << 17;
 /// Packets of one plan before those of the next: fewer than may wait.
 pub(super) const AT_ONCE: u32 = 512;
+/// Control connections of FTP, whose clients say what has no end.
+pub(super) const CONTROLS: u32 = 256;
+/// Bytes of a frame in which as much is to be read as is read at all.
+const ENDLESS: u16 = 600;
 /// IANA protocol number of ICMP.
 const ICMP: u8 = 1;
 
@@ -42,6 +46,17 @@ impl Attack {
     pub(super) fn frames(&self) -> Vec<Plan> {
         self.plans.clone()
     }
+}
+
+/// Segments of the control connections of FTP.
+pub(super) fn control(director: &Director, flags: u8) -> Plan {
+    let segment = director.segment(Family::V4, flags);
+    Segment {
+        source: (IpAddr::V4(SPOOFED), 0),
+        destination: (segment.destination.0, FTP),
+        ..segment
+    }
+    .plan(CONTROLS, Order::InOrder)
 }
 
 /// All of them.
@@ -83,6 +98,10 @@ pub(super) fn all(director: &Director) -> Vec<Attack> {
         (
             "ICMP errors about a connection",
             vec![message(&error_about(known))],
+        ),
+        (
+            "FTP lines without an end",
+            vec![control(director, ACK).saying(b"PORT", ENDLESS)],
         ),
         (
             "ICMP echo requests",

@@ -25,7 +25,7 @@ use crate::{
     },
     row::{Gate, Part, Row, Spread},
 };
-use attack::{AT_ONCE, Attack};
+use attack::{AT_ONCE, Attack, CONTROLS};
 use beside::{Beside, Traffic};
 
 /// Connections that live meanwhile.
@@ -41,13 +41,14 @@ const BETWEEN: u32 = 2_000;
 /// Clients that send a packet in two fragments during each attack.
 const FRAGMENTED: u32 = 32;
 /// What is counted, by the names of status.
-const COUNTED: [&str; 8] = [
+const COUNTED: [&str; 9] = [
     "fragment_first",
     "fragment_held",
     "fragment_released",
     "fragment_unknown",
     "icmp_related",
     "icmp_checksum",
+    "ftp_unsound",
     "opened",
     "evicted",
 ];
@@ -72,6 +73,11 @@ pub(crate) fn measure(scale: &Scale) -> anyhow::Result<Part> {
             .segment(Family::V4, flags)
             .plan(1 << 24, Order::InOrder);
         link.run(&mut director, &mut plan, OLD)?;
+    }
+    director.serve_ftp()?;
+    for flags in [SYN, ACK] {
+        let mut plan = attack::control(&director, flags);
+        link.run(&mut director, &mut plan, CONTROLS)?;
     }
     ensure!(
         established(&mut director) == OLD,
