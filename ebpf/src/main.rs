@@ -15,8 +15,10 @@
 mod calls;
 mod env;
 mod fib;
+mod load;
 mod maps;
 mod tcx;
+mod walk;
 mod xdp;
 
 use aya_ebpf::{

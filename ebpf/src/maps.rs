@@ -14,7 +14,7 @@ use xvs_datapath::{
     table::Scratch,
 };
 
-use crate::env::WALK_ROOM;
+use crate::walk::WALK_ROOM;
 
 /// `BPF_F_MMAPABLE`.
 const MMAPABLE: u32 = 1 << 10;

@@ -5,20 +5,25 @@ use core::{arch::asm, mem::offset_of};
 use aya_ebpf::{
     bindings::__sk_buff,
     helpers::{
-        bpf_clone_redirect, bpf_csum_diff, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh,
+        bpf_clone_redirect, bpf_l4_csum_replace, bpf_redirect, bpf_redirect_neigh,
         bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_pull_data,
         bpf_skb_store_bytes, bpf_skb_vlan_pop,
     },
 };
 use xvs_datapath::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{ANSWER, Address, HELD, Held, TEXT, Text, index},
-    memory::{opaque, opaque_number, store32},
+    abi::{ANSWER, Address, HELD, Held, Text, index},
+    memory::{opaque, opaque_number},
 };
 
 use xvs_wire::ipv4;
 
-use crate::{fib, maps, xdp::LOOPBACK};
+use crate::{
+    fib,
+    load::{self, Load},
+    maps,
+    xdp::LOOPBACK,
+};
 
 /// `BPF_ADJ_ROOM_MAC`.
 const ROOM_MAC: u32 = 1;
@@ -121,6 +126,14 @@ impl Buffer {
             (*self.context).tc_index = DONE;
             bpf_redirect(LOOPBACK, INGRESS) as i32
         }
+    }
+}
+
+impl Load for Buffer {
+    #[inline(always)]
+    unsafe fn load(&mut self, offset: u32, bytes: *mut u8, length: u32) -> bool {
+        // SAFETY: the context is the program's, and the caller vouches for the bytes.
+        unsafe { bpf_skb_load_bytes(self.context.cast(), offset, bytes.cast(), length) == 0 }
     }
 }
 
@@ -231,15 +244,8 @@ impl Packet for Buffer {
 
     #[inline(always)]
     unsafe fn read(&mut self, offset: u32, room: *mut Text, length: u32) -> bool {
-        let last = opaque_number(length.wrapping_sub(1));
-        if last >= TEXT {
-            return false;
-        }
-        // SAFETY: the caller vouches for the room, which has more bytes.
-        unsafe {
-            let bytes = (&raw mut (*room).bytes).cast();
-            bpf_skb_load_bytes(self.context.cast(), offset, bytes, last + 1) == 0
-        }
+        // SAFETY: the caller vouches for the room.
+        unsafe { load::text(self, offset, room, length) }
     }
 
     #[inline(always)]
@@ -280,26 +286,7 @@ impl Packet for Buffer {
 
     #[inline(always)]
     fn sum(&mut self, offset: u32, length: u32) -> u32 {
-        let Some(space) = maps::SUM_SPACE.get_ptr_mut(0) else {
-            return 0;
-        };
-        let space = opaque(space).cast::<u8>();
-        // Of a number from 0 to 511 every verifier sees that neither it nor one more is out of range.
-        let last = opaque_number(length.wrapping_sub(1));
-        if last > 511 {
-            return 0;
-        }
-        let length = last + 1;
-        let words = (last | 3) + 1;
-        // SAFETY: the space has 512 bytes, and neither length is more; the last word is cleared where
-        // bytes do not fill it.
-        unsafe {
-            store32(space as usize + (last & 0x1fc) as usize, 0);
-            if bpf_skb_load_bytes(self.context.cast(), offset, space.cast(), length) != 0 {
-                return 0;
-            }
-            bpf_csum_diff(core::ptr::null_mut(), 0, space.cast(), words, 0) as u32
-        }
+        load::sum(self, offset, length)
     }
 
     #[inline(always)]

@@ -3,17 +3,19 @@
 use aya_ebpf::{
     bindings::{xdp_action, xdp_md},
     helpers::{
-        bpf_csum_diff, bpf_redirect, bpf_xdp_adjust_head, bpf_xdp_adjust_tail,
-        bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+        bpf_redirect, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len,
+        bpf_xdp_load_bytes,
     },
 };
 use xvs_datapath::{
     Fib, FibAnswer, Packet, Verdict,
-    abi::{ANSWER, Address, Held, TEXT, Text, index},
-    memory::{opaque, opaque_number, store32},
+    abi::{ANSWER, Address, Held, Text, index},
 };
 
-use crate::{fib, maps};
+use crate::{
+    fib,
+    load::{self, Load},
+};
 
 /// The loopback link's index in every network namespace (kernel `LOOPBACK_IFINDEX`).
 pub const LOOPBACK: u32 = 1;
@@ -43,6 +45,14 @@ impl Frame {
             Verdict::INWARD => unsafe { bpf_redirect(LOOPBACK, 0) as u32 },
             _ => xdp_action::XDP_PASS,
         }
+    }
+}
+
+impl Load for Frame {
+    #[inline(always)]
+    unsafe fn load(&mut self, offset: u32, bytes: *mut u8, length: u32) -> bool {
+        // SAFETY: the context is the program's, and the caller vouches for the bytes.
+        unsafe { bpf_xdp_load_bytes(self.context, offset, bytes.cast(), length) == 0 }
     }
 }
 
@@ -120,15 +130,8 @@ impl Packet for Frame {
 
     #[inline(always)]
     unsafe fn read(&mut self, offset: u32, room: *mut Text, length: u32) -> bool {
-        let last = opaque_number(length.wrapping_sub(1));
-        if last >= TEXT {
-            return false;
-        }
-        // SAFETY: the caller vouches for the room, which has more bytes.
-        unsafe {
-            let bytes = (&raw mut (*room).bytes).cast();
-            bpf_xdp_load_bytes(self.context, offset, bytes, last + 1) == 0
-        }
+        // SAFETY: the caller vouches for the room.
+        unsafe { load::text(self, offset, room, length) }
     }
 
     #[inline(always)]
@@ -148,26 +151,7 @@ impl Packet for Frame {
 
     #[inline(always)]
     fn sum(&mut self, offset: u32, length: u32) -> u32 {
-        let Some(space) = maps::SUM_SPACE.get_ptr_mut(0) else {
-            return 0;
-        };
-        let space = opaque(space).cast::<u8>();
-        // Of a number from 0 to 511 every verifier sees that neither it nor one more is out of range.
-        let last = opaque_number(length.wrapping_sub(1));
-        if last > 511 {
-            return 0;
-        }
-        let length = last + 1;
-        let words = (last | 3) + 1;
-        // SAFETY: the space has 512 bytes, and neither length is more; the last word is cleared where
-        // bytes do not fill it.
-        unsafe {
-            store32(space as usize + (last & 0x1fc) as usize, 0);
-            if bpf_xdp_load_bytes(self.context, offset, space.cast(), length) != 0 {
-                return 0;
-            }
-            bpf_csum_diff(core::ptr::null_mut(), 0, space.cast(), words, 0) as u32
-        }
+        load::sum(self, offset, length)
     }
 
     #[inline(always)]

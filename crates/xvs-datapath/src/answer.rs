@@ -81,13 +81,11 @@ const TOS: u32 = 0xc0;
 /// Tells the sender of a packet what the flow says.
 #[inline(always)]
 pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    let room = env.flow();
-    if room.is_null() {
-        return Verdict::PASS;
-    }
     // The stage before this one has read the packet.
-    // SAFETY: the room is this CPU's alone while the program runs.
-    let flow = unsafe { &*opaque(room) };
+    // SAFETY: nothing else took it.
+    let Some(flow) = (unsafe { Flow::of(env) }) else {
+        return Verdict::PASS;
+    };
     let (verdict, told) = if flow.ipv6 {
         (send::<V6, P, E>(packet, env, flow), length::<V6>(flow))
     } else {

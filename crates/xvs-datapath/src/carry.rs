@@ -26,13 +26,11 @@ use crate::{
 /// Decides a packet of a known connection of the family.
 #[inline(always)]
 pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    let room = env.flow();
-    if room.is_null() {
+    // SAFETY: nothing else took it.
+    let Some(flow) = (unsafe { Flow::of(env) }) else {
         return Verdict::PASS;
-    }
-    // SAFETY: the room is this CPU's alone while the program runs.
-    let flow = unsafe { &mut *opaque(room) };
-    let is_new = flow.opened != 0 && flow.is_new != 0;
+    };
+    let is_new = flow.is_new != 0;
     let place = if flow.opened != 0 {
         // The stage before this one has read the packet and knows its connection.
         i64::from(flow.opened.wrapping_sub(1))

@@ -54,11 +54,10 @@ fn decide<F: Family, P: Packet, E: Env>(
         hand_on(env);
     }
     if verdict == Verdict::OPEN {
-        let room = env.flow();
-        if !room.is_null() {
+        // SAFETY: nothing else took it.
+        if let Some(room) = unsafe { Flow::of(env) } {
             flow.opened = Flow::READ;
-            // SAFETY: the room is this CPU's alone while the program runs.
-            unsafe { *opaque(room) = flow };
+            *room = flow;
         }
     }
     verdict
@@ -67,14 +66,11 @@ fn decide<F: Family, P: Packet, E: Env>(
 /// Clears what an earlier packet left in the room: the next stage has to look for itself.
 #[inline(always)]
 fn hand_on<E: Env>(env: &E) {
-    let room = env.flow();
-    if !room.is_null() {
-        // SAFETY: the room is this CPU's alone while the program runs.
-        unsafe {
-            (*opaque(room)).opened = 0;
-            (*opaque(room)).heard = 0;
-            (*opaque(room)).is_new = 0;
-        }
+    // SAFETY: nothing else took it.
+    if let Some(room) = unsafe { Flow::of(env) } {
+        room.opened = 0;
+        room.heard = 0;
+        room.is_new = 0;
     }
 }
 

@@ -1,6 +1,6 @@
 //! A packet's flow: what the parser found.
 
-use crate::{abi::Tuple, answer::Message};
+use crate::{Env, abi::Tuple, answer::Message, memory::opaque};
 
 /// A TCP, UDP or SCTP packet over IPv4 or IPv6, as far as the datapath reads it.
 #[repr(C)]
@@ -36,11 +36,26 @@ pub struct Flow {
     pub account: u32,
     /// Not 0 once [`ftp`](crate::ftp) has heard it.
     pub heard: u32,
-    /// Not 0 where *open* made the entry for the packet, whose state is then the one after it.
+    /// Not 0 where *open* made the entry for the packet, in the table, whose state is then the one after it.
     pub is_new: u32,
 }
 
 impl Flow {
     /// The fast path has read the packet into the room, and found no connection in the table.
     pub(crate) const READ: u32 = u32::MAX;
+
+    /// The room for the flow of this CPU's packet, in which each stage finds what the one before it left;
+    /// `None` without one.
+    ///
+    /// # Safety
+    /// No other reference into the room may be in use. It is this CPU's alone while the program runs.
+    #[inline(always)]
+    pub(crate) unsafe fn of<'a, E: Env>(env: &E) -> Option<&'a mut Self> {
+        let room = env.flow();
+        if room.is_null() {
+            return None;
+        }
+        // SAFETY: the caller vouches for it.
+        Some(unsafe { &mut *opaque(room) })
+    }
 }

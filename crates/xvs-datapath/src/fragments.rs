@@ -95,12 +95,16 @@ pub(crate) fn is_awaited<E: Env>(env: &E, flow: &Flow) -> bool {
 /// Holds the fragment of the flow in the room; passes it where it cannot be held.
 #[inline(always)]
 pub fn hold<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    let (flow, scratch, held) = (env.flow(), env.scratch(), env.held_room());
-    if flow.is_null() || scratch.is_null() || held.is_null() {
+    // SAFETY: nothing else took it.
+    let Some(flow) = (unsafe { Flow::of(env) }) else {
+        return Verdict::PASS;
+    };
+    let (scratch, held) = (env.scratch(), env.held_room());
+    if scratch.is_null() || held.is_null() {
         return Verdict::PASS;
     }
-    // SAFETY: both are this CPU's alone while the program runs.
-    let (flow, scratch) = unsafe { (&*opaque(flow), &mut *opaque(scratch)) };
+    // SAFETY: the scratch is this CPU's alone while the program runs.
+    let scratch = unsafe { &mut *opaque(scratch) };
     let held = opaque(held);
     name(scratch, flow);
     let key = &scratch.fragment;
@@ -148,12 +152,16 @@ pub fn hold<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
 /// Lets the first fragment of a packet come in once more, and then those that waited for it.
 #[inline(always)]
 pub fn release<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    let (flow, scratch) = (env.flow(), env.scratch());
-    if flow.is_null() || scratch.is_null() {
+    // SAFETY: nothing else took it.
+    let Some(flow) = (unsafe { Flow::of(env) }) else {
+        return Verdict::PASS;
+    };
+    let scratch = env.scratch();
+    if scratch.is_null() {
         return Verdict::PASS;
     }
-    // SAFETY: both are this CPU's alone while the program runs.
-    let (flow, scratch) = unsafe { (&*opaque(flow), &mut *opaque(scratch)) };
+    // SAFETY: the scratch is this CPU's alone while the program runs.
+    let scratch = unsafe { &mut *opaque(scratch) };
     name(scratch, flow);
     let key = scratch.fragment;
     let found = env.early(&key);

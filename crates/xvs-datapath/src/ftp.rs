@@ -45,12 +45,10 @@ pub(crate) const fn is_control(protocol: u8, port: u16) -> bool {
 /// Hears what a packet of a control connection says, and has it carried on.
 #[inline(always)]
 pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    let room = env.flow();
-    if room.is_null() {
+    // SAFETY: nothing else took it.
+    let Some(flow) = (unsafe { Flow::of(env) }) else {
         return Verdict::PASS;
-    }
-    // SAFETY: the room is this CPU's alone while the program runs.
-    let flow = unsafe { &mut *opaque(room) };
+    };
     flow.heard = 1;
     let is_headed = flow.fragment == unusual::WHOLE || flow.fragment == unusual::FIRST;
     if !is_headed || flow.protocol != ipv4::PROTOCOL_TCP || flow.l4_header < 20 {

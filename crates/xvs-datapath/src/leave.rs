@@ -20,12 +20,10 @@ use crate::{
 /// [`Verdict::ONWARD`] for any other, as it came.
 #[inline(always)]
 pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    let room = env.flow();
-    if room.is_null() {
+    // SAFETY: nothing else took it.
+    let Some(flow) = (unsafe { Flow::of(env) }) else {
         return Verdict::ONWARD;
-    }
-    // SAFETY: the room is this CPU's alone while the program runs.
-    let flow = unsafe { &mut *opaque(room) };
+    };
     let (start, end) = packet.bounds();
     if parse::is_ipv6(start, end) {
         decide::<V6, P, E>(packet, env, flow)

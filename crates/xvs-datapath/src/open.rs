@@ -39,12 +39,10 @@ pub(crate) const NOBODY: i64 = -14;
 /// when there is one now.
 #[inline(always)]
 pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
-    let room = env.flow();
-    if room.is_null() {
+    // SAFETY: nothing else took it.
+    let Some(flow) = (unsafe { Flow::of(env) }) else {
         return Verdict::PASS;
-    }
-    // SAFETY: the room is this CPU's alone while the program runs.
-    let flow = unsafe { &mut *opaque(room) };
+    };
     let is_read = flow.opened == Flow::READ;
     flow.opened = 0;
     flow.heard = 0;
@@ -72,7 +70,9 @@ pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     }
     let opened = open::<F, P, E, true>(packet, env, flow);
     flow.opened = handed(opened);
-    flow.is_new = 1;
+    // One in the overflow hash goes its step twice, which leads no further: TCP's table has SYN, and with
+    // sloppy_tcp ACK and FIN, lead from where they lead back there, and SCTP's step knows the first packet.
+    flow.is_new = u32::from(flow.opened != 0);
     match opened {
         OPEN_PASS => {
             // Where it is brought once more, and opens a connection then, that is noted over this.

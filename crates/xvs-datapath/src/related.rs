@@ -29,12 +29,10 @@ pub(crate) const PULL: u32 = 14 + 40 + 8 + 60 + 4;
 pub fn run<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     packet.pull(PULL);
     let (start, end) = packet.bounds();
-    let room = env.flow();
-    if room.is_null() {
+    // SAFETY: nothing else took it.
+    let Some(flow) = (unsafe { Flow::of(env) }) else {
         return Verdict::PASS;
-    }
-    // SAFETY: the room is this CPU's alone while the program runs.
-    let flow = unsafe { &mut *opaque(room) };
+    };
     let quoted = parse::<F>(start, end, flow);
     if flow.length != 0 && !extent::trim(packet, flow) {
         return Verdict::PASS;

@@ -43,12 +43,10 @@ struct Quote {
 pub fn run<P: Packet, E: Env>(packet: &mut P, env: &E) -> Verdict {
     packet.pull(PULL);
     let (start, end) = packet.bounds();
-    let room = env.flow();
-    if room.is_null() {
+    // SAFETY: nothing else took it.
+    let Some(flow) = (unsafe { Flow::of(env) }) else {
         return Verdict::PASS;
-    }
-    // SAFETY: the room is this CPU's alone while the program runs.
-    let flow = unsafe { &mut *opaque(room) };
+    };
     let quote = parse(start, end, flow);
     if quote.overhead == 0 {
         return Verdict::PASS;

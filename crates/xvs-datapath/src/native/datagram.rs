@@ -314,7 +314,7 @@ pub(super) fn octets16(bytes: &[u8]) -> IpAddr {
     IpAddr::from(<[u8; 16]>::try_from(bytes).expect("sixteen bytes were taken"))
 }
 
-fn parsed<T: std::str::FromStr>(text: &str) -> T {
+pub(super) fn parsed<T: std::str::FromStr>(text: &str) -> T {
     text.parse()
         .unwrap_or_else(|_| panic!("`{text}` is no address"))
 }

@@ -19,6 +19,7 @@ mod hash_map;
 mod icmp_error;
 mod relabel;
 mod routes;
+mod servers;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -36,10 +37,11 @@ pub use hash_map::HashMap;
 pub use icmp_error::{IcmpError, icmp_error};
 pub use relabel::{relabelled, sctp};
 pub use routes::{Route, Routes};
+pub use servers::{Server, Service};
 pub use tables::{Array, Sizes, Tables};
 pub use text::exercise_text;
 pub use verify::checksums_are_valid;
-pub use world::{Server, Service, World};
+pub use world::World;
 
 use crate::{
     Packet, Verdict, answer, brought, carry, cut, fast, fragments, ftp, leave, open, related,

@@ -27,12 +27,7 @@ pub(super) fn cases() -> Vec<Case> {
                 opened(CLIENT, FTP, REAL),
                 vec![
                     said(CLIENT, FTP, REAL, "EPRT |1|198.51.100.7|40002|\r\n"),
-                    to_client(
-                        Datagram::tcp("10.0.0.1:20", "198.51.100.7:40002", SYN).bytes(),
-                        Datagram::tcp("192.0.2.1:20", "198.51.100.7:40002", SYN)
-                            .returned()
-                            .bytes(),
-                    ),
+                    called_back("10.0.0.1:20", "192.0.2.1:20", "198.51.100.7:40002"),
                     to_server(
                         Datagram::tcp("198.51.100.7:40002", "192.0.2.1:20", SYN | ACK).bytes(),
                         Datagram::tcp("198.51.100.7:40002", "10.0.0.1:20", SYN | ACK)
@@ -50,11 +45,10 @@ pub(super) fn cases() -> Vec<Case> {
                 opened(CLIENT6, FTP6, REAL6),
                 vec![
                     said(CLIENT6, FTP6, REAL6, "EPRT |2|2001:db8:c::7|40002|\r\n"),
-                    to_client(
-                        Datagram::tcp("[2001:db8:5::1]:20", "[2001:db8:c::7]:40002", SYN).bytes(),
-                        Datagram::tcp("[2001:db8::1]:20", "[2001:db8:c::7]:40002", SYN)
-                            .returned()
-                            .bytes(),
+                    called_back(
+                        "[2001:db8:5::1]:20",
+                        "[2001:db8::1]:20",
+                        "[2001:db8:c::7]:40002",
                     ),
                     answered(CLIENT6, FTP6, REAL6, "229 ok (|||5001|)\r\n"),
                     data(
@@ -202,6 +196,14 @@ fn passive(text: &str, otherwise: &str) -> Step {
     to_client(
         text_of(REAL, CLIENT, text).bytes(),
         text_of(FTP, CLIENT, otherwise).returned().bytes(),
+    )
+}
+
+/// The server opens a data connection.
+fn called_back(server: &str, vip: &str, client: &str) -> Step {
+    to_client(
+        Datagram::tcp(server, client, SYN).bytes(),
+        Datagram::tcp(vip, client, SYN).returned().bytes(),
     )
 }
 
