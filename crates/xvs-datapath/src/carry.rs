@@ -450,7 +450,9 @@ pub(crate) unsafe fn advance<F: Family, E: Env>(
                 NONE
             };
             if index != NONE {
-                persistence::assure::<F, E>(env, index);
+                // SAFETY: the entry is a valid map value.
+                let real_server = unsafe { *master_fields.real_server };
+                persistence::assure::<F, E>(env, index, real_server);
             }
         }
     }

@@ -214,7 +214,7 @@ fn open<F: Family, P: Packet, E: Env, const READS: bool>(
                 _ => false,
             };
             if established {
-                persistence::assure::<F, E>(env, connection);
+                persistence::assure::<F, E>(env, connection, chosen);
             }
         }
     }

@@ -163,9 +163,16 @@ pub(crate) fn controller<F: Family, E: Env>(env: &E, connection: u32) -> u32 {
     control.wrapping_sub(1)
 }
 
-/// Notes that a connection was established, or replied to: its template is one that stays.
+/// Notes that a connection to a real server was established, or replied to: its template is one that stays.
 #[inline(always)]
-pub(crate) fn assure<F: Family, E: Env>(env: &E, connection: u32) {
+pub(crate) fn assure<F: Family, E: Env>(env: &E, connection: u32, real_server: u32) {
+    let server = env.real_server(real_server);
+    // The cold side of most is not in any cache: it is asked only where a template names this server.
+    // SAFETY: the server is a valid map value; counters are shared by atomics alone.
+    if server.is_null() || unsafe { (&raw const (*opaque(server)).persistent).read_volatile() } == 0
+    {
+        return;
+    }
     let place = controller::<F, E>(env, connection);
     if place == NONE {
         return;
@@ -178,7 +185,10 @@ pub(crate) fn assure<F: Family, E: Env>(env: &E, connection: u32) {
     let word = unsafe { F::fields(entry) }.tag;
     // SAFETY: as above.
     let tag = Tag(unsafe { read_shared(word) });
-    if tag.slot() == Slot::LIVE && tag.template() && tag.state() != template_state::ASSURED {
+    // SAFETY: as above.
+    let names = unsafe { *F::fields(entry).real_server } == real_server;
+    if tag.slot() == Slot::LIVE && tag.template() && names && tag.state() != template_state::ASSURED
+    {
         // Where another packet does it at the same time, it is done.
         // SAFETY: tags are shared by atomics alone.
         unsafe { env.compare_exchange(word, tag.0, tag.with_state(template_state::ASSURED).0) };

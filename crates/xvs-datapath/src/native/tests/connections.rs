@@ -5,9 +5,9 @@ use xvs_wire::tcp::{ACK, FIN, RST, SYN};
 use super::director::Director;
 use crate::{
     Verdict,
-    abi::{Counter, Method},
+    abi::{Counter, Method, Tag},
     native::{Datagram, Server, Service, World, leave},
-    state::{tcp, udp},
+    state::{tcp, template, udp},
 };
 
 const CLIENT: &str = "198.51.100.7:40000";
@@ -175,11 +175,40 @@ fn a_connection_notes_the_template_that_controls_it() {
     let place = |template: bool| {
         let found = entries
             .iter()
-            .find(|(_, entry)| crate::abi::Tag(entry.tag).template() == template);
+            .find(|(_, entry)| Tag(entry.tag).template() == template);
         found.expect("there are a template and a connection").0
     };
     let cold = tables.cold4.get(place(false) / 4)[usize::try_from(place(false) % 4).unwrap()];
     assert_eq!(cold.control, place(true) + 1);
     assert_eq!(director.server(0).persistent, 1);
     director.audit();
+}
+
+/// The place of the only template, and its state.
+fn only_template(director: &Director) -> (u32, u8) {
+    let entries = director.cpu.tables().entries4();
+    let found = entries.iter().find(|(_, entry)| Tag(entry.tag).template());
+    let (place, entry) = found.expect("there is a template");
+    (*place, Tag(entry.tag).state())
+}
+
+#[test]
+fn an_established_connection_assures_its_template() {
+    let director = director(Service::tcp(VIP).persistent(24), Method::DIRECT);
+    director.forward(&up(SYN));
+    assert_eq!(only_template(&director).1, template::NONE);
+    director.forward(&up(ACK));
+    assert_eq!(only_template(&director).1, template::ASSURED);
+}
+
+#[test]
+fn a_template_that_names_another_server_by_now_is_not_assured() {
+    let director = director(Service::tcp(VIP).persistent(24), Method::DIRECT);
+    director.forward(&up(SYN));
+    let (place, _) = only_template(&director);
+    director.cpu.tables().flows4.edit(place / 4, |set| {
+        set[usize::try_from(place % 4).expect("below four")].real_server = 1;
+    });
+    director.forward(&up(ACK));
+    assert_eq!(only_template(&director).1, template::NONE);
 }
