@@ -19,8 +19,8 @@ use xvs_dataplane::{
     Route,
 };
 use xvs_types::{
-    Endpoint, ForwardingMethod, Op, RealServer, Scheduler, Tunnel, VirtualServer, VirtualServerId,
-    Weight,
+    ConnectionState, Endpoint, ForwardingMethod, Op, RealServer, Scheduler, Tunnel, VirtualServer,
+    VirtualServerId, Weight,
 };
 
 use crate::{
@@ -295,6 +295,22 @@ impl Director {
         self.bpf.kill(&ConnectionFilter::default())
     }
 
+    /// Established connections of clients in the network of sixteen bits that an address is of.
+    pub(crate) fn established(&mut self, client: Ipv4Addr) -> u32 {
+        let filter = ConnectionFilter {
+            state: Some(ConnectionState::Established),
+            ..ConnectionFilter::default()
+        };
+        let mut found = 0;
+        self.bpf.connections(&filter, &mut |connection| {
+            if let IpAddr::V4(address) = connection.client.address {
+                found += u32::from(address.octets()[..2] == client.octets()[..2]);
+            }
+            true
+        });
+        found
+    }
+
     /// The dataplane.
     pub(crate) fn dataplane(&mut self) -> &mut Bpf {
         &mut self.bpf
@@ -308,6 +324,19 @@ impl Director {
     /// Where a map is pinned.
     pub(crate) fn pin(&self, map: &str) -> PathBuf {
         self.pins.join(format!("v{}", abi::VERSION)).join(map)
+    }
+
+    /// How many lines of 64 bytes the flow table of a family has.
+    pub(crate) fn lines(&self, family: Family) -> anyhow::Result<u32> {
+        let (map, lines) = match family {
+            Family::V4 => ("flows4", 4),
+            Family::V6 => ("flows6", 8),
+        };
+        let pin = self.pin(map);
+        let sets = MapInfo::from_pin(&pin)
+            .with_context(|| format!("read the pin {}", pin.display()))?
+            .max_entries();
+        Ok(sets * lines)
     }
 
     /// A map of the programs' own, which is not pinned, by its name in the object: one that stages use beside

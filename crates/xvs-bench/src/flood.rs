@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::ensure;
-use xvs_dataplane::{ConnectionFilter, Dataplane, Hook};
-use xvs_types::{ConnectionState, Scheduler};
+use xvs_dataplane::Hook;
+use xvs_types::Scheduler;
 
 use crate::{
     Scale,
@@ -84,7 +84,7 @@ fn flood(
         run(&mut director, segment, 0, OLD, Order::InOrder)?;
     }
     ensure!(
-        established(&mut director, old) == OLD,
+        director.established(old.into()) == OLD,
         "the connections before the flood are not all established"
     );
     let (mut calm, mut during, mut spoofs) = (Vec::new(), Vec::new(), Vec::new());
@@ -105,8 +105,8 @@ fn flood(
         made += NEW;
         during.push(run(&mut director, still, 0, OLD * 8, Order::Random)?);
     }
-    let lost = OLD - established(&mut director, old);
-    let share = f64::from(established(&mut director, young)) / f64::from(made) * 100.0;
+    let lost = OLD - director.established(old.into());
+    let share = f64::from(director.established(young.into())) / f64::from(made) * 100.0;
     let name = |what: &str| format!("{}, room for {room}: {what}", method.name());
     let evicted = director.count("evicted");
     Ok(vec![
@@ -123,22 +123,4 @@ fn flood(
         Row::new(name("packet of an established connection"), "ns", &during)
             .beside("before the flood", Row::new("", "ns", &calm).value.median),
     ])
-}
-
-/// Established connections of the clients in a network of sixteen bits.
-fn established(director: &mut Director, network: [u8; 4]) -> u32 {
-    let filter = ConnectionFilter {
-        state: Some(ConnectionState::Established),
-        ..ConnectionFilter::default()
-    };
-    let mut found = 0;
-    director
-        .dataplane()
-        .connections(&filter, &mut |connection| {
-            if let IpAddr::V4(client) = connection.client.address {
-                found += u32::from(client.octets()[..2] == network[..2]);
-            }
-            true
-        });
-    found
 }

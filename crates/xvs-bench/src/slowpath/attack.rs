@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The first address that attackers say they have.
-const SPOOFED: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 0);
+pub(super) const SPOOFED: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 0);
 /// How many senders there are, those of an attack, and those of one of its turns, after which they come from
 /// others: what is remembered of the turn before says nothing of these.
 pub(super) const SENDERS: u32 = 1 << 24;
