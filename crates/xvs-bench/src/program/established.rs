@@ -81,6 +81,13 @@ fn of_size(
         Family::V6 => flows * 8,
     };
     let mut director = Director::open(room.max(LEAST_ROOM), Hook::Xdp)?;
+    // As large as the table.
+    let memory = Tester::with_memory(director.lines(family)? / 2)?;
+    let alone = format!(
+        "{}, memory of a flow alone, {}",
+        name(family),
+        counted(flows)
+    );
     let mut rows = Vec::new();
     for method in Method::ALL {
         let (flow, repeat) = (packets(&director, family, flows), scale.repeat);
@@ -88,6 +95,17 @@ fn of_size(
         open(tester, &mut director, method, &flow, flows)?;
         let mut subjects = Floors::subjects(tester, flow.established)?;
         let floors = subjects.len();
+        if method == Method::Nat {
+            subjects.push(Subject {
+                name: alone.clone(),
+                hook: Hook::Xdp,
+                target: memory.target("floor_xdp_line")?,
+                plan: flow.established,
+                answer: rounds::passed(Hook::Xdp),
+                floor: Floors::XDP,
+                limit: None,
+            });
+        }
         let opened = director.count("opened");
         for hook in [Hook::Xdp, Hook::Tcx] {
             if hook == Hook::Tcx && method == Method::Tun {
@@ -122,14 +140,12 @@ fn of_size(
         // The floors of each size stand in the table once.
         let skip = if method == Method::Nat { 0 } else { floors };
         for (subject, row) in subjects.iter().zip(measured).skip(skip) {
-            let point = row.net.map(|net| {
-                (
-                    family,
-                    format!("{} {}", method.name(), subject.hook),
-                    flows,
-                    net.median,
-                )
-            });
+            let line = if subject.name == alone {
+                "memory alone".to_owned()
+            } else {
+                format!("{} {}", method.name(), subject.hook)
+            };
+            let point = row.net.map(|net| (family, line, flows, net.median));
             let row = if point.is_some() {
                 row
             } else {

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use aya::{
-    Ebpf,
+    Ebpf, EbpfLoader,
     maps::{Map, MapData, PerCpuArray, ProgramArray},
     programs::{Program, ProgramFd},
 };
@@ -38,7 +38,16 @@ pub(crate) struct Tester {
 impl Tester {
     /// Loads every program.
     pub(crate) fn load() -> anyhow::Result<Self> {
-        let mut object = Ebpf::load(xvs_objects::BENCH).context("load the benchmark's object")?;
+        Self::with_memory(1)
+    }
+
+    /// Loads every program, with so many places of 128 bytes for `floor_xdp_line`.
+    pub(crate) fn with_memory(places: u32) -> anyhow::Result<Self> {
+        let mut object = EbpfLoader::new()
+            .override_global("PLACES", &places, true)
+            .map_max_entries("MEMORY", places)
+            .load(xvs_objects::BENCH)
+            .context("load the benchmark's object")?;
         for (name, program) in object.programs_mut() {
             let loaded = match program {
                 Program::SchedClassifier(program) => program.load(),
