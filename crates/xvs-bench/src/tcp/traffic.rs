@@ -2,15 +2,19 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, anyhow, ensure};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// Clients at a time, and half of the servers' threads: a proxy holds connections a little longer.
 const CLIENTS: usize = 8;
+/// The network of sixteen bits that the clients' addresses are of.
+pub(super) const CLIENTS_NETWORK: [u8; 2] = [10, 64];
 /// Streams of the bulk transfer.
 const STREAMS: usize = 2;
 /// Bytes of a request.
@@ -55,9 +59,19 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
+/// Connects from the next of many addresses: of one alone all ports would wait (TIME_WAIT) within seconds.
 fn connect(to: SocketAddr) -> anyhow::Result<TcpStream> {
-    let stream =
-        TcpStream::connect_timeout(&to, PATIENCE).with_context(|| format!("connect to {to}"))?;
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [third, fourth] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let from = Ipv4Addr::new(CLIENTS_NETWORK[0], CLIENTS_NETWORK[1], third, fourth);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket
+        .bind(&SocketAddr::from((from, 0)).into())
+        .with_context(|| format!("bind to {from}"))?;
+    socket
+        .connect_timeout(&to.into(), PATIENCE)
+        .with_context(|| format!("connect to {to}"))?;
+    let stream = TcpStream::from(socket);
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

@@ -42,7 +42,9 @@ impl World {
         kernel::ip(&format!("addr add {vip}/32 dev lo"))?;
         let far = FAMILY.clients_gateway();
         let near = FAMILY.clients_address();
+        let [first, second] = traffic::CLIENTS_NETWORK;
         client.run(move || {
+            kernel::ip(&format!("route add local {first}.{second}.0.0/16 dev lo"))?;
             kernel::ip(&format!("addr add {far}/24 dev {CLIENT}"))?;
             kernel::ip(&format!("link set {CLIENT} up"))?;
             kernel::ip(&format!("route add default via {near} dev {CLIENT}"))
