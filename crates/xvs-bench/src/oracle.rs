@@ -1,7 +1,11 @@
 //! The measurement over links once more, in a virtual machine whose clock counts instructions and whose
 //! kernel has IPVS: `oracle/packets` boots it.
 
-use std::{env, fs, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
@@ -36,12 +40,19 @@ pub(crate) fn measure(scale: &Scale) -> anyhow::Result<Part> {
     }
     let folder = env::temp_dir().join(format!("xvs-bench-oracle-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    let status = Command::new(root.join("oracle/packets"))
+    // The table that the guest prints is that of this part.
+    let ended = Command::new(root.join("oracle/packets"))
         .arg(env::current_exe()?)
         .arg(&folder)
-        .status()
+        .stderr(Stdio::inherit())
+        .output()
         .context("run oracle/packets")?;
-    ensure!(status.success(), "oracle/packets ended with {status}");
+    ensure!(
+        ended.status.success(),
+        "oracle/packets ended with {}: {}",
+        ended.status,
+        String::from_utf8_lossy(&ended.stdout)
+    );
     let path = folder.join("report.json");
     let json = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
     let report: Report = serde_json::from_slice(&json).context("parse the guest's report")?;
