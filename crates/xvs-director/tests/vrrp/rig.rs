@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
-        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
@@ -69,7 +69,29 @@ enum Machine {
     Shared(RwLockReadGuard<'static, ()>),
 }
 
-/// Two hosts on a bridge; gone when dropped.
+/// Removes the namespaces of tests that were killed; their programs were killed with them.
+fn remove_left() {
+    let Ok(named) = std::fs::read_dir("/run/netns") else {
+        return;
+    };
+    for namespace in named.flatten() {
+        let name = namespace.file_name().into_string().unwrap_or_default();
+        let owner = name
+            .strip_prefix("xvr")
+            .and_then(|rest| rest.split_once('-'))
+            .and_then(|(owner, _)| owner.parse::<u32>().ok());
+        if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
+            // Another test may remove it at the same time.
+            let mut remove = Command::new("ip");
+            let _gone = remove
+                .args(["netns", "del", &name])
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+}
+
+/// Two hosts on a bridge; gone when dropped, or with the next one's begin where the test was killed.
 pub(crate) struct Rig {
     name: String,
     folder: tempfile::TempDir,
@@ -134,6 +156,8 @@ impl Rig {
 
     fn on(machine: Machine, area: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
+        static LEFT: Once = Once::new();
+        LEFT.call_once(remove_left);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("xvr{}-{area}{count}", std::process::id());
         let mut rig = Self {
