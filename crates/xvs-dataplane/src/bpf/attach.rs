@@ -20,9 +20,9 @@ use xvs_datapath::abi::{LinkMac, link_mac_flag};
 
 use super::{
     OpenError, kernel_link,
-    load::{classifier, xdp},
     macs::Macs,
     pins::Pins,
+    programs::{classifier, xdp},
 };
 use crate::{Attachment, AttachmentStatus, Hook};
 
@@ -292,6 +292,11 @@ impl Links {
             tracing::warn!(link = %new.name, %error, "cannot note an address of a link");
         }
     }
+}
+
+/// Whether pinned links of a kind are at XDP.
+pub(super) fn is_xdp(kind: &str) -> bool {
+    [XDP, XDP_GENERIC].contains(&kind)
 }
 
 /// Why a link does not carry the datapath.

@@ -9,7 +9,7 @@ use aya::{
 };
 use xvs_datapath::abi::Settings;
 
-use super::{OpenError, load::classifier, memory::Mapped};
+use super::{OpenError, memory::Mapped, programs::classifier};
 
 /// Rates that kernels are configured with (`CONFIG_HZ`).
 const RATES: [u32; 4] = [100, 250, 300, 1000];

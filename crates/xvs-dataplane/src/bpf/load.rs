@@ -2,19 +2,13 @@
 
 use std::{
     fs, io,
-    panic::resume_unwind,
     path::Path,
-    sync::{
-        Mutex,
-        atomic::{Ordering, fence},
-    },
-    thread,
+    sync::atomic::{Ordering, fence},
 };
 
 use aya::{
     Ebpf, EbpfLoader, GlobalData,
     maps::{Map, MapData},
-    programs::{Program, ProgramFd, SchedClassifier, Xdp},
 };
 use xvs_datapath::abi::{
     self, AddressFilter, Block, CallId, Cold, Entry4, Entry6, HopKey, LinkMac, LocalAddress,
@@ -23,14 +17,12 @@ use xvs_datapath::abi::{
 };
 
 use super::{
-    OpenError,
+    OpenError, attach,
     memory::Mapped,
     pins::Pins,
-    stages::{self, Generation},
+    programs,
+    stages::{Generation, Side},
 };
-
-/// How many programs the kernel verifies at the same time, at most.
-const LOADERS: usize = 8;
 
 /// What a pinned map must be; maps of which the loader decides the size have 0 entries here.
 struct Shape {
@@ -138,7 +130,7 @@ pub(super) fn default_connections() -> u32 {
 
 /// What was loaded.
 pub(super) struct Loaded {
-    /// The object, its programs loaded.
+    /// The object, its programs for tcx loaded, and those for XDP where a daemon before had them.
     pub(super) object: Ebpf,
     /// The sizes in force.
     pub(super) sizes: Sizes,
@@ -182,8 +174,14 @@ pub(super) fn load(pins: &Pins, sizes: Sizes) -> Result<Loaded, OpenError> {
     let mut object = loader
         .load(xvs_objects::DIRECTOR)
         .map_err(|error| OpenError::load("maps", &error))?;
-    load_programs(&mut object)?;
-    stages::fill(&mut object)?;
+    programs::load(&mut object, Side::Tcx)?;
+    // What a daemon before has at XDP is taken over by what is known to load, or not at all.
+    let links = pins
+        .links()
+        .map_err(|error| OpenError::load("the pinned links", &error))?;
+    if links.iter().any(|(_, kind)| attach::is_xdp(kind)) {
+        programs::load(&mut object, Side::Xdp)?;
+    }
     let settings = settings_of(&object)?;
     if let Some(mut value) = settings.read(0) {
         value.seed = seed;
@@ -195,62 +193,6 @@ pub(super) fn load(pins: &Pins, sizes: Sizes) -> Result<Loaded, OpenError> {
         adopted,
         generation,
     })
-}
-
-/// Has the kernel verify the programs, on every processor at once: it takes seconds in all.
-fn load_programs(object: &mut Ebpf) -> Result<(), OpenError> {
-    let waiting = Mutex::new(object.programs_mut());
-    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
-    let load_some = || {
-        while let Some((name, program)) = next() {
-            let loaded = match program {
-                Program::Xdp(program) => program.load(),
-                Program::SchedClassifier(program) => program.load(),
-                _ => Ok(()),
-            };
-            loaded.map_err(|error| OpenError::load(format!("program `{name}`"), &error))?;
-        }
-        Ok(())
-    };
-    let others = thread::available_parallelism().map_or(0, |all| all.get().min(LOADERS) - 1);
-    thread::scope(|scope| {
-        let others: Vec<_> = (0..others).map(|_| scope.spawn(load_some)).collect();
-        let mut loaded = load_some();
-        for other in others {
-            let other = other.join().unwrap_or_else(|panic| resume_unwind(panic));
-            loaded = loaded.and(other);
-        }
-        loaded
-    })
-}
-
-/// A loaded program, to be named to the kernel.
-pub(super) fn program_of<'a>(object: &'a Ebpf, name: &str) -> Result<&'a ProgramFd, OpenError> {
-    let program = object.program(name).ok_or_else(|| missing(name))?;
-    program
-        .fd()
-        .map_err(|error| OpenError::load(format!("program `{name}`"), &error))
-}
-
-/// The XDP entry.
-pub(super) fn xdp(object: &mut Ebpf) -> Result<&mut Xdp, OpenError> {
-    object
-        .program_mut("xvs_xdp")
-        .ok_or_else(|| missing("xvs_xdp"))?
-        .try_into()
-        .map_err(|error: aya::programs::ProgramError| OpenError::load("xvs_xdp", &error))
-}
-
-/// A classifier.
-pub(super) fn classifier<'a>(
-    object: &'a mut Ebpf,
-    name: &str,
-) -> Result<&'a mut SchedClassifier, OpenError> {
-    object
-        .program_mut(name)
-        .ok_or_else(|| missing(name))?
-        .try_into()
-        .map_err(|error: aya::programs::ProgramError| OpenError::load(name, &error))
 }
 
 /// A map of the object.

@@ -31,6 +31,7 @@ mod plain;
 mod portless;
 #[cfg(feature = "testing")]
 mod process;
+mod programs;
 mod rates;
 mod routes;
 mod servers;
@@ -88,6 +89,8 @@ use crate::{
 
 /// Seconds without a sign of life after which the programs ask the kernel for next hops themselves.
 const PATIENCE: u32 = 2;
+/// The same while links are attached.
+const PATIENCE_ATTACHING: u32 = 30;
 /// How to open the dataplane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BpfOptions {
@@ -314,6 +317,15 @@ impl Bpf {
         }
     }
 
+    /// How long the programs believe what was written before the last sign of life, in seconds.
+    fn set_patience(&self, seconds: u32) {
+        let settings = self.settings.at(0);
+        if !settings.is_null() {
+            // SAFETY: the settings are mapped; the field is this side's, and written whole.
+            unsafe { (&raw mut (*settings).patience).write_volatile(self.hz * seconds) };
+        }
+    }
+
     fn now(&mut self) -> u32 {
         if let Err(error) = self.machine.tick(false) {
             tracing::error!(%error, "expiry stands still");
@@ -376,7 +388,12 @@ impl Dataplane for Bpf {
     }
 
     fn attach(&mut self, wanted: &[Attachment]) -> Vec<String> {
-        self.machine.attach(wanted)
+        // It may have the kernel verify the programs for XDP, and no sign of life comes meanwhile.
+        self.set_patience(PATIENCE_ATTACHING);
+        let failures = self.machine.attach(wanted);
+        self.beat();
+        self.set_patience(PATIENCE);
+        failures
     }
 
     fn set_local_prefixes(&mut self, prefixes: &[Prefix]) {
@@ -496,6 +513,7 @@ impl Dataplane for Bpf {
     }
 }
 
+/// Takes a map out of the object. It must live as long: [`programs::load`].
 fn take(object: &mut Ebpf, name: &'static str) -> Result<Map, OpenError> {
     object.take_map(name).ok_or_else(|| {
         OpenError::load(

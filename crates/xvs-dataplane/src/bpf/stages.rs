@@ -12,14 +12,10 @@ use aya::{
     maps::{MapData, ProgramArray},
 };
 
-use super::{
-    OpenError,
-    load::{missing, program_of},
-    pins::Pins,
-};
+use super::{OpenError, load::missing, pins::Pins, programs::program_of};
 
-/// The arrays, and what the names of their programs begin with.
-const ARRAYS: [(&str, &str); 2] = [("STAGES_XDP", "xvs_xdp"), ("STAGES_TCX", "xvs_tcx")];
+/// The arrays.
+const ARRAYS: [&str; 2] = [Side::Xdp.array(), Side::Tcx.array()];
 
 /// The programs by their place in the arrays.
 const STAGES: [&str; 14] = [
@@ -28,6 +24,49 @@ const STAGES: [&str; 14] = [
 ];
 /// How many of them XDP has: the others need what only tcx can.
 const STAGES_OF_XDP: usize = 8;
+
+/// The programs that are loaded together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Those at XDP.
+    Xdp,
+    /// All others: at tcx, and at no link.
+    Tcx,
+}
+
+impl Side {
+    /// That of a program.
+    pub(super) fn of(program: &str) -> Self {
+        if program.starts_with(Self::Xdp.prefix()) {
+            Self::Xdp
+        } else {
+            Self::Tcx
+        }
+    }
+
+    /// The array of its stages.
+    const fn array(self) -> &'static str {
+        match self {
+            Self::Xdp => "STAGES_XDP",
+            Self::Tcx => "STAGES_TCX",
+        }
+    }
+
+    /// What the names of its stages begin with.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Xdp => "xvs_xdp",
+            Self::Tcx => "xvs_tcx",
+        }
+    }
+
+    fn stages(self) -> &'static [&'static str] {
+        match self {
+            Self::Xdp => STAGES.get(..STAGES_OF_XDP).unwrap_or(&STAGES),
+            Self::Tcx => &STAGES,
+        }
+    }
+}
 
 /// The arrays of one load of the programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +81,7 @@ impl Generation {
 
     /// The names of the arrays, in the object and as pins.
     pub(super) fn names(self) -> [(&'static str, String); 2] {
-        ARRAYS.map(|(map, _)| (map, self.pin(map)))
+        ARRAYS.map(|map| (map, self.pin(map)))
     }
 
     fn pin(self, map: &str) -> String {
@@ -69,7 +108,7 @@ impl Generation {
 fn pinned(pins: &Pins) -> io::Result<BTreeSet<u32>> {
     let mut found = BTreeSet::new();
     for name in pins.maps()? {
-        let of = |(map, _): &(&str, &str)| {
+        let of = |map: &&str| {
             let rest = name.strip_prefix(&map.to_lowercase())?;
             rest.strip_prefix('-')?.parse::<u32>().ok()
         };
@@ -78,26 +117,25 @@ fn pinned(pins: &Pins) -> io::Result<BTreeSet<u32>> {
     Ok(found)
 }
 
-/// Puts the loaded programs into their places.
-pub(super) fn fill(object: &mut Ebpf) -> Result<(), OpenError> {
-    for (map, prefix) in ARRAYS {
-        let array = object.take_map(map).ok_or_else(|| missing(map))?;
-        let mut array: ProgramArray<MapData> =
-            array.try_into().map_err(|error: aya::maps::MapError| {
-                OpenError::load(format!("map `{map}`"), &error)
-            })?;
-        let count = if map == "STAGES_XDP" {
-            STAGES_OF_XDP
-        } else {
-            STAGES.len()
-        };
-        for (index, stage) in (0..).zip(STAGES.iter().take(count)) {
-            let name = format!("{prefix}_{stage}");
-            let program = program_of(object, &name)?;
-            array
-                .set(index, program, 0)
-                .map_err(|error| OpenError::load(format!("stage `{name}`"), &error))?;
-        }
+/// Puts the loaded programs of a side into their places.
+pub(super) fn fill(object: &mut Ebpf, side: Side) -> Result<(), OpenError> {
+    let mut programs = Vec::new();
+    for stage in side.stages() {
+        let name = format!("{}_{stage}", side.prefix());
+        let program = program_of(object, &name)?.try_clone();
+        let program =
+            program.map_err(|error| OpenError::load(format!("stage `{name}`"), &error))?;
+        programs.push((name, program));
+    }
+    let map = side.array();
+    let array = object.map_mut(map).ok_or_else(|| missing(map))?;
+    let mut array: ProgramArray<&mut MapData> = array
+        .try_into()
+        .map_err(|error: aya::maps::MapError| OpenError::load(format!("map `{map}`"), &error))?;
+    for (index, (name, program)) in (0..).zip(&programs) {
+        array
+            .set(index, program, 0)
+            .map_err(|error| OpenError::load(format!("stage `{name}`"), &error))?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use aya::{
 
 use super::{
     OpenError,
-    load::{classifier, xdp},
+    programs::{classifier, xdp},
 };
 use crate::{
     Hook,
