@@ -6,6 +6,7 @@ use xvs_types::Scheduler;
 
 use super::{
     frame::{ACK, Order, Plan, SYN, Segment},
+    rounds::passed,
     tester::Tester,
 };
 use crate::{
@@ -20,7 +21,7 @@ const ROOM: u32 = 1 << 18;
 /// Measures the schedulers of the scale, each with every number of servers.
 pub(super) fn measure(tester: &mut Tester, scale: &Scale) -> anyhow::Result<Vec<Row>> {
     let mut director = Director::open(ROOM, Hook::Xdp)?;
-    let mut rows = Vec::new();
+    let mut rows = vec![memory(tester, scale, &director)?];
     for method in [Method::Dr, Method::Nat] {
         for scheduler in scale.schedulers() {
             let mut by_servers = Vec::new();
@@ -51,6 +52,34 @@ pub(super) fn measure(tester: &mut Tester, scale: &Scale) -> anyhow::Result<Vec<
         }
     }
     Ok(rows)
+}
+
+/// What one line of memory that no cache has costs, in as much as the table has: NAT waits for two such
+/// lines, one of each direction.
+fn memory(tester: &mut Tester, scale: &Scale, director: &Director) -> anyhow::Result<Row> {
+    let memory = Tester::with_memory(director.lines(Family::V4)? / 2)?;
+    let (alone, line) = (
+        tester.target("floor_xdp_return")?,
+        memory.target("floor_xdp_line")?,
+    );
+    let (ifindex, _) = director.clients();
+    let mut plan = director
+        .segment(Family::V4, SYN)
+        .plan(1 << 24, Order::InOrder);
+    let (mut floor, mut lines) = (Vec::new(), Vec::new());
+    for _ in 0..scale.rounds {
+        for (target, times) in [(&alone, &mut floor), (&line, &mut lines)] {
+            let run = tester.run(Hook::Xdp, target, &mut plan, ifindex, scale.connections)?;
+            ensure!(
+                run.answer == passed(Hook::Xdp),
+                "a floor answered {}",
+                run.answer
+            );
+            times.push(f64::from(run.nanoseconds));
+        }
+    }
+    let name = "memory of an entry alone";
+    Ok(Row::over(name, "ns", &lines, ("XDP, entry alone", &floor)))
 }
 
 /// What a real server more costs, of the schedulers that look at all.
