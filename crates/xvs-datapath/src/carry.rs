@@ -176,7 +176,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         // The companion at the other hook cuts.
         return Verdict::PASS;
     }
-    hop.is_cut = cut && P::RESOLVES;
+    hop.is_cut = u8::from(cut && P::RESOLVES);
     if !Tag(tag).reverse() {
         // The kernel counts what comes from clients before it knows whether it can go on.
         // SAFETY: as above.
@@ -192,7 +192,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         env.count(Counter::DropTtl);
         return tell(flow, answer::TIME_EXCEEDED, account);
     }
-    if large && !hop.is_cut {
+    if large && hop.is_cut == 0 {
         if Tag(tag).reverse()
             && Tag(tag).method() == Method::NAT
             && (F::V6 || !unusual::may_be_cut(packet))
@@ -234,7 +234,7 @@ unsafe fn carry<F: Family, P: Packet, E: Env>(
         env.count(why);
         return Verdict::DROP;
     }
-    if hop.is_cut {
+    if hop.is_cut != 0 {
         return cut::ask(env, &hop, outer);
     }
     next_hop::send(packet, env, &hop)

@@ -155,7 +155,8 @@ fn established<F: Family, P: Packet, E: Env>(packet: &mut P, env: &E, flow: &Flo
             mtu: (*found).mtu,
             neighbour: [0; 4],
             family: 0,
-            is_cut: false,
+            is_cut: 0,
+            zero: [0; 6],
         }
     };
     // SAFETY: the settings are a valid map value.

@@ -31,6 +31,7 @@ pub(crate) const HOP_NONE: u32 = 3;
 pub(crate) const HOP_SERVER_HERE: u32 = 4;
 
 /// A next hop, copied.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hop {
     pub(crate) code: u32,
@@ -43,11 +44,32 @@ pub(crate) struct Hop {
     pub(crate) neighbour: Address,
     /// 4 or 6: the neighbour's family.
     pub(crate) family: u8,
-    /// Whether the packet will be cut into what it can carry.
-    pub(crate) is_cut: bool,
+    /// Not 0 where the packet will be cut into what it can carry.
+    pub(crate) is_cut: u8,
+    /// Zero.
+    pub(crate) zero: [u8; 6],
 }
 
+const _: () = assert!(size_of::<Hop>() == 48);
+
 impl Hop {
+    /// The same, out of this CPU's room; `None` without one. Each way to a next hop leaves the verifier with
+    /// a state of its own, and before Linux 6.12 it walks all that follows for each; of what was in a map it
+    /// knows nothing, so that one walk does.
+    #[inline(always)]
+    pub(crate) fn forgotten<E: Env>(self, env: &E) -> Option<Self> {
+        let scratch = env.scratch();
+        if scratch.is_null() {
+            return None;
+        }
+        // SAFETY: the scratch is this CPU's alone while the program runs.
+        unsafe {
+            let room = &raw mut (*opaque(scratch)).hop;
+            room.write_volatile(self);
+            Some(room.read_volatile())
+        }
+    }
+
     /// Whether the packet stays on this host, where nothing is too large and nobody counts hops.
     #[inline(always)]
     pub(crate) const fn is_here(&self) -> bool {

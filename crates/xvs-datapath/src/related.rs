@@ -169,6 +169,14 @@ unsafe fn relate<F: Family, P: Packet, E: Env>(
     if settled != Verdict::ONWARD {
         return settled;
     }
+    // At XDP fewer ways lead here, and the room costs more than it spares.
+    if P::RESOLVES {
+        let Some(forgotten) = hop.forgotten(env) else {
+            env.count(Counter::DropInternal);
+            return Verdict::DROP;
+        };
+        hop = forgotten;
+    }
     // SAFETY: the server is a valid map value.
     let outer = unsafe { carry::overhead(tag, server) };
     if !hop.is_here() && exceeds::<F, P>(packet, flow, outer, hop.mtu) {

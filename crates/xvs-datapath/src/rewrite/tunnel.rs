@@ -84,7 +84,7 @@ pub(crate) fn encapsulate<F: Family, P: Packet>(
     let protocol = shim.protocol(inner);
     let added = overhead(outer.ipv6) + shim.length();
     // What the kernel knows to be a tunnel packet changes its length no more.
-    let made = if hop.is_cut {
+    let made = if hop.is_cut != 0 {
         packet.push_front(added, outer.ipv6)
     } else {
         packet.push_outer(added, outer.ipv6, protocol)

@@ -5,6 +5,7 @@ use crate::{
     abi::{Counter, FragmentKey, NONE, OverflowKey, Tag, Tuple, low32, wide},
     cut::Cut,
     memory::opaque,
+    next_hop::Hop,
     table::{
         CONFLICT_NONE, FORWARD, Family, REVERSE, alternate, at,
         claim::{claim_free, publish, release},
@@ -72,11 +73,13 @@ pub struct Scratch {
     pub cut: Cut,
     /// Key of a look-up among the deltas of sequence numbers.
     pub sequence: OverflowKey,
+    /// A next hop, between two looks at it.
+    pub(crate) hop: Hop,
     /// Zero.
-    pub padding: [u64; 3],
+    pub padding: [u64; 13],
 }
 
-const _: () = assert!(size_of::<Scratch>() == 512);
+const _: () = assert!(size_of::<Scratch>() == 640);
 
 impl Scratch {
     /// The draft that `which` names.
