@@ -43,6 +43,8 @@ pub(super) enum Kind {
     Nftables,
     /// Redirected without a look.
     Redirect(Hook),
+    /// Sent back where it came from at XDP, its link-layer addresses swapped (`XDP_TX`).
+    Return,
     /// xvs.
     Xvs(Hook, Method),
 }
@@ -81,20 +83,21 @@ impl Standing {
 impl Contender {
     /// All that this kernel has, floors first.
     pub(super) fn all() -> Vec<Self> {
-        let methods = [Method::Nat, Method::Dr, Method::Tun];
         let mut kinds = vec![
             Kind::Drop(Hook::Xdp),
             Kind::Drop(Hook::Tcx),
             Kind::Redirect(Hook::Xdp),
             Kind::Redirect(Hook::Tcx),
+            Kind::Return,
             Kind::Forwarding,
             Kind::Nftables,
         ];
         if guest::has_ipvs() {
-            kinds.extend(methods.map(Kind::Ipvs));
+            // The kernel has no FULLNAT.
+            kinds.extend([Method::Nat, Method::Dr, Method::Tun].map(Kind::Ipvs));
         }
         for hook in [Hook::Xdp, Hook::Tcx] {
-            kinds.extend(methods.map(|method| Kind::Xvs(hook, method)));
+            kinds.extend(Method::ALL.map(|method| Kind::Xvs(hook, method)));
         }
         kinds.into_iter().map(|kind| Self { kind }).collect()
     }
@@ -107,6 +110,7 @@ impl Contender {
             Kind::Ipvs(method) => format!("kernel IPVS {}", method.name()),
             Kind::Nftables => "nftables DNAT".to_owned(),
             Kind::Redirect(hook) => format!("plain redirect at {hook}"),
+            Kind::Return => "addresses swapped and sent back at xdp".to_owned(),
             Kind::Xvs(hook, method) => format!("xvs {} {hook}", method.name()),
         }
     }
@@ -157,7 +161,11 @@ impl Contender {
     pub(super) fn stand(self, wires: &mut Wires) -> anyhow::Result<Standing> {
         let mut standing = Standing {
             director: None,
-            on: vec![wires.sink(self.hook())?],
+            on: vec![if self.kind == Kind::Return {
+                wires.sink_of_client()?
+            } else {
+                wires.sink(self.hook())?
+            }],
             undo: Vec::new(),
         };
         match self.kind {
@@ -177,6 +185,7 @@ impl Contender {
                 };
                 standing.on.push(wires.at_ingress(name)?);
             }
+            Kind::Return => standing.on.push(wires.at_ingress("floor_xdp_swap")?),
             Kind::Forwarding => {}
             Kind::Nftables => {
                 feed("nft", &["-f", "-"], RULES)?;
@@ -203,6 +212,7 @@ impl Contender {
     fn hook(self) -> Hook {
         match self.kind {
             Kind::Drop(hook) | Kind::Redirect(hook) | Kind::Xvs(hook, _) => hook,
+            Kind::Return => Hook::Xdp,
             _ => Hook::Tcx,
         }
     }

@@ -21,7 +21,7 @@ use crate::{
 };
 use contender::{Contender, Kind};
 pub(crate) use contender::{RULES, feed};
-use wires::Wires;
+pub(crate) use wires::Wires;
 
 /// Flows of the established ones.
 const FLOWS: u32 = 1024;

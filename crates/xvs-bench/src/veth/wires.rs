@@ -18,7 +18,7 @@ const CLIENT: &str = "client";
 const SERVER: &str = "server";
 
 /// The links, and the object whose programs stand on them.
-pub(super) struct Wires {
+pub(crate) struct Wires {
     tester: Tester,
     client: u32,
     clients: (u32, [u8; 6]),
@@ -28,7 +28,7 @@ pub(super) struct Wires {
 impl Wires {
     /// Makes the links of this network namespace ready: routes to the real servers, and frames that come
     /// by live frames are taken.
-    pub(super) fn new(tester: Tester) -> anyhow::Result<Self> {
+    pub(crate) fn new(tester: Tester) -> anyhow::Result<Self> {
         let (own, gateway) = (FAMILY.director(), FAMILY.gateway());
         kernel::ip(&format!("addr add {own}/24 dev {SERVERS}"))?;
         kernel::ip(&format!(
@@ -50,17 +50,17 @@ impl Wires {
     }
 
     /// The link that the generator sends to.
-    pub(super) fn client(&self) -> u32 {
+    pub(crate) fn client(&self) -> u32 {
         self.client
     }
 
     /// Index and address of the director's link to the clients.
-    pub(super) fn clients(&self) -> (u32, [u8; 6]) {
+    pub(crate) fn clients(&self) -> (u32, [u8; 6]) {
         self.clients
     }
 
     /// Puts the sink of a hook at the servers' end.
-    pub(super) fn sink(&mut self, hook: Hook) -> anyhow::Result<On> {
+    pub(crate) fn sink(&mut self, hook: Hook) -> anyhow::Result<On> {
         let name = if hook == Hook::Tcx {
             "sink_tcx"
         } else {
@@ -69,8 +69,13 @@ impl Wires {
         self.put(name, SERVER)
     }
 
+    /// Puts the sink of XDP at the clients' end.
+    pub(crate) fn sink_of_client(&mut self) -> anyhow::Result<On> {
+        self.put("sink_xdp", CLIENT)
+    }
+
     /// Puts a program at the director's ingress.
-    pub(super) fn at_ingress(&mut self, name: &'static str) -> anyhow::Result<On> {
+    pub(crate) fn at_ingress(&mut self, name: &'static str) -> anyhow::Result<On> {
         self.put(name, CLIENTS)
     }
 
@@ -95,7 +100,7 @@ impl Wires {
     }
 
     /// Sends frames; answers what each took, and sees that they arrived where they must.
-    pub(super) fn send(
+    pub(crate) fn send(
         &mut self,
         plan: &mut Plan,
         frames: u32,
@@ -122,7 +127,7 @@ impl Wires {
 
 /// A program that stands on a link until this is dropped.
 #[expect(dead_code, reason = "held for what dropping it does")]
-pub(super) enum On {
+pub(crate) enum On {
     Tcx(aya::programs::tc::SchedClassifierLink),
     Xdp(aya::programs::xdp::XdpLink),
 }

@@ -1,6 +1,8 @@
 //! The control plane: a large table of rules restored and listed, a change to it, and what the daemon
 //! takes to start and to be.
 
+mod traffic;
+
 use std::{
     fmt::Write as _,
     fs::{self, File},
@@ -14,13 +16,17 @@ use anyhow::{Context, bail, ensure};
 
 use crate::{
     Scale,
-    director::make_links,
+    director::{CLIENTS, make_links},
     kernel,
     row::{Part, Row},
 };
+use traffic::Traffic;
 
 /// Real servers of each virtual server.
 const SERVERS: u32 = 10;
+/// The first virtual server, and the network of the real servers.
+const VIP: [u8; 4] = [10, 1, 0, 1];
+const REAL: &str = "10.2.0.0/16";
 /// Seconds that the daemon may take to answer.
 const PATIENCE: u64 = 60;
 
@@ -28,6 +34,7 @@ const PATIENCE: u64 = 60;
 pub(crate) fn measure(scale: &Scale) -> anyhow::Result<Part> {
     kernel::own_network()?;
     make_links()?;
+    let traffic = Traffic::new(VIP, REAL)?;
     let folder = std::env::temp_dir().join(format!("xvs-bench-control-{}", std::process::id()));
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     let daemon = Daemon::start(&folder)?;
@@ -43,8 +50,10 @@ pub(crate) fn measure(scale: &Scale) -> anyhow::Result<Part> {
         "ms",
         &[restored],
     ));
-    let (mut listed, mut edited) = (Vec::new(), Vec::new());
-    for round in 0..scale.rounds {
+    let (mut listed, mut edited, mut loaded) = (Vec::new(), Vec::new(), Vec::new());
+    let mut weights = 2..;
+    let mut change = || daemon.change_weight(weights.next().unwrap_or(1));
+    for _ in 0..scale.rounds {
         let (time, text) = daemon.ipvsadm(&["-Ln"], None)?;
         let found = text.lines().count();
         ensure!(
@@ -52,24 +61,29 @@ pub(crate) fn measure(scale: &Scale) -> anyhow::Result<Part> {
             "{found} lines are listed of {lines} rules"
         );
         listed.push(time);
-        let weight = (round + 2).to_string();
-        let edit = [
-            "-e",
-            "-t",
-            "10.1.0.1:80",
-            "-r",
-            "10.2.0.1:8080",
-            "-m",
-            "-w",
-            &weight,
-        ];
-        edited.push(daemon.ipvsadm(&edit, None)?.0);
+        edited.push(change()?);
     }
+    let traffic = traffic.begin()?;
+    for _ in 0..scale.rounds {
+        daemon.ipvsadm(&["-Ln"], None)?;
+        loaded.push(change()?);
+    }
+    let rate = traffic.end()?;
     rows.push(Row::new(format!("{lines} rules listed"), "ms", &listed));
     rows.push(Row::new(
         format!("a weight changed among {lines} rules"),
         "ms",
         &edited,
+    ));
+    rows.push(Row::new(
+        format!("a weight changed among {lines} rules, under load"),
+        "ms",
+        &loaded,
+    ));
+    rows.push(Row::new(
+        "packets forwarded meanwhile",
+        "M/s",
+        &[rate / 1e6],
     ));
     rows.push(Row::new(
         format!("memory of the daemon, {lines} rules"),
@@ -138,7 +152,13 @@ impl Daemon {
         let begun = Instant::now();
         let log = File::create(folder.join("log")).context("make the daemon's log")?;
         let process = Command::new(&binary)
-            .arg("run")
+            .args([
+                "run",
+                "--interface",
+                CLIENTS,
+                "--interface",
+                crate::director::SERVERS,
+            ])
             .env("XVS_RUNTIME_DIR", folder)
             .stdout(Stdio::null())
             .stderr(log)
@@ -163,6 +183,13 @@ impl Daemon {
         }
         daemon.started = begun.elapsed().as_secs_f64() * 1e3;
         Ok(daemon)
+    }
+
+    /// Changes the weight of the first real server; answers the milliseconds.
+    fn change_weight(&self, weight: u32) -> anyhow::Result<f64> {
+        let edit = format!("-e -t 10.1.0.1:80 -r 10.2.0.1:8080 -m -w {weight}");
+        let edit: Vec<&str> = edit.split(' ').collect();
+        Ok(self.ipvsadm(&edit, None)?.0)
     }
 
     fn answers(&self) -> anyhow::Result<bool> {
