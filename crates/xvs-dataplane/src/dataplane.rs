@@ -111,6 +111,10 @@ pub trait Dataplane: Send {
     /// Says how the kernel routes to `destination`; none when it does not.
     fn set_route(&mut self, destination: IpAddr, route: Option<Route>);
 
+    /// Says that all routes which changed were told: connections on a way that was left take the new one. Not
+    /// with each, for a gateway that is left may be that of many.
+    fn routes_are_told(&mut self) {}
+
     /// Neighbours whose link-layer addresses the dataplane needs: on-link real servers and gateways,
     /// and those of clients that connections were opened for.
     fn neighbours(&mut self) -> Vec<NeighbourKey>;

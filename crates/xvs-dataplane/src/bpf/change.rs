@@ -99,10 +99,15 @@ impl Bpf {
         }
     }
 
+    /// Whether the tables are small enough to be gone over for one change.
+    pub(super) fn is_scanned(&self) -> bool {
+        self.table4.capacity() <= SMALL
+    }
+
     /// Makes packets of these real servers' connections ask for their way. In large tables the sweep
-    /// does it, within the time of a pass.
+    /// does it for those that are gone, within the time of a pass.
     pub(super) fn forget_ways(&self, servers: &HashSet<u32>) {
-        if self.table4.capacity() > SMALL {
+        if !self.is_scanned() {
             return;
         }
         let mut servers = servers.clone();

@@ -283,6 +283,24 @@ impl Hops {
         }
     }
 
+    /// Has whoever holds the index of a neighbour ask for the way; with `stays` the neighbour has another
+    /// index from now on, which is answered.
+    pub(super) fn turn_away(&mut self, index: u16, stays: bool) -> Option<u16> {
+        let index = u32::from(index);
+        let hop = self.slots.read(index)?;
+        let named = self.known.iter().find(|(_key, known)| **known == index);
+        let key = *named?.0;
+        self.forget(&key, index);
+        if !stays {
+            return None;
+        }
+        let anew = self.slot(key);
+        if anew != 0 {
+            self.replace(anew.into(), hop);
+        }
+        Some(anew)
+    }
+
     fn forget(&mut self, key: &HopKey, index: u32) {
         self.known.remove(key);
         self.changed = true;
@@ -348,6 +366,10 @@ pub(super) fn key_of(neighbour: NeighbourKey) -> HopKey {
 impl Hops {
     pub(super) fn put(&self, index: u32, hop: NextHop) {
         self.slots.write(index, hop);
+    }
+
+    pub(super) fn get(&self, index: u16) -> NextHop {
+        self.slots.read(index.into()).unwrap()
     }
 
     /// Whether an index is free, or in the queue that the programs take from.

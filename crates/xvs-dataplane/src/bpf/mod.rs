@@ -435,6 +435,10 @@ impl Dataplane for Bpf {
         self.follow_route(destination, route);
     }
 
+    fn routes_are_told(&mut self) {
+        self.turn_away();
+    }
+
     fn neighbours(&mut self) -> Vec<NeighbourKey> {
         self.ways.hops.neighbours()
     }

@@ -29,6 +29,8 @@ pub(super) struct Ways {
     pub(super) hops: Hops,
     ways: HashMap<IpAddr, Way>,
     link_mtu: HashMap<NeighbourKey, u32>,
+    /// Next hops that some way has left, while entries may still have them.
+    left: BTreeSet<u16>,
     /// Addresses that no rule had when that was looked at last.
     unused: HashSet<IpAddr>,
     /// Rules or ways have changed since it was looked what is of no use any more.
@@ -41,6 +43,7 @@ impl Ways {
             hops,
             ways: HashMap::new(),
             link_mtu: HashMap::new(),
+            left: BTreeSet::new(),
             unused: HashSet::new(),
             unsettled: true,
         }
@@ -117,6 +120,28 @@ impl Ways {
         self.ways.insert(destination, way);
         self.unsettled = true;
         way
+    }
+
+    /// Notes a next hop that a way has left.
+    pub(super) fn note_left(&mut self, hop: u16) {
+        self.left.insert(hop);
+    }
+
+    /// Turns away what still goes by next hops that were left. The ways that stay with such a neighbour get
+    /// another index, and are answered.
+    pub(super) fn turn_away(&mut self) -> Vec<(IpAddr, Way)> {
+        let mut moved = Vec::new();
+        for old in std::mem::take(&mut self.left) {
+            let stays = self.ways.values().any(|way| way.hop == old);
+            let anew = self.hops.turn_away(old, stays);
+            for (address, way) in &mut self.ways {
+                if let (true, Some(anew)) = (way.hop == old, anew) {
+                    way.hop = anew;
+                    moved.push((*address, *way));
+                }
+            }
+        }
+        moved
     }
 
     /// The largest packet to a neighbour, as far as a route told it; 0 when none did.

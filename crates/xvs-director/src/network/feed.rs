@@ -214,9 +214,11 @@ impl Feed {
         }
         self.worker
             .call(move |keeper| {
+                let dataplane = keeper.dataplane();
                 for (destination, route) in told {
-                    keeper.dataplane().set_route(destination, route);
+                    dataplane.set_route(destination, route);
                 }
+                dataplane.routes_are_told();
             })
             .await
     }

@@ -29,9 +29,14 @@ impl Place {
 
     /// A daemon's dataplane; dropping it is the daemon's death.
     pub(in crate::bpf) fn open(&self) -> Bpf {
+        self.open_for(1024)
+    }
+
+    /// The same with room for so many connections.
+    pub(in crate::bpf) fn open_for(&self, connections: u32) -> Bpf {
         let options = BpfOptions {
             pins: self.0.clone(),
-            connections: Some(1024),
+            connections: Some(connections),
         };
         Bpf::open(&options).unwrap()
     }
