@@ -55,17 +55,20 @@ static PLACES: u32 = 1;
 #[xdp(frags)]
 pub fn floor_xdp_line(context: XdpContext) -> u32 {
     let (start, end) = (context.data(), context.data_end());
-    if start + 38 > end {
+    if start + 58 > end {
         return xdp_action::XDP_ABORTED;
     }
-    // SAFETY: as many bytes were compared with the end. What differs by flow is in them.
-    let (kind, flow) = unsafe {
-        (
-            load16(start + 12),
-            u64::from(load32(start + 26)) << 32 | u64::from(load32(start + 34)),
-        )
+    // SAFETY: as many bytes were compared with the end. The client's address and both ports are read as the
+    // datapath does it: how soon a word that was just written can be read depends on how it was.
+    let (is_ipv6, flow) = unsafe {
+        let is_ipv6 = load16(start + 12) == 0xdd86;
+        let (address, ports) = if is_ipv6 { (34, 54) } else { (26, 34) };
+        let (address, ports) = (load32(start + address), load32(start + ports));
+        (is_ipv6, u64::from(address) << 32 | u64::from(ports))
     };
-    let mixed = (flow ^ flow >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    // Twice, or flows that differ in their highest bits alone meet at the same places.
+    let once = (flow ^ (flow >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (once ^ (once >> 32)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     // SAFETY: the static lives for ever. The loader replaces its bytes: the compiler must not know them.
     let places = unsafe { (&raw const PLACES).read_volatile() };
     let place = (((mixed >> 32) * u64::from(places)) >> 32) as u32;
@@ -75,7 +78,7 @@ pub fn floor_xdp_line(context: XdpContext) -> u32 {
     let lines = opaque(lines);
     // SAFETY: the lines are a valid map value.
     unsafe {
-        if kind == 0xdd86 {
+        if is_ipv6 {
             (*lines)[0] += 1;
             (*lines)[8] += 1;
         } else if mixed & 1 == 0 {
