@@ -81,11 +81,20 @@ impl Scale {
         }
     }
 
+    /// Rounds of what sets up and takes down whoever is measured in each.
+    pub(crate) fn setups(&self) -> u32 {
+        match self.kind {
+            Kind::Whole => 5,
+            Kind::Quick => 2,
+            Kind::Tiny => 1,
+        }
+    }
+
     /// Milliseconds of a measurement of TCP.
     pub(crate) fn milliseconds(&self) -> u64 {
         match self.kind {
             Kind::Whole => 2000,
-            Kind::Quick => 400,
+            Kind::Quick => 300,
             Kind::Tiny => 80,
         }
     }
@@ -94,7 +103,7 @@ impl Scale {
     pub(crate) fn spoofed(&self) -> u32 {
         match self.kind {
             Kind::Whole => 10_000_000,
-            Kind::Quick => 2_000_000,
+            Kind::Quick => 1_000_000,
             Kind::Tiny => 20_000,
         }
     }

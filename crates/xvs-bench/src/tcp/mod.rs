@@ -64,7 +64,7 @@ pub(crate) fn measure(scale: &Scale) -> anyhow::Result<Part> {
         .into_iter()
         .map(|contender| (contender, Carried::default()))
         .collect();
-    for _ in 0..scale.rounds.min(5) {
+    for _ in 0..scale.setups() {
         for (contender, carried) in &mut all {
             one(&world, *contender, time, carried).with_context(|| contender.name())?;
         }

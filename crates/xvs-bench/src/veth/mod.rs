@@ -49,7 +49,7 @@ pub(crate) fn measure(scale: &Scale) -> anyhow::Result<Part> {
     // One contender stands on the links at a time, so that the rounds go over all of them.
     let counted = guest::counts_instructions();
     // Instructions are the same each time, but for what the caches of the kernel's tables hold.
-    let rounds = scale.rounds.min(if counted { 2 } else { 5 });
+    let rounds = scale.setups().min(if counted { 2 } else { 5 });
     for round in 0..rounds {
         for taken in &mut all {
             one(&mut wires, scale, round, taken).with_context(|| taken.contender.name())?;
